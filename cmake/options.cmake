@@ -1,0 +1,11 @@
+# Flags that every target of the project shares; `espquant_flags` is linked by each room.
+add_library(espquant_flags INTERFACE)
+target_compile_options(espquant_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror
+  # The chip's float steps round after every operation: a fused multiply-add would differ.
+  -ffp-contract=off)
+if(ESPQUANT_SANITIZE)
+  target_compile_options(espquant_flags INTERFACE -fsanitize=${ESPQUANT_SANITIZE}
+                         -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(espquant_flags INTERFACE -fsanitize=${ESPQUANT_SANITIZE})
+endif()

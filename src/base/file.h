@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace espquant {
+
+/// The whole file. Throws Error(Io), or Error(BadData) when it is larger than `limit` bytes.
+std::vector<std::byte> read_file(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{4} << 30);
+
+/// Writes several files so that either all of them appear or none does: each goes to a temporary name
+/// beside its target, and commit() renames them. Without commit() the destructor removes what was staged,
+/// directories that it created included. Throws Error(Io) with the system's reason.
+class OutputFiles {
+ public:
+  OutputFiles() = default;
+  OutputFiles(const OutputFiles&) = delete;
+  OutputFiles& operator=(const OutputFiles&) = delete;
+  ~OutputFiles();
+
+  void add(const std::filesystem::path& path, std::span<const std::byte> content);
+  void add(const std::filesystem::path& path, std::string_view content);
+  void commit();
+
+ private:
+  struct Staged {
+    std::filesystem::path temporary, final;
+  };
+  void make_directories(const std::filesystem::path& dir);
+
+  std::vector<Staged> staged_;
+  std::vector<std::filesystem::path> created_dirs_;
+  bool committed_ = false;
+};
+
+}  // namespace espquant

@@ -1,0 +1,55 @@
+#include "base/parallel.h"
+
+#include <omp.h>
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+
+namespace espquant {
+namespace {
+
+std::mutex arena_mutex;
+int configured_threads = 0;
+std::shared_ptr<tbb::task_arena> shared_arena;
+
+std::shared_ptr<tbb::task_arena> arena() {
+  std::lock_guard lock(arena_mutex);
+  if (!shared_arena) {
+    const int n = configured_threads > 0 ? configured_threads : tbb::this_task_arena::max_concurrency();
+    shared_arena = std::make_shared<tbb::task_arena>(std::max(n, 1));
+  }
+  return shared_arena;
+}
+
+}  // namespace
+
+void set_thread_count(int threads) {
+  std::lock_guard lock(arena_mutex);
+  configured_threads = std::max(threads, 0);
+  shared_arena.reset();
+}
+
+int thread_count() { return arena()->max_concurrency(); }
+
+void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& body) {
+  if (count <= 0) return;
+  auto pool = arena();
+  pool->execute([&] {
+    tbb::parallel_for(
+        tbb::blocked_range<std::int64_t>(0, count, 1),
+        [&](const tbb::blocked_range<std::int64_t>& range) {
+          // oneDNN's own OpenMP team inside a task would spin against the other tasks.
+          omp_set_num_threads(1);
+          for (std::int64_t i = range.begin(); i != range.end(); ++i) body(i);
+        },
+        tbb::simple_partitioner{});
+  });
+}
+
+int worker_index() { return std::max(tbb::this_task_arena::current_thread_index(), 0); }
+
+}  // namespace espquant

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace espquant::ops {
+
+/// Float execution of a whole graph with static shapes: oneDNN primitives on channels-last memory for the heavy
+/// operators, plain kernels for the rest. Built once, then run from any number of threads.
+class Executor {
+ public:
+  struct Options {
+    /// Only the operators' reference kernels (ops::run_node), for comparison.
+    bool reference = false;
+  };
+
+  /// Shapes must have been inferred. Throws Error(Unsupported) with the node's name.
+  explicit Executor(const Graph& graph) : Executor(graph, Options{}) {}
+  Executor(const Graph& graph, Options options);
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  /// A float activation as it stands in memory during a run.
+  struct View {
+    ValueId value;
+    std::span<const float> data;
+    const Shape& shape;    ///< in ONNX's order (N,C,H,W)
+    bool channels_last;    ///< data are stored N,H,W,C (or N,W,C); otherwise in the order of `shape`
+
+    /// A copy in ONNX's order.
+    Tensor to_tensor() const;
+  };
+  /// Called for each float activation, graph inputs included, right after it is computed.
+  using Observer = std::function<void(const View&)>;
+
+  /// Buffers of one thread, reused from run to run.
+  class Workspace {
+   public:
+    explicit Workspace(const Executor& executor);
+    ~Workspace();
+    Workspace(Workspace&&) noexcept;
+
+   private:
+    friend class Executor;
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+  };
+
+  /// One pass. `inputs` in the order of graph.inputs(), of the graph's shapes; outputs in ONNX's layout.
+  /// Throws Error(BadData) where an input does not fit.
+  std::vector<Tensor> run(std::span<const Tensor> inputs, Workspace& workspace, const Observer& observe = {}) const;
+
+  const Graph& graph() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace espquant::ops
