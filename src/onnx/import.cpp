@@ -1,0 +1,267 @@
+#include "onnx/import.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <set>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "onnx/import_attributes.h"
+#include "onnx/tensor_proto.h"
+#include "onnx_schema.pb.h"
+
+namespace espquant::onnx {
+namespace {
+
+bool is_default_domain(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
+
+onnx_schema::Model parse(std::span<const std::byte> bytes) {
+  if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()))
+    throw Error(ErrorCode::Unsupported, "is larger than 2 GB, more than one ONNX file can hold")
+        .remedy("store the weights as external data");
+  onnx_schema::Model model;
+  if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) || !model.has_graph())
+    throw Error(ErrorCode::Malformed, "is not an ONNX model, or is damaged")
+        .remedy("export the model again");
+  return model;
+}
+
+std::int64_t default_opset(const onnx_schema::Model& model) {
+  for (const auto& set : model.opset_import()) {
+    if (!is_default_domain(set.domain())) continue;
+    if (set.version() < kOldestOpset || set.version() > kNewestOpset)
+      throw Error(ErrorCode::Unsupported,
+                  fmt::format("uses operator set {}, versions {} to {} are read", set.version(),
+                              kOldestOpset, kNewestOpset))
+          .remedy(
+              "export the model with opset_version=17, or convert it with onnx.version_converter");
+    return set.version();
+  }
+  throw Error(ErrorCode::Malformed, "states no operator set version")
+      .remedy("export the model again");
+}
+
+/// Builds the Graph from one message.
+class Importer {
+ public:
+  Importer(const onnx_schema::Model& model, const std::filesystem::path& folder,
+           const ImportOptions& options)
+      : model_(model), source_(model.graph()), folder_(folder), options_(options) {}
+
+  Graph run() {
+    graph_.opset = default_opset(model_);
+    graph_.name = source_.name();
+    if (!source_.sparse_initializer().empty())
+      throw Error(ErrorCode::Unsupported, "has sparse weights")
+          .remedy("store the weights as dense tensors");
+    for (const auto& tensor : source_.initializer())
+      add_constant(tensor.name(), read_constant(tensor));
+    for (const auto& node : source_.node())
+      if (is_constant_node(node)) add_constant_node(node);
+    for (const auto& input : source_.input()) add_input(input);
+    check_all_shapes_used();
+    for (const auto& node : source_.node())
+      if (!is_constant_node(node)) declare_outputs(node);
+    collect_node_names();
+    for (const auto& node : source_.node())
+      if (!is_constant_node(node)) add_node(node);
+    for (const auto& output : source_.output()) add_output(output);
+    if (graph_.outputs().empty()) throw Error(ErrorCode::Malformed, "has no outputs");
+    (void)graph_.topological_order();
+    return std::move(graph_);
+  }
+
+ private:
+  static bool is_constant_node(const onnx_schema::Node& node) {
+    return node.op_type() == "Constant" && is_default_domain(node.domain());
+  }
+
+  Tensor read_constant(const onnx_schema::Tensor& message) const {
+    try {
+      Tensor tensor = tensor_from_message(message, folder_);
+      return options_.float32_only && is_float(tensor.dtype()) ? tensor.cast(DType::Float32)
+                                                               : tensor;
+    } catch (Error& e) {
+      if (e.tensor().empty() && !message.name().empty()) e.tensor(message.name());
+      throw;
+    }
+  }
+
+  void add_constant(const std::string& name, Tensor data) {
+    if (name.empty()) throw Error(ErrorCode::Malformed, "a constant has no name");
+    graph_.add_constant(name, std::move(data));
+  }
+
+  void add_constant_node(const onnx_schema::Node& node) {
+    const std::string& name = node.output_size() == 1 ? node.output(0) : node.name();
+    try {
+      if (node.output_size() != 1 || node.attribute_size() != 1 || node.input_size() != 0)
+        throw Error(ErrorCode::Malformed, "a Constant has one attribute, one output and no input");
+      add_constant(name, constant_of(node.attribute(0), folder_, options_.float32_only));
+    } catch (Error& e) {
+      if (e.node().empty()) e.node(node.name().empty() ? name : node.name());
+      throw;
+    }
+  }
+
+  void add_input(const onnx_schema::ValueInfo& info) {
+    if (graph_.find_value(info.name()) != kNone) {
+      // Up to IR version 3 every initializer is listed among the inputs too.
+      const ValueId known = graph_.find_value(info.name());
+      if (graph_.value(known).is_constant()) return;
+      throw Error(ErrorCode::Malformed, "is listed twice among the inputs").tensor(info.name());
+    }
+    if (info.name().empty()) throw Error(ErrorCode::Malformed, "an input has no name");
+    if (!info.type().has_tensor_type())
+      throw Error(ErrorCode::Unsupported, "is a graph input that is not a tensor")
+          .tensor(info.name());
+    const onnx_schema::TensorType& type = info.type().tensor_type();
+    DType dtype = dtype_from_onnx(type.elem_type());
+    if (size_of(dtype) == 0)
+      throw Error(ErrorCode::Unsupported,
+                  fmt::format("is a graph input of element type number {}", type.elem_type()))
+          .tensor(info.name())
+          .remedy("export the model with float32 inputs");
+    if (options_.float32_only && is_float(dtype)) dtype = DType::Float32;
+    graph_.add_input(graph_.add_value(info.name(), dtype, input_shape(info.name(), type)));
+  }
+
+  std::optional<Shape> input_shape(const std::string& name,
+                                   const onnx_schema::TensorType& type) const {
+    std::optional<Shape> stated;
+    if (type.has_shape()) {
+      stated.emplace();
+      for (const auto& dim : type.shape().dim())
+        stated->push_back(dim.dim_value() > 0 ? dim.dim_value() : -1);
+    }
+    const auto wanted = options_.input_shapes.find(name);
+    if (wanted == options_.input_shapes.end()) return stated;
+    const Shape& shape = wanted->second;
+    bool fits = !stated || stated->size() == shape.size();
+    for (std::size_t i = 0; fits && i < shape.size(); ++i)
+      fits = shape[i] > 0 && (!stated || (*stated)[i] == -1 || (*stated)[i] == shape[i]);
+    if (!fits)
+      throw Error(ErrorCode::Usage,
+                  fmt::format("the shape {} does not fit the {} of the model", to_string(shape),
+                              stated ? to_string(*stated) : "unknown shape"))
+          .tensor(name)
+          .remedy(
+              "only extents that are symbolic in the model (-1) can be chosen, and they are "
+              "positive");
+    return shape;
+  }
+
+  void check_all_shapes_used() const {
+    std::vector<std::string> names;
+    for (ValueId v : graph_.inputs()) names.push_back(graph_.value(v).name);
+    for (const auto& [name, shape] : options_.input_shapes) {
+      if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+      const std::string near = nearest_name(name, names);
+      throw Error(ErrorCode::Usage,
+                  fmt::format("a shape is given for '{}', which is no input of the model", name))
+          .remedy(near.empty() ? fmt::format("the inputs are: {}", fmt::join(names, ", "))
+                               : fmt::format("did you mean '{}'?", near));
+    }
+  }
+
+  void declare_outputs(const onnx_schema::Node& node) {
+    for (const std::string& name : node.output()) {
+      if (name.empty()) continue;
+      if (graph_.find_value(name) != kNone)
+        throw Error(ErrorCode::Malformed, "is defined twice").tensor(name).node(label(node));
+      graph_.add_value(name, DType::Float32);
+    }
+  }
+
+  void collect_node_names() {
+    for (const auto& node : source_.node()) ++name_uses_[node.name()];
+  }
+
+  /// A name for messages before the node has one of its own.
+  static std::string label(const onnx_schema::Node& node) {
+    if (!node.name().empty()) return node.name();
+    return node.output_size() > 0 && !node.output(0).empty() ? node.output(0) : node.op_type();
+  }
+
+  std::string unique_name(const onnx_schema::Node& node) {
+    const bool free = !node.name().empty() && taken_names_.insert(node.name()).second;
+    if (free) return node.name();
+    const std::string base = label(node);
+    std::string name = base;
+    for (int i = 1; name_uses_.contains(name) || taken_names_.contains(name); ++i)
+      name = fmt::format("{}_{}", base, i);
+    taken_names_.insert(name);
+    return name;
+  }
+
+  void add_node(const onnx_schema::Node& node) {
+    const std::string name = unique_name(node);
+    try {
+      refuse_functions(node);
+      std::vector<ValueId> inputs, outputs;
+      for (const std::string& input : node.input())
+        inputs.push_back(input.empty() ? kNone : existing(input));
+      for (const std::string& output : node.output())
+        outputs.push_back(output.empty() ? kNone : existing(output));
+      Attributes attributes = read_attributes(node, folder_, options_.float32_only);
+      const NodeId id = graph_.add_node(node.op_type(), name, std::move(inputs), std::move(outputs),
+                                        std::move(attributes));
+      if (!is_default_domain(node.domain())) graph_.node(id).domain = node.domain();
+    } catch (Error& e) {
+      if (e.node().empty()) e.node(name);
+      throw;
+    }
+  }
+
+  void refuse_functions(const onnx_schema::Node& node) const {
+    for (const auto& function : model_.functions())
+      if (function.name() == node.op_type() && function.domain() == node.domain())
+        throw Error(ErrorCode::Unsupported,
+                    fmt::format("calls '{}', a function defined in the model", node.op_type()))
+            .remedy("inline the functions with onnx.inliner.inline_local_functions");
+  }
+
+  ValueId existing(const std::string& name) const {
+    const ValueId v = graph_.find_value(name);
+    if (v == kNone)
+      throw Error(ErrorCode::Malformed, "is read, but nothing computes it").tensor(name);
+    return v;
+  }
+
+  void add_output(const onnx_schema::ValueInfo& info) {
+    const ValueId v = existing(info.name());
+    if (graph_.is_output(v))
+      throw Error(ErrorCode::Malformed, "is listed twice among the outputs").tensor(info.name());
+    graph_.add_output(v);
+  }
+
+  const onnx_schema::Model& model_;
+  const onnx_schema::Graph& source_;
+  const std::filesystem::path& folder_;
+  const ImportOptions& options_;
+  std::map<std::string, int> name_uses_;
+  std::set<std::string> taken_names_;
+  Graph graph_;
+};
+
+}  // namespace
+
+Graph import_model(std::span<const std::byte> bytes, const std::filesystem::path& folder,
+                   const ImportOptions& options) {
+  const onnx_schema::Model model = parse(bytes);
+  return Importer(model, folder, options).run();
+}
+
+Graph import_model(const std::filesystem::path& path, const ImportOptions& options) {
+  try {
+    const std::vector<std::byte> bytes = read_file(path);
+    const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    return import_model(bytes, folder, options);
+  } catch (Error& e) {
+    if (e.file().empty()) e.file(path.string());
+    throw;
+  }
+}
+
+}  // namespace espquant::onnx

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+
+#include "graph/graph.h"
+
+namespace espquant::onnx {
+
+/// Versions of the default operator set that are read.
+inline constexpr std::int64_t kOldestOpset = 7;
+inline constexpr std::int64_t kNewestOpset = 22;
+
+struct ImportOptions {
+  /// Static shapes for graph inputs (N,C,H,W), by name. They settle symbolic extents; an extent
+  /// that the model states itself cannot be changed.
+  std::map<std::string, Shape> input_shapes;
+
+  /// Tensors of float16, bfloat16 and double become float32 wherever the model names the type:
+  /// constants, graph inputs, the targets of Cast. Off: types are kept as they stand.
+  bool float32_only = true;
+};
+
+/// Reads an ONNX model. Constants (initializers, Constant nodes in all their forms, external data
+/// inside the model's folder) become constant values, so no Constant node is left; unknown extents
+/// of graph inputs become -1; shapes of other values stay unset until ops::infer_shapes. Nodes
+/// without a name, or with one that another node has, get a name of their own; the nodes' order in
+/// the file does not matter.
+///
+/// Throws Error with the file's name: Io; Malformed for damaged files and broken references;
+/// Unsupported for operator sets outside 7..22, sub-graphs, model-local functions, sparse or string
+/// tensors, inputs that are not tensors; BadData for external data outside the folder; Usage for
+/// input_shapes that do not fit the model. Unknown operators are accepted here: ops::infer_shapes
+/// refuses them.
+Graph import_model(const std::filesystem::path& path, const ImportOptions& options = {});
+
+/// As above for a file in memory. External data are looked for in `folder`, and refused when it is
+/// empty.
+Graph import_model(std::span<const std::byte> bytes, const std::filesystem::path& folder,
+                   const ImportOptions& options = {});
+
+/// Throws Error(BadData), naming the tensor and a node that reads it, when a float constant holds
+/// NaN; or an infinity, unless the node is one for which an infinite bound means "none" (Clip, Min,
+/// Max, Where, Pad).
+void check_finite_constants(const Graph& graph);
+
+}  // namespace espquant::onnx
