@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "base/tensor.h"
+
+/// NumPy's .npy format (NEP 1), read strictly: versions 1, 2 and 3, little-endian, the plain
+/// numeric types. Object, string and structured arrays are refused.
+namespace espquant::data {
+
+/// What stands before the elements.
+struct NpyHeader {
+  DType dtype = DType::Undefined;
+  Shape shape;
+  /// Column-major elements; the readers transpose them.
+  bool fortran_order = false;
+  /// Offset of the first element.
+  std::size_t size = 0;
+
+  std::size_t payload_bytes() const;
+};
+
+/// The longest header that is accepted, magic included; three short entries need a fraction of it.
+inline constexpr std::size_t kMaxNpyHeader = 4096;
+
+/// Parses the header at the start of `bytes`, which may stop anywhere after it.
+/// Throws Error(Malformed), or Error(Unsupported) for element types outside base/dtype.h.
+NpyHeader parse_npy_header(std::span<const std::byte> bytes);
+
+/// Turns elements read in file order into a row-major tensor of `header.shape`, and checks bools.
+Tensor finish_npy(const NpyHeader& header, Tensor elements);
+
+/// The array of a whole .npy file; memory is taken only for elements that are there. Throws
+/// Error(Malformed) when bytes are missing or left over.
+Tensor read_npy(std::span<const std::byte> bytes);
+Tensor read_npy(const std::filesystem::path& path);
+
+/// A version 1.0 file, equal bytes for equal tensors. Throws Error(Unsupported) for bfloat16.
+std::vector<std::byte> write_npy(const Tensor& tensor);
+
+}  // namespace espquant::data

@@ -1,0 +1,343 @@
+#include "data/zip.h"
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <optional>
+#include <set>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace espquant::data {
+namespace {
+
+constexpr std::uint32_t kLocalSignature = 0x04034B50, kEntrySignature = 0x02014B50,
+                        kEndSignature = 0x06054B50, kEnd64Signature = 0x06064B50,
+                        kEnd64LocatorSignature = 0x07064B50;
+constexpr std::size_t kEndSize = 22, kEnd64Size = 56, kEnd64LocatorSize = 20, kMaxComment = 0xFFFF;
+constexpr std::uint16_t kStored = 0, kDeflated = 8, kEncryptedFlag = 1;
+constexpr std::uint16_t kZip64Extra = 1;
+constexpr std::uint32_t kIn64BitField = 0xFFFFFFFF;
+// Deflate spends at least two bits on a match of 258 bytes, and a stored length on an empty block.
+constexpr std::size_t kMaxExpansion = 1032;
+
+Error malformed(std::string message) {
+  return Error(ErrorCode::Malformed, "not a valid zip archive: " + std::move(message));
+}
+
+/// Takes little-endian fields off a range; every step is checked.
+class Fields {
+ public:
+  explicit Fields(std::span<const std::byte> bytes) : rest_(bytes) {}
+  Fields(std::span<const std::byte> bytes, std::uint64_t offset) : rest_(bytes) { skip(offset); }
+
+  std::uint16_t u16() { return static_cast<std::uint16_t>(number(2)); }
+  std::uint32_t u32() { return static_cast<std::uint32_t>(number(4)); }
+  std::uint64_t u64() { return number(8); }
+  void skip(std::uint64_t count) { take(count); }
+  std::span<const std::byte> take(std::uint64_t count) {
+    if (count > rest_.size()) throw malformed("it ends inside a record");
+    const auto taken = rest_.first(static_cast<std::size_t>(count));
+    rest_ = rest_.subspan(taken.size());
+    return taken;
+  }
+  void expect(std::uint32_t signature, std::string_view record) {
+    if (u32() != signature) throw malformed(fmt::format("no {} where it should stand", record));
+  }
+  bool empty() const { return rest_.empty(); }
+  std::size_t left() const { return rest_.size(); }
+
+ private:
+  std::uint64_t number(std::size_t width) {
+    std::uint64_t value = 0;
+    const auto bytes = take(width);
+    for (std::size_t i = width; i-- > 0;)
+      value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
+    return value;
+  }
+  std::span<const std::byte> rest_;
+};
+
+std::size_t find_end_record(std::span<const std::byte> archive) {
+  if (archive.size() >= kEndSize) {
+    const std::size_t last = archive.size() - kEndSize;
+    for (std::size_t comment = 0; comment <= std::min(last, kMaxComment); ++comment) {
+      Fields fields(archive, last - comment);
+      if (fields.u32() != kEndSignature) continue;
+      fields.skip(kEndSize - 6);
+      if (fields.u16() == comment) return last - comment;
+    }
+  }
+  throw malformed("no end record; the file is cut short or no .npz");
+}
+
+struct Directory {
+  std::span<const std::byte> bytes;
+  std::uint64_t offset = 0;
+  std::uint64_t entries = 0;
+};
+
+Directory find_directory(std::span<const std::byte> archive) {
+  const std::size_t end = find_end_record(archive);
+  Fields fields(archive, end + 4);
+  const std::uint32_t volumes = fields.u32();
+  fields.skip(2);
+  std::uint64_t entries = fields.u16(), size = fields.u32(), offset = fields.u32();
+  if (end >= kEnd64LocatorSize &&
+      Fields(archive, end - kEnd64LocatorSize).u32() == kEnd64LocatorSignature) {
+    Fields locator(archive, end - kEnd64LocatorSize + 8);
+    const std::uint64_t end64 = locator.u64();
+    if (end64 > archive.size() - std::min(archive.size(), kEnd64Size))
+      throw malformed("its zip64 record stands outside the file");
+    Fields fields64(archive, end64);
+    fields64.expect(kEnd64Signature, "zip64 record");
+    fields64.skip(8 + 2 + 2 + 4 + 4 + 8);
+    entries = fields64.u64();
+    size = fields64.u64();
+    offset = fields64.u64();
+  } else if (volumes != 0) {
+    throw Error(ErrorCode::Unsupported, "a zip archive of several volumes");
+  }
+  if (offset > end || size > end - offset) throw malformed("its directory stands outside the file");
+  return {archive.subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size)), offset,
+          entries};
+}
+
+/// Sizes and offsets that overflowed their 32-bit field stand in the zip64 extra field, in this
+/// order.
+void read_zip64_extra(std::span<const std::byte> extra,
+                      std::initializer_list<std::uint64_t*> values) {
+  const bool needed = std::ranges::any_of(values, [](auto* v) { return *v == kIn64BitField; });
+  Fields fields(extra);
+  while (needed && fields.left() >= 4) {
+    const std::uint16_t id = fields.u16();
+    Fields field(fields.take(fields.u16()));
+    if (id != kZip64Extra) continue;
+    for (std::uint64_t* value : values)
+      if (*value == kIn64BitField) *value = field.u64();
+    return;
+  }
+}
+
+ZipMember read_entry(Fields& fields, std::span<const std::byte> archive, std::uint64_t directory) {
+  ZipMember member;
+  fields.expect(kEntrySignature, "directory entry");
+  fields.skip(4);
+  const std::uint16_t flags = fields.u16(), method = fields.u16();
+  fields.skip(4);
+  member.crc = fields.u32();
+  std::uint64_t compressed = fields.u32(), size = fields.u32();
+  const std::uint16_t name_size = fields.u16(), extra_size = fields.u16(),
+                      comment_size = fields.u16();
+  fields.skip(8);
+  std::uint64_t local = fields.u32();
+  const auto name = fields.take(name_size);
+  member.name.assign(reinterpret_cast<const char*>(name.data()), name.size());
+  read_zip64_extra(fields.take(extra_size), {&size, &compressed, &local});
+  fields.skip(comment_size);
+
+  if (member.name.empty() || member.name.find('\0') != std::string::npos)
+    throw malformed("a member without a usable name");
+  if ((flags & kEncryptedFlag) != 0)
+    throw Error(ErrorCode::Unsupported, "the member is encrypted").tensor(member.name);
+  if (method != kStored && method != kDeflated)
+    throw Error(ErrorCode::Unsupported, fmt::format("compression method {}", method))
+        .tensor(member.name)
+        .remedy("save with numpy.savez or numpy.savez_compressed");
+  member.deflated = method == kDeflated;
+
+  Fields header(archive.first(static_cast<std::size_t>(directory)), local);
+  header.expect(kLocalSignature, "local header");
+  header.skip(22);
+  const std::uint16_t local_name = header.u16(), local_extra = header.u16();
+  header.skip(std::uint64_t{local_name} + local_extra);
+  member.offset = static_cast<std::size_t>(directory) - header.left();
+  header.skip(compressed);
+  member.compressed_size = static_cast<std::size_t>(compressed);
+  if (member.deflated ? size / kMaxExpansion > compressed : size != compressed)
+    throw malformed(fmt::format("{} bytes cannot come from {}", size, compressed))
+        .tensor(member.name);
+  member.size = static_cast<std::size_t>(size);
+  return member;
+}
+
+/// Members that share bytes are the trick of small archives that expand without bound.
+void check_disjoint(const std::vector<ZipMember>& members) {
+  std::vector<std::pair<std::size_t, std::size_t>> ranges;
+  std::set<std::string_view> names;
+  for (const ZipMember& member : members) {
+    ranges.emplace_back(member.offset, member.offset + member.compressed_size);
+    if (!names.insert(member.name).second)
+      throw malformed("two members of one name").tensor(member.name);
+  }
+  std::ranges::sort(ranges);
+  for (std::size_t i = 1; i < ranges.size(); ++i)
+    if (ranges[i].first < ranges[i - 1].second || ranges[i].first == ranges[i - 1].first)
+      throw malformed("members overlap");
+}
+
+}  // namespace
+
+std::vector<ZipMember> list_zip(std::span<const std::byte> archive, std::uint64_t limit) {
+  const Directory directory = find_directory(archive);
+  Fields fields(directory.bytes);
+  std::vector<ZipMember> members;
+  while (!fields.empty()) members.push_back(read_entry(fields, archive, directory.offset));
+  if (members.size() != directory.entries) throw malformed("its directory is incomplete");
+  check_disjoint(members);
+  for (const ZipMember& member : members) {
+    if (member.size > limit)
+      throw Error(ErrorCode::BadData, "the archive expands to more bytes than are accepted")
+          .remedy("split it, or save fewer samples");
+    limit -= member.size;
+  }
+  return members;
+}
+
+struct ZipReader::State {
+  std::span<const std::byte> input;
+  std::size_t left;
+  uLong expected_crc, crc;
+  std::optional<z_stream> inflater;
+};
+
+ZipReader::ZipReader(std::span<const std::byte> archive, const ZipMember& member)
+    : state_(std::make_unique<State>(State{archive.subspan(member.offset, member.compressed_size),
+                                           member.size, member.crc, crc32(0, nullptr, 0),
+                                           std::nullopt})) {
+  if (!member.deflated) return;
+  z_stream& stream = state_->inflater.emplace();
+  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
+}
+
+ZipReader::~ZipReader() {
+  if (state_->inflater) inflateEnd(&*state_->inflater);
+}
+
+void ZipReader::read(std::span<std::byte> out) {
+  State& s = *state_;
+  if (out.size() > s.left) throw malformed("a member is shorter than its content needs");
+  s.left -= out.size();
+  if (!s.inflater) {
+    std::ranges::copy(s.input.first(out.size()), out.begin());
+    s.input = s.input.subspan(out.size());
+  }
+  constexpr std::size_t kStep = std::numeric_limits<uInt>::max() / 2;
+  for (std::size_t done = 0; done < out.size();) {
+    const auto wanted = static_cast<uInt>(std::min(out.size() - done, kStep));
+    auto* to = reinterpret_cast<Bytef*>(out.data() + done);
+    uInt produced = wanted;
+    if (s.inflater) {
+      z_stream& stream = *s.inflater;
+      const auto offered = static_cast<uInt>(std::min(s.input.size(), kStep));
+      stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(s.input.data()));
+      stream.avail_in = offered;
+      stream.next_out = to;
+      stream.avail_out = wanted;
+      const int result = inflate(&stream, Z_NO_FLUSH);
+      s.input = s.input.subspan(offered - stream.avail_in);
+      produced = wanted - stream.avail_out;
+      if ((result != Z_OK && result != Z_STREAM_END) ||
+          (produced == 0 && offered == stream.avail_in))
+        throw malformed("compressed data is damaged or ends early");
+      if (result == Z_STREAM_END && done + produced < out.size())
+        throw malformed("compressed data ends early");
+    }
+    s.crc = crc32_z(s.crc, to, produced);
+    done += produced;
+  }
+}
+
+void ZipReader::finish() {
+  if (state_->left != 0) throw malformed("a member is longer than its content needs");
+  if (state_->crc != state_->expected_crc) throw malformed("the checksum of a member does not fit");
+}
+
+namespace {
+
+void put(std::vector<std::byte>& out, std::uint64_t value, std::size_t width) {
+  for (std::size_t i = 0; i < width; ++i) out.push_back(static_cast<std::byte>(value >> (8 * i)));
+}
+
+std::vector<std::byte> deflate_all(std::span<const std::byte> content) {
+  z_stream stream{};
+  if (deflateInit2(&stream, 6, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    throw std::bad_alloc();
+  std::vector<std::byte> out(deflateBound(&stream, content.size()));
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(content.data()));
+  stream.avail_in = static_cast<uInt>(content.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  const int result = deflate(&stream, Z_FINISH);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  ESPQUANT_ASSERT(result == Z_STREAM_END, "deflate stopped early");
+  return out;
+}
+
+/// The fields that a local header and a directory entry have in common, from "version needed" on.
+void put_common(std::vector<std::byte>& out, const ZipMember& member) {
+  constexpr std::uint64_t kVersion20 = 20, kFirstOfJanuary1980 = 0x21;
+  put(out, kVersion20, 2);
+  put(out, 0, 2);
+  put(out, member.deflated ? kDeflated : kStored, 2);
+  put(out, 0, 2);
+  put(out, kFirstOfJanuary1980, 2);
+  put(out, member.crc, 4);
+  put(out, member.compressed_size, 4);
+  put(out, member.size, 4);
+  put(out, member.name.size(), 2);
+  put(out, 0, 2);
+}
+
+void put_text(std::vector<std::byte>& out, std::string_view text) {
+  for (const char c : text) out.push_back(static_cast<std::byte>(c));
+}
+
+}  // namespace
+
+std::vector<std::byte> write_zip(
+    std::span<const std::pair<std::string, std::vector<std::byte>>> members, bool compress) {
+  constexpr std::size_t kMaxSize = 0xFF000000;  // leaves 32-bit room for deflateBound()
+  std::vector<std::byte> out, directory;
+  const auto check_size = [](std::size_t size) {
+    if (size > kMaxSize) throw Error(ErrorCode::Unsupported, "an archive of more than 4 GiB");
+  };
+  for (const auto& [name, content] : members) {
+    check_size(content.size());
+    const std::vector<std::byte> packed = compress ? deflate_all(content) : content;
+    ZipMember member{name, 0, compress, out.size(), packed.size(), content.size()};
+    member.crc = static_cast<std::uint32_t>(crc32_z(
+        crc32(0, nullptr, 0), reinterpret_cast<const Bytef*>(content.data()), content.size()));
+    put(directory, kEntrySignature, 4);
+    put(directory, 20, 2);
+    put_common(directory, member);
+    put(directory, 0, 2 + 2 + 2);
+    put(directory, 0, 4);
+    put(directory, member.offset, 4);
+    put_text(directory, name);
+
+    put(out, kLocalSignature, 4);
+    put_common(out, member);
+    put_text(out, name);
+    out.insert(out.end(), packed.begin(), packed.end());
+    check_size(out.size());
+  }
+  const std::size_t directory_offset = out.size();
+  out.insert(out.end(), directory.begin(), directory.end());
+  check_size(out.size());
+  put(out, kEndSignature, 4);
+  put(out, 0, 4);
+  put(out, members.size(), 2);
+  put(out, members.size(), 2);
+  put(out, directory.size(), 4);
+  put(out, directory_offset, 4);
+  put(out, 0, 2);
+  return out;
+}
+
+}  // namespace espquant::data
