@@ -99,8 +99,7 @@ TEST(Npy, RefusesBrokenHeaders) {
         "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} evil()",
         "{'descr': 'f4', 'fortran_order': False, 'shape': (1,)}",
-        "{'descr': '|f4', 'fortran_order': False, 'shape': (1,)}",
-        "{'descr': '<f4, 'fortran_order': False, 'shape': (1,)}"})
+        "{'descr': '|f4', 'fortran_order': False, 'shape': (1,)}", "{'descr': '<f4"})
     EXPECT_EQ(code_of(npy(header, "aaaa")), ErrorCode::Malformed) << header;
 }
 
