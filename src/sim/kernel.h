@@ -10,8 +10,9 @@
 #include "espdl/model.h"
 #include "target/target.h"
 
-/// The chip's integer arithmetic, one operator per file. A model is prepared once (shapes, unpacked weights, constants
-/// of the arithmetic) and then run any number of times, from several threads with one Workspace each.
+/// The chip's integer arithmetic, one operator per file. A model is prepared once (shapes, unpacked
+/// weights, constants of the arithmetic) and then run any number of times, from several threads
+/// with one Workspace each.
 namespace espquant::sim {
 
 enum class KernelChoice : std::uint8_t {
@@ -21,7 +22,8 @@ enum class KernelChoice : std::uint8_t {
 
 struct Options {
   KernelChoice kernels = KernelChoice::Fast;
-  /// The S3's lanes saturate (20 bits for int8, 40 for int16). Off: wide accumulators, for comparison only.
+  /// The S3's lanes saturate (20 bits for int8, 40 for int16). Off: wide accumulators, for
+  /// comparison only.
   bool saturation = true;
 };
 
@@ -32,13 +34,17 @@ struct TensorDesc {
   std::vector<int> exponents{0};
 
   int exponent() const { return exponents.empty() ? 0 : exponents.front(); }
-  std::size_t byte_size() const { return static_cast<std::size_t>(element_count(shape)) * size_of(dtype); }
+  std::size_t byte_size() const {
+    return static_cast<std::size_t>(element_count(shape)) * size_of(dtype);
+  }
 };
 
-/// Buffers of one run in one thread: scratch that kernels reuse, and the state of streaming operators.
+/// Buffers of one run in one thread: scratch that kernels reuse, and the state of streaming
+/// operators.
 class Workspace {
  public:
-  /// At least `bytes` bytes on a 64-byte boundary, uninitialised, valid until the next call with the same slot.
+  /// At least `bytes` bytes on a 64-byte boundary, uninitialised, valid until the next call with
+  /// the same slot.
   std::byte* scratch(std::size_t bytes, std::size_t slot = 0);
   template <typename T>
   T* scratch_of(std::size_t count, std::size_t slot = 0) {
@@ -50,9 +56,9 @@ class Workspace {
 
   /// Counters of S3 saturation; a kernel adds to its own node's entry when the pointer is set.
   struct Saturation {
-    std::int64_t outputs = 0;          ///< outputs computed in saturating lanes
-    std::int64_t saturated = 0;        ///< outputs of which at least one step touched the limit
-    std::int64_t peak = 0;             ///< largest |accumulator| seen before clipping (0 when not tracked)
+    std::int64_t outputs = 0;    ///< outputs computed in saturating lanes
+    std::int64_t saturated = 0;  ///< outputs of which at least one step touched the limit
+    std::int64_t peak = 0;  ///< largest |accumulator| seen before clipping (0 when not tracked)
   };
   Saturation* saturation = nullptr;
 
@@ -65,7 +71,8 @@ class Workspace {
   std::vector<std::pair<const void*, Buffer>> states_;
 };
 
-/// Pointers to the elements, in the order of the node's inputs (null for an input that is not given) and outputs.
+/// Pointers to the elements, in the order of the node's inputs (null for an input that is not
+/// given) and outputs.
 struct KernelArgs {
   std::span<const std::byte* const> inputs;
   std::span<std::byte* const> outputs;
@@ -81,7 +88,8 @@ struct KernelArgs {
   }
 };
 
-/// One node, ready to run. Inputs and outputs never overlap. Thread-safe: everything mutable is in the Workspace.
+/// One node, ready to run. Inputs and outputs never overlap. Thread-safe: everything mutable is in
+/// the Workspace.
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -94,15 +102,19 @@ struct NodeContext {
   const espdl::Node& node;
   std::span<const TensorDesc> inputs;
   std::span<const espdl::Constant* const> constants;
-  /// As the file declares the outputs: dtype and exponents are to be trusted, shapes are not (ESP-DL recomputes them).
+  /// As the file declares the outputs: dtype and exponents are to be trusted, shapes are not
+  /// (ESP-DL recomputes them).
   std::span<const TensorDesc> declared;
   const Target& target;
   const Options& options;
 
-  bool has_input(std::size_t i) const { return i < inputs.size() && inputs[i].dtype != DType::Undefined; }
+  bool has_input(std::size_t i) const {
+    return i < inputs.size() && inputs[i].dtype != DType::Undefined;
+  }
   /// Throws Error(Malformed) when the input is missing.
   const TensorDesc& input(std::size_t i) const;
-  /// The constant behind input i, or throws Error(Unsupported): the runtime needs it to be constant.
+  /// The constant behind input i, or throws Error(Unsupported): the runtime needs it to be
+  /// constant.
   const espdl::Constant& constant(std::size_t i) const;
 };
 
@@ -110,12 +122,13 @@ struct Prepared {
   /// Actual type, shape and exponents of each output.
   std::vector<TensorDesc> outputs;
   std::unique_ptr<Kernel> kernel;
-  /// Names of known faults of the runtime that this node meets (documented in docs/runtime-faults.md).
+  /// Names of known faults of the runtime that this node meets (documented in
+  /// docs/runtime-faults.md).
   std::vector<std::string> faults;
 };
 
-/// Checks a node as ESP-DL's module would (and where it would assert or compute garbage, throws Error(Illegal)
-/// with the rule and a remedy), and prepares it.
+/// Checks a node as ESP-DL's module would (and where it would assert or compute garbage, throws
+/// Error(Illegal) with the rule and a remedy), and prepares it.
 using PrepareFn = Prepared (*)(const NodeContext&);
 
 struct Operator {

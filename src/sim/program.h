@@ -1,21 +1,25 @@
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "sim/kernel.h"
 
 namespace espquant::sim {
 
-/// The target that a file was made for: its metadata, else Family::S3. Files do not always say.
+/// The target that a file was made for: its metadata; else what its parameters give away (exponents
+/// per channel mean P4, filters that are not blocked mean C); else esp32s3. Throws Error(Usage) on
+/// a target that is not known.
 const Target& target_of(const espdl::Model& model);
 
-/// An espdl::Model made ready to run as the chip runs it. Immutable and thread-safe; one Frame per thread.
+/// An espdl::Model made ready to run as the chip runs it. Immutable and thread-safe; one Frame per
+/// thread.
 class Program {
  public:
-  /// Prepares every node in order. Throws what the operators throw, with the node's name. `model` must outlive it.
+  /// Prepares every node in order. Throws what the operators throw, with the node's name. `model`
+  /// must outlive it.
   Program(const espdl::Model& model, const Target& target, Options options = {});
   ~Program();
 
@@ -38,13 +42,16 @@ class Program {
   std::span<const std::size_t> outputs() const { return outputs_; }
   std::size_t node_count() const { return steps_.size(); }
   /// Activations that node `n` reads (constants left out) and writes.
-  std::span<const std::size_t> node_inputs(std::size_t n) const { return steps_[n].activation_inputs; }
+  std::span<const std::size_t> node_inputs(std::size_t n) const {
+    return steps_[n].activation_inputs;
+  }
   std::span<const std::size_t> node_outputs(std::size_t n) const { return steps_[n].outputs; }
 
   /// Buffers and streaming state of one thread.
   class Frame {
    public:
-    /// `keep_all`: every activation has its own buffer and stays readable; otherwise buffers are reused.
+    /// `keep_all`: every activation has its own buffer and stays readable; otherwise buffers are
+    /// reused.
     explicit Frame(const Program& program, bool keep_all = false);
 
     std::span<std::byte> bytes(std::size_t tensor);
@@ -63,10 +70,18 @@ class Program {
     std::vector<Workspace::Saturation>* saturation = nullptr;
 
    private:
+    void run_step(std::size_t node);
+
+    struct StepArgs {
+      std::vector<const std::byte*> inputs;
+      std::vector<std::byte*> outputs;
+    };
+
     const Program& program_;
     bool keep_all_;
     std::shared_ptr<std::byte[]> arena_;
     std::vector<std::byte*> address_;
+    std::vector<StepArgs> args_;
     Workspace workspace_;
   };
 
@@ -74,15 +89,25 @@ class Program {
   struct TensorSlot {
     std::string name;
     TensorDesc desc;
+    /// Where it lies in a frame that keeps all, and in one that reuses buffers.
     std::size_t offset = 0, shared_offset = 0;
   };
   struct Step {
     const espdl::Node* node = nullptr;
-    std::vector<std::ptrdiff_t> inputs;  ///< tensor index; -1 none; -2-i constant i of `constants`
+    /// Per input of the node: the constant, else the index of the tensor, else kNone.
     std::vector<const espdl::Constant*> constants;
+    std::vector<std::size_t> inputs;
+    /// Per output of the node; kNone where an optional output is not asked for.
+    std::vector<std::size_t> all_outputs;
     std::vector<std::size_t> activation_inputs, outputs;
     std::unique_ptr<Kernel> kernel;
   };
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+  std::size_t add_tensor(const std::string& name, TensorDesc desc);
+  void prepare_step(const espdl::Node& node,
+                    const std::map<std::string_view, const espdl::Constant*>& constants,
+                    const std::map<std::string_view, const espdl::ValueInfo*>& values);
   void plan_memory();
 
   const espdl::Model& model_;
@@ -97,9 +122,15 @@ class Program {
   friend class Frame;
 };
 
-/// ESP-DL's TensorBase::assign (reference section 2): copy, quantize, dequantize, widen, narrow or requantize from one
-/// description to another of equal element count.
-void assign(const TensorDesc& from, const std::byte* source, const TensorDesc& to, std::byte* destination,
-            const Target& target);
+/// ESP-DL's TensorBase::assign (reference section 2): copy, quantize, dequantize, widen, narrow or
+/// requantize from one description to another of equal element count.
+void assign(const TensorDesc& from, const std::byte* source, const TensorDesc& to,
+            std::byte* destination, const Target& target);
+
+/// Whether ESP-DL leaves the last 8 elements of the destination as they were (the S3's int8 to
+/// int16 vector kernel; s3-kernels 6). assign() makes them 0, as in a fresh buffer. `shift` is the
+/// difference of exponents, to - from.
+bool assign_leaves_tail_unwritten(DType from, DType to, int shift, std::int64_t count,
+                                  Family family);
 
 }  // namespace espquant::sim
