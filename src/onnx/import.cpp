@@ -27,13 +27,13 @@ onnx_schema::Model parse(std::span<const std::byte> bytes) {
   return model;
 }
 
-std::int64_t default_opset(const onnx_schema::Model& model) {
+std::int64_t default_opset(const onnx_schema::Model& model, std::int64_t oldest) {
   for (const auto& set : model.opset_import()) {
     if (!is_default_domain(set.domain())) continue;
-    if (set.version() < kOldestOpset || set.version() > kNewestOpset)
+    if (set.version() < oldest || set.version() > kNewestOpset)
       throw Error(ErrorCode::Unsupported,
                   fmt::format("uses operator set {}, versions {} to {} are read", set.version(),
-                              kOldestOpset, kNewestOpset))
+                              oldest, kNewestOpset))
           .remedy(
               "export the model with opset_version=17, or convert it with onnx.version_converter");
     return set.version();
@@ -50,7 +50,7 @@ class Importer {
       : model_(model), source_(model.graph()), folder_(folder), options_(options) {}
 
   Graph run() {
-    graph_.opset = default_opset(model_);
+    graph_.opset = default_opset(model_, options_.oldest_opset);
     graph_.name = source_.name();
     if (!source_.sparse_initializer().empty())
       throw Error(ErrorCode::Unsupported, "has sparse weights")

@@ -22,6 +22,10 @@ struct ImportOptions {
   /// Tensors of float16, bfloat16 and double become float32 wherever the model names the type:
   /// constants, graph inputs, the targets of Cast. Off: types are kept as they stand.
   bool float32_only = true;
+
+  /// Lower it only for a model whose operators are known to mean the same since: many did not
+  /// change before set 7.
+  std::int64_t oldest_opset = kOldestOpset;
 };
 
 /// Reads an ONNX model. Constants (initializers, Constant nodes in all their forms, external data
