@@ -8,7 +8,6 @@ namespace espquant::sim {
 
 // Multiply-accumulate.
 Prepared prepare_conv(const NodeContext&);
-Prepared prepare_conv_transpose(const NodeContext&);
 Prepared prepare_gemm(const NodeContext&);
 Prepared prepare_mat_mul(const NodeContext&);
 

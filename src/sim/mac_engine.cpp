@@ -1,0 +1,33 @@
+#include "sim/mac_engine.h"
+
+#include "sim/conv_reference.h"
+
+namespace espquant::sim {
+
+class FastConv {};
+
+MacEngine::MacEngine(const ConvGeometry& geometry, MacArithmetic arithmetic, const Options& options)
+    : geometry_(geometry), arithmetic_(std::move(arithmetic)), options_(options) {}
+MacEngine::MacEngine(MacEngine&&) noexcept = default;
+MacEngine::~MacEngine() = default;
+
+MacEngine::Filter MacEngine::load(Tensor logical) const {
+  ESPQUANT_ASSERT(logical.size() == geometry_.filter_size(),
+                  "the filter does not fit the geometry");
+  return {std::move(logical), nullptr};
+}
+
+void MacEngine::run(const std::byte* x, const Filter& filter, std::byte* y,
+                    Workspace& workspace) const {
+  const auto run_reference = [&]<typename T>(const T* w) {
+    conv_reference(geometry_, arithmetic_, reinterpret_cast<const T*>(x), w,
+                   reinterpret_cast<T*>(y), 0, geometry_.out_c, workspace.saturation);
+  };
+  if (arithmetic_.bits == 8) {
+    run_reference(filter.logical.data<std::int8_t>().data());
+  } else {
+    run_reference(filter.logical.data<std::int16_t>().data());
+  }
+}
+
+}  // namespace espquant::sim

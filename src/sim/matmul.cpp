@@ -1,0 +1,131 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "espdl/filter_layout.h"
+#include "sim/mac_engine.h"
+#include "sim/operators.h"
+
+/// MatMul: each product of two matrices is a 1x1 convolution whose filter is the second operand,
+/// which therefore arrives in filter order, constant or not (ESP-DL 3.5).
+namespace espquant::sim {
+namespace {
+
+/// The second operand's matrices, one after the other: matrix b of the output uses x[x_index[b]]
+/// and filter[w_index[b]].
+struct Batches {
+  std::vector<std::int64_t> x_index, w_index;
+  std::int64_t filters = 1;
+};
+
+class MatMulKernel final : public Kernel {
+ public:
+  MatMulKernel(MacEngine engine, Batches batches, DType dtype, int lanes)
+      : engine_(std::move(engine)), batches_(std::move(batches)), dtype_(dtype), lanes_(lanes) {}
+
+  /// For a second operand that never changes.
+  void preload(const std::byte* filters) { constant_filters_ = load(filters); }
+
+  void run(const KernelArgs& args) const override {
+    const std::vector<MacEngine::Filter> loaded =
+        constant_filters_.empty() ? load(args.inputs[1]) : std::vector<MacEngine::Filter>{};
+    const auto& filters = constant_filters_.empty() ? loaded : constant_filters_;
+    const std::size_t element = size_of(dtype_);
+    const std::size_t x_bytes = static_cast<std::size_t>(engine_.geometry().in_size()) * element;
+    const std::size_t y_bytes = static_cast<std::size_t>(engine_.geometry().out_size()) * element;
+    for (std::size_t b = 0; b < batches_.x_index.size(); ++b)
+      engine_.run(args.inputs[0] + static_cast<std::size_t>(batches_.x_index[b]) * x_bytes,
+                  filters[static_cast<std::size_t>(batches_.w_index[b])],
+                  args.outputs[0] + b * y_bytes, args.workspace);
+  }
+
+ private:
+  std::vector<MacEngine::Filter> load(const std::byte* filters) const {
+    const ConvGeometry& g = engine_.geometry();
+    std::vector<MacEngine::Filter> loaded;
+    for (std::int64_t f = 0; f < batches_.filters; ++f) {
+      Tensor physical(dtype_, {g.in_c, g.out_c});
+      std::memcpy(physical.mutable_bytes().data(),
+                  filters + static_cast<std::size_t>(f) * physical.byte_size(),
+                  physical.byte_size());
+      loaded.push_back(engine_.load(espdl::unpack_filter(physical, false, lanes_)));
+    }
+    return loaded;
+  }
+
+  MacEngine engine_;
+  Batches batches_;
+  DType dtype_;
+  int lanes_;
+  std::vector<MacEngine::Filter> constant_filters_;
+};
+
+Error does_not_fit(const Shape& a, const Shape& b) {
+  return Error(ErrorCode::Malformed,
+               fmt::format("{} and {} cannot be multiplied", to_string(a), to_string(b)))
+      .remedy("ESP-DL multiplies matrices of up to 4 dimensions whose inner extents are equal");
+}
+
+/// Pairs the matrices of both operands by broadcasting their outer dimensions.
+Batches pair_batches(const Shape& a, const Shape& b, Shape& outer) {
+  outer = broadcast(a, b);
+  Batches batches;
+  batches.filters = element_count(b);
+  const auto flat_index = [&](const Shape& shape, std::int64_t position) {
+    std::int64_t index = 0, stride = 1;
+    for (std::size_t i = 0; i < outer.size(); ++i) {
+      const std::int64_t extent = outer[outer.size() - 1 - i];
+      const std::int64_t coordinate = position % extent;
+      position /= extent;
+      if (i >= shape.size()) continue;
+      const std::int64_t own = shape[shape.size() - 1 - i];
+      if (own != 1) index += coordinate * stride;
+      stride *= own;
+    }
+    return index;
+  };
+  for (std::int64_t p = 0; p < element_count(outer); ++p) {
+    batches.x_index.push_back(flat_index(a, p));
+    batches.w_index.push_back(flat_index(b, p));
+  }
+  return batches;
+}
+
+}  // namespace
+
+Prepared prepare_mat_mul(const NodeContext& context) {
+  Shape a = context.input(0).shape, b = context.input(1).shape;
+  if (a.empty() || b.empty() || a.size() > 4 || b.size() > 4) throw does_not_fit(a, b);
+  const bool vector_a = a.size() == 1, vector_b = b.size() == 1;
+  if (vector_a) a.insert(a.begin(), 1);
+  if (vector_b) b.push_back(1);
+  if (a.back() != b[b.size() - 2] || element_count(a) == 0 || element_count(b) == 0)
+    throw does_not_fit(context.input(0).shape, context.input(1).shape);
+
+  ConvGeometry geometry;
+  geometry.in_c = a.back();
+  geometry.out_c = b.back();
+  geometry.in_w = geometry.out_w = a[a.size() - 2];
+  Shape shape;
+  Batches batches =
+      pair_batches(Shape(a.begin(), a.end() - 2), Shape(b.begin(), b.end() - 2), shape);
+  if (!vector_a) shape.push_back(geometry.out_w);
+  if (!vector_b) shape.push_back(geometry.out_c);
+  // Two vectors: ESP-DL gives one element, not a scalar.
+  if (shape.empty()) shape.push_back(1);
+
+  Prepared prepared;
+  prepared.outputs.push_back(mac_output(context, std::move(shape)));
+  const DType dtype = context.input(0).dtype;
+  MacEngine engine(geometry,
+                   make_arithmetic(context, geometry, context.input(1), nullptr, prepared.faults),
+                   context.options);
+  auto kernel = std::make_unique<MatMulKernel>(std::move(engine), std::move(batches), dtype,
+                                               context.target.lanes(dtype == DType::Int8 ? 8 : 16));
+  if (context.constants[1] != nullptr) kernel->preload(context.constants[1]->data.bytes().data());
+  prepared.kernel = std::move(kernel);
+  return prepared;
+}
+
+}  // namespace espquant::sim
