@@ -9,3 +9,6 @@ if(ESPQUANT_SANITIZE)
                          -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(espquant_flags INTERFACE -fsanitize=${ESPQUANT_SANITIZE})
 endif()
+if(ESPQUANT_FUZZ)  # libFuzzer steers by the coverage of the rooms, not only of its own target
+  target_compile_options(espquant_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
