@@ -18,14 +18,15 @@ struct ValueInfo {
   std::string name;
   DType dtype = DType::Undefined;
   Shape shape;
-  /// Real value = q * 2^exponent. One entry, or one per output channel. Empty in files that give none: 0.
+  /// Real value = q * 2^exponent. One entry, or one per output channel. Empty in files that give
+  /// none: 0.
   std::vector<int> exponents;
 
   int exponent() const { return exponents.empty() ? 0 : exponents.front(); }
 };
 
-/// A tensor with its elements: a parameter, a table or a test value. Filters are stored in the physical order of the
-/// target (reference 4.1), which the dims do not describe.
+/// A tensor with its elements: a parameter, a table or a test value. Filters are stored in the
+/// physical order of the target (reference 4.1), which the dims do not describe.
 struct Constant {
   std::string name;
   Tensor data;
@@ -36,8 +37,9 @@ struct Constant {
   int exponent() const { return exponents.empty() ? 0 : exponents.front(); }
 };
 
-using AttributeValue = std::variant<std::int64_t, float, std::string, Constant, std::vector<std::int64_t>,
-                                    std::vector<float>, std::vector<std::string>>;
+using AttributeValue =
+    std::variant<std::int64_t, float, std::string, Constant, std::vector<std::int64_t>,
+                 std::vector<float>, std::vector<std::string>>;
 
 struct Node {
   std::string name;
@@ -52,8 +54,10 @@ struct Node {
   std::int64_t get_int(std::string_view attribute, std::int64_t otherwise) const;
   float get_float(std::string_view attribute, float otherwise) const;
   std::string get_string(std::string_view attribute, std::string_view otherwise) const;
-  std::vector<std::int64_t> get_ints(std::string_view attribute, std::vector<std::int64_t> otherwise = {}) const;
-  std::vector<float> get_floats(std::string_view attribute, std::vector<float> otherwise = {}) const;
+  std::vector<std::int64_t> get_ints(std::string_view attribute,
+                                     std::vector<std::int64_t> otherwise = {}) const;
+  std::vector<float> get_floats(std::string_view attribute,
+                                std::vector<float> otherwise = {}) const;
 
  private:
   template <typename T>

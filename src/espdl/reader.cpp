@@ -1,0 +1,27 @@
+#include "espdl/reader.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "espdl/decode.h"
+#include "espdl/package.h"
+
+namespace espquant::espdl {
+
+Model read_model(std::span<const std::byte> file, const ReadOptions& options) {
+  if (is_package(file)) {
+    const Package package = open_package(file);
+    file = options.name.empty() ? package.at(options.index).file : package.find(options.name).file;
+  }
+  return decode_model(open_payload(file, options.key));
+}
+
+Model read_model_file(const std::filesystem::path& path, const ReadOptions& options) {
+  try {
+    return read_model(read_file(path), options);
+  } catch (Error& e) {
+    e.file(path.string());
+    throw;
+  }
+}
+
+}  // namespace espquant::espdl
