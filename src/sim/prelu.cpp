@@ -1,0 +1,164 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/lut.h"
+#include "sim/operators.h"
+#include "sim/rounding.h"
+
+/// PRelu (ESP-DL 3.12; s3-kernels 1). Every family and width has formulas of its own for the
+/// negative side, and most forget the exponents on the positive side.
+namespace espquant::sim {
+namespace {
+
+/// Bits that the shift register holds, which an int8 vector shift wraps to.
+constexpr int kS3Int8ShiftMask = 31;
+
+struct PReluShifts {
+  int negative;  ///< e_out - e_in - e_alpha
+  int positive;  ///< e_out - e_in
+};
+
+std::int32_t s3_round_shift(std::int32_t v, int shift) {
+  return shift == 0 ? v : ((v >> ((shift - 1) & kS3Int8ShiftMask)) + 1) >> 1;
+}
+
+/// The factor that scales positive values up, as an int8 lane holds it.
+std::int32_t int8_factor(int shift) {
+  return shift >= 0
+             ? 1
+             : static_cast<std::int32_t>(wrap_bits(std::int64_t{1} << std::min(-shift, 8), 8));
+}
+
+struct S3Int8 {
+  PReluShifts shifts;
+  std::int8_t operator()(std::int8_t q, std::int8_t alpha) const {
+    if (q < 0) return narrow<std::int8_t>(s3_round_shift(q * alpha, shifts.negative));
+    return narrow<std::int8_t>(
+        s3_round_shift(q * int8_factor(shifts.positive), std::max(shifts.positive, 0)));
+  }
+};
+
+/// EE.VPRELU.S16: no rounding, and the low 16 bits of the product.
+struct S3Int16 {
+  PReluShifts shifts;
+  std::int16_t operator()(std::int16_t q, std::int16_t alpha) const {
+    if (q > 0) return q;
+    return static_cast<std::int16_t>((std::int32_t{q} * alpha) >>
+                                     std::min(shifts.negative & 63, 31));
+  }
+};
+
+/// The negative side as the portable kernel has it: the rounding of ESP.VPRELU.S8 is not
+/// documented.
+struct P4Int8 {
+  PReluShifts shifts;
+  std::int8_t operator()(std::int8_t q, std::int8_t alpha) const {
+    if (q < 0) return narrow<std::int8_t>((q * alpha) >> std::min(shifts.negative, 31));
+    return saturate<std::int8_t>(round_shift(q * int8_factor(shifts.positive),
+                                             std::max(shifts.positive, 0), Rounding::HalfEven));
+  }
+};
+
+template <typename T>
+struct Portable {
+  PReluShifts shifts;
+  T operator()(T q, T alpha) const {
+    if (q >= 0) return q;
+    return narrow<T>((std::int32_t{q} * alpha) >> std::min(shifts.negative, 31));
+  }
+};
+
+struct FloatPRelu {
+  float operator()(float x, float alpha) const { return x >= 0 ? x : x * alpha; }
+};
+
+template <typename T, typename F>
+std::unique_ptr<Kernel> prelu_kernel(std::vector<T> alpha, std::int64_t count, F f) {
+  return make_kernel([alpha = std::move(alpha), count, f](const KernelArgs& args) {
+    const auto channels = static_cast<std::int64_t>(alpha.size());
+    const T* in = args.in<T>(0);
+    T* out = args.out<T>(0);
+    for (std::int64_t i = 0; i < count; i += channels)
+      for (std::int64_t c = 0; c < channels; ++c)
+        out[i + c] = f(in[i + c], alpha[static_cast<std::size_t>(c)]);
+  });
+}
+
+template <typename T>
+std::unique_ptr<Kernel> quantized_prelu(const NodeContext& context, std::vector<T> alpha,
+                                        std::int64_t count, PReluShifts shifts) {
+  if (!uses_vector_kernels(context))
+    return prelu_kernel(std::move(alpha), count, Portable<T>{shifts});
+  const bool s3 = context.target.family == Family::S3;
+  if constexpr (sizeof(T) == 1) {
+    if (s3) return prelu_kernel(std::move(alpha), count, S3Int8{shifts});
+    return prelu_kernel(std::move(alpha), count, P4Int8{shifts});
+  } else {
+    if (s3) return prelu_kernel(std::move(alpha), count, S3Int16{shifts});
+    return prelu_kernel(std::move(alpha), count, Portable<T>{shifts});
+  }
+}
+
+/// The slopes, one per channel. int16 takes the first for all unless alpha's first axis is the
+/// channels; float takes a single one for all; int8 always reads as many as there are channels.
+template <typename T>
+std::vector<T> slopes(const NodeContext& context, std::int64_t channels) {
+  const espdl::Constant& alpha = context.constant(1);
+  require_type(context, 1, dtype_of<T>);
+  const Shape& shape = alpha.data.shape();
+  if (shape.size() != 3)
+    refuse(fmt::format("alpha of shape {}: ESP-DL asserts three axes", to_string(shape)),
+           "Store alpha as C,1,1");
+  const auto values = alpha.data.data<T>();
+  const bool per_channel = shape[0] == channels;
+  if (!per_channel && sizeof(T) > 1 && !values.empty() && (sizeof(T) == 2 || shape[0] == 1))
+    return std::vector<T>(static_cast<std::size_t>(channels), values[0]);
+  if (static_cast<std::int64_t>(values.size()) != channels)
+    refuse(fmt::format("alpha of shape {} for {} channels: ESP-DL reads one slope per channel",
+                       to_string(shape), channels),
+           "Store alpha as C,1,1, or export the node with a table");
+  return {values.begin(), values.end()};
+}
+
+void note_faults(const NodeContext& context, Prepared& prepared, PReluShifts shifts) {
+  const bool int8 = prepared.outputs[0].dtype == DType::Int8;
+  const bool rescales = int8 && uses_vector_kernels(context);
+  if (!rescales && shifts.positive != 0)
+    add_fault(prepared, int8 ? "prelu-int8-ignores-exponent" : "prelu-int16-ignores-exponent");
+  if (rescales && shifts.positive <= -7) add_fault(prepared, "prelu-factor-beyond-int8");
+  if (int8 && context.target.family == Family::P4) add_fault(prepared, "p4-vector-kernel-differs");
+  const Shape& alpha = context.input(1).shape;
+  if (!int8 && alpha[0] != context.input(0).shape.back() && element_count(alpha) != 1)
+    add_fault(prepared, "prelu-int16-takes-first-slope");
+}
+
+}  // namespace
+
+Prepared prepare_p_relu(const NodeContext& context) {
+  if (uses_int8_lut(context)) return prepare_table_lookup(context);
+  const DType dtype = element_type(context);
+  const Shape& shape = context.input(0).shape;
+  require_single_image(context, shape, 4, 4);
+  const TensorDesc output = output_desc(context, 0, shape, dtype);
+  const std::int64_t count = element_count(shape);
+  const int positive = output.exponent() - context.input(0).exponent();
+  const PReluShifts shifts{positive - context.input(1).exponent(), positive};
+  if (!is_float(dtype) && shifts.negative < 0)
+    refuse(fmt::format("the negative side must be shifted left by {}, which the kernels cannot",
+                       -shifts.negative),
+           "Give alpha a smaller exponent");
+
+  auto kernel = visit_element_type(dtype, [&]<typename T>() -> std::unique_ptr<Kernel> {
+    std::vector<T> alpha = slopes<T>(context, shape.back());
+    if constexpr (std::is_floating_point_v<T>)
+      return prelu_kernel(std::move(alpha), count, FloatPRelu{});
+    else
+      return quantized_prelu<T>(context, std::move(alpha), count, shifts);
+  });
+  Prepared prepared = prepared_with(context, shape, dtype, std::move(kernel));
+  if (!is_float(dtype)) note_faults(context, prepared, shifts);
+  return prepared;
+}
+
+}  // namespace espquant::sim
