@@ -129,9 +129,7 @@ Prepared prepare_gru(const NodeContext& context) {
     else
       return gru_kernel<T>(plan, QuantizedStep<T>(plan, prepared.outputs[0].exponent()));
   });
-  if (!is_float(dtype) && prepared.outputs[0].exponent() != prepared.outputs[1].exponent())
-    add_fault(prepared, "exponents-ignored");
-  if (context.has_input(4)) add_fault(prepared, "recurrent-ignores-sequence-lengths");
+  note_recurrent_faults(context, prepared);
   return prepared;
 }
 

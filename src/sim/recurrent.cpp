@@ -82,8 +82,6 @@ RecurrentPlan plan_recurrent(const NodeContext& context, std::int64_t gates, std
   plan.gates = gates;
   plan.hidden = node.get_int("hidden_size", 0);
   const std::string direction = node.get_string("direction", "forward");
-  if (direction == "reverse")
-    refuse("ESP-DL runs direction 'reverse' forwards", "Reverse the sequence and run forwards");
   plan.directions = direction == "bidirectional" ? 2 : 1;
   const bool batch_first = node.get_int("layout", 0) != 0;
   if (x.size() != 3 || plan.hidden < 1 || plan.hidden > 1 << 16)
@@ -109,6 +107,15 @@ RecurrentPlan plan_recurrent(const NodeContext& context, std::int64_t gates, std
     chip_scale(plan.hidden_shift);
   }
   return plan;
+}
+
+void note_recurrent_faults(const NodeContext& context, Prepared& prepared) {
+  const std::vector<TensorDesc>& outputs = prepared.outputs;
+  if (!is_float(outputs[0].dtype) && outputs[0].exponent() != outputs[1].exponent())
+    add_fault(prepared, "exponents-ignored");
+  if (context.has_input(4)) add_fault(prepared, "recurrent-ignores-sequence-lengths");
+  if (context.node.get_string("direction", "forward") == "reverse")
+    add_fault(prepared, "recurrent-reverse-runs-forward");
 }
 
 void check_recurrent_operand(const NodeContext& context, std::size_t i, DType dtype,

@@ -55,6 +55,10 @@ RecurrentPlan plan_recurrent(const NodeContext& context, std::int64_t gates, std
 void check_recurrent_operand(const NodeContext& context, std::size_t i, DType dtype,
                              std::int64_t count);
 
+/// What the runtime passes over: lengths, the reverse direction, exponents of Y and Y_h that
+/// differ.
+void note_recurrent_faults(const NodeContext& context, Prepared& prepared);
+
 /// result[r] = matrix row r times vector, in int16 at the gates' exponent. Vector kernels shift the
 /// exact sum; other lengths go through float32.
 template <typename T>
