@@ -1,0 +1,35 @@
+#include <algorithm>
+
+#include "ops/op.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace espquant::passes {
+namespace {
+
+/// Larger results stay computations: a file of a few bytes can describe gigabytes (Expand, Tile,
+/// ConstantOfShape).
+constexpr std::int64_t kMaxFoldedElements = std::int64_t{1} << 24;
+
+bool fold(Graph& graph, NodeId id) {
+  const auto results = ops::fold_node(graph, graph.node(id), kMaxFoldedElements);
+  if (!results) return false;
+  const std::vector<ValueId> outputs = graph.node(id).outputs;
+  graph.remove_node(id);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i] == kNone) continue;
+    Value& v = graph.value(outputs[i]);
+    v.constant = (*results)[i];
+    v.dtype = v.constant.dtype();
+    v.shape = v.constant.shape();
+  }
+  return true;
+}
+
+}  // namespace
+
+std::int64_t fold_constants(Graph& graph) {
+  return for_each_node(graph, [&](NodeId id) { return fold(graph, id); });
+}
+
+}  // namespace espquant::passes

@@ -1,0 +1,102 @@
+#include <algorithm>
+#include <array>
+
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace espquant::passes {
+namespace {
+
+/// The pads of a Pad node over its spatial axes (begins, then ends) when it puts zeros, or nothing
+/// else matters, around space alone.
+std::optional<std::vector<std::int64_t>> zero_pads_of(const Graph& graph, const Node& pad) {
+  if (pad.attributes.get_string("mode", "constant") != "constant" || pad.input(3) != kNone)
+    return std::nullopt;
+  if (pad.input(2) != kNone && scalar_of(graph, pad.input(2)) != 0.F) return std::nullopt;
+  const auto pads = ints_of(graph, pad.input(1));
+  const auto rank = static_cast<std::size_t>(rank_of(graph, pad.inputs[0]));
+  if (!pads || rank < 3 || pads->size() != 2 * rank) return std::nullopt;
+  if (std::any_of(pads->begin(), pads->end(), [](std::int64_t p) { return p < 0; }))
+    return std::nullopt;
+  std::vector<std::int64_t> spatial;
+  for (std::size_t side : {std::size_t{0}, rank}) {
+    if ((*pads)[side] != 0 || (*pads)[side + 1] != 0) return std::nullopt;
+    for (std::size_t axis = 2; axis < rank; ++axis) spatial.push_back((*pads)[side + axis]);
+  }
+  return spatial;
+}
+
+/// True when no element of `v` is negative, by the node that computes it.
+bool is_non_negative(const Graph& graph, ValueId v) {
+  constexpr std::array kNonNegative = {"Relu", "Sigmoid", "HardSigmoid", "Abs",
+                                       "Exp",  "Sqrt",    "Softmax",     "Softplus"};
+  constexpr std::array kKeepsSign = {"MaxPool",       "AveragePool", "GlobalAveragePool",
+                                     "GlobalMaxPool", "Transpose",   "Reshape",
+                                     "Slice",         "Identity"};
+  const NodeId id = graph.value(v).producer;
+  if (id == kNone) return false;
+  const Node& node = graph.node(id);
+  if (std::find(kNonNegative.begin(), kNonNegative.end(), node.op) != kNonNegative.end())
+    return true;
+  if (std::find(kKeepsSign.begin(), kKeepsSign.end(), node.op) != kKeepsSign.end())
+    return is_non_negative(graph, node.inputs[0]);
+  if (node.op != "Clip") return false;
+  const auto low = scalar_of(graph, node.input(1));
+  return low && *low >= 0;
+}
+
+bool has_no_pads(const Node& node) {
+  const auto pads = node.attributes.get_ints("pads");
+  return std::all_of(pads.begin(), pads.end(), [](std::int64_t p) { return p == 0; });
+}
+
+/// Around values that are not negative, zeros and the "nothing" that MaxPool pads with give the
+/// same maximum, as long as every window holds at least one element.
+bool max_pool_may_absorb(const Graph& graph, const Node& pool,
+                         const std::vector<std::int64_t>& pads, ValueId padded) {
+  const auto kernel = pool.attributes.get_ints("kernel_shape"),
+             dilations = pool.attributes.get_ints("dilations");
+  if (!has_no_pads(pool) || pool.attributes.get_int("ceil_mode", 0) != 0 || pool.outputs.size() > 1)
+    return false;
+  if (std::any_of(dilations.begin(), dilations.end(), [](std::int64_t d) { return d != 1; }))
+    return false;
+  for (std::size_t i = 0; i < pads.size(); ++i)
+    if (pads[i] >= kernel.at(i % kernel.size())) return false;
+  return is_non_negative(graph, padded);
+}
+
+/// Zeros that were part of the input count in every mean; so do pads with count_include_pad.
+/// Rounding up would add windows beyond the pads, whose means count less.
+bool average_pool_may_absorb(const Node& pool) {
+  return pool.attributes.get_int("ceil_mode", 0) == 0 &&
+         (has_no_pads(pool) || pool.attributes.get_int("count_include_pad", 0) != 0);
+}
+
+bool merge(Graph& graph, NodeId id) {
+  const Node& pad = graph.node(id);
+  if (pad.op != "Pad") return false;
+  const ValueId in = pad.inputs[0], out = pad.outputs[0];
+  const auto extra = zero_pads_of(graph, pad);
+  const NodeId reader = only_reader(graph, out);
+  if (!extra || reader == kNone || graph.node(reader).inputs[0] != out) return false;
+  Node& window = graph.node(reader);
+  if (window.attributes.get_string("auto_pad", "NOTSET") != "NOTSET") return false;
+  const bool fits = window.op == "Conv" ||
+                    (window.op == "AveragePool" && average_pool_may_absorb(window)) ||
+                    (window.op == "MaxPool" && max_pool_may_absorb(graph, window, *extra, in));
+  if (!fits) return false;
+  auto pads = window.attributes.get_ints("pads", std::vector<std::int64_t>(extra->size(), 0));
+  for (std::size_t i = 0; i < extra->size(); ++i) pads.at(i) += (*extra)[i];
+  window.attributes.set("pads", pads);
+  if (window.op == "AveragePool") window.attributes.set("count_include_pad", std::int64_t{1});
+  graph.set_input(reader, 0, in);
+  return true;
+}
+
+}  // namespace
+
+std::int64_t merge_pads(Graph& graph) {
+  return for_each_node(graph, [&](NodeId id) { return merge(graph, id); });
+}
+
+}  // namespace espquant::passes

@@ -1,0 +1,108 @@
+#include "passes/pass_manager.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "base/text.h"
+#include "ops/op.h"
+#include "passes/passes.h"
+
+namespace espquant::passes {
+namespace {
+
+constexpr std::array kPasses = {
+    Pass{"remove_dead", "removes nodes whose results nobody reads", remove_dead},
+    Pass{"fold_constants", "computes what depends on no input", fold_constants},
+    Pass{"upgrade_opset", "rewrites operators of older sets in the meaning of the newest",
+         upgrade_opset, true},
+    Pass{"explicit_arguments", "spells out defaults: Split sizes, Pad and Resize over all axes",
+         explicit_arguments, true},
+    Pass{"resolve_auto_pad", "auto_pad and output_shape become explicit pads", resolve_auto_pad,
+         true},
+    Pass{"split_variadic", "Sum, Mean, Max and Min over many inputs become nodes over two",
+         split_variadic},
+    Pass{"remove_identity", "removes nodes that return their input", remove_identity},
+    Pass{"canonicalize_gemm", "MatMul and every form of Gemm become Gemm(x, W, b)",
+         canonicalize_gemm},
+    Pass{"use_global_pools", "ReduceMean over all of space becomes GlobalAveragePool",
+         use_global_pools},
+    Pass{"merge_clips", "Relu, Min, Max and Clip in a row become one", merge_clips},
+    Pass{"merge_transposes", "moves Transposes together and cancels them", merge_transposes},
+    Pass{"merge_reshapes", "Reshape, Flatten, Squeeze and Unsqueeze in a row become one",
+         merge_reshapes},
+    Pass{"fold_batch_normalization", "BatchNormalization into the weights beside it",
+         fold_batch_normalization},
+    Pass{"merge_bias_add", "constant Add, Sub, Mul and Div per channel into the weights before",
+         merge_bias_add},
+    Pass{"fuse_hard_swish", "x * clip(x + 3, 0, 6) / 6 becomes HardSwish", fuse_hard_swish},
+    Pass{"fuse_swish", "x * Sigmoid(x) becomes Swish", fuse_swish},
+    Pass{"fuse_gelu", "x * (1 + erf(x / sqrt 2)) / 2 becomes Gelu", fuse_gelu},
+    Pass{"fuse_layer_normalization", "its parts become LayerNormalization",
+         fuse_layer_normalization},
+    Pass{"fuse_rms_normalization", "its parts become RMSNormalization", fuse_rms_normalization},
+    Pass{"fuse_lp_normalization", "x / norm(x) becomes LpNormalization", fuse_lp_normalization},
+    Pass{"merge_pads", "Pad into the pads of the window operator behind it", merge_pads},
+    Pass{"decompose_conv_transpose", "ConvTranspose becomes InsertZeros and Conv",
+         decompose_conv_transpose},
+    Pass{"fold_constants", "computes what depends on no input", fold_constants},
+    Pass{"remove_identity", "removes nodes that return their input", remove_identity},
+    Pass{"remove_dead", "removes nodes whose results nobody reads", remove_dead},
+};
+
+bool is_disabled(const Pass& pass, const PassOptions& options) {
+  return std::find(options.disabled.begin(), options.disabled.end(), pass.name) !=
+         options.disabled.end();
+}
+
+}  // namespace
+
+std::span<const Pass> all_passes() { return kPasses; }
+
+void check_options(const PassOptions& options) {
+  std::vector<std::string> names;
+  for (const Pass& pass : kPasses)
+    if (!pass.required) names.emplace_back(pass.name);
+  for (const std::string& name : options.disabled) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    const bool required =
+        std::any_of(kPasses.begin(), kPasses.end(), [&](const Pass& p) { return p.name == name; });
+    if (required)
+      throw Error(ErrorCode::Usage, fmt::format("pass '{}' cannot be switched off", name))
+          .remedy("the passes after it rely on its result");
+    const std::string near = nearest_name(name, names);
+    throw Error(ErrorCode::Usage, fmt::format("there is no pass '{}'", name))
+        .remedy(near.empty() ? fmt::format("the passes are: {}", fmt::join(names, ", "))
+                             : fmt::format("did you mean '{}'?", near));
+  }
+}
+
+void run_passes(Graph& graph, std::span<const Pass> passes, const PassOptions& options,
+                std::vector<PassRecord>* records) {
+  using Clock = std::chrono::steady_clock;
+  ops::infer_shapes(graph, options.batch);
+  for (const Pass& pass : passes) {
+    if (is_disabled(pass, options)) continue;
+    const Clock::time_point start = Clock::now();
+    const std::int64_t changes = pass.run(graph);
+    if (changes > 0) {
+      graph.remove_dead();
+      verify(graph, pass.name);
+      ops::infer_shapes(graph, options.batch);
+    } else {
+      verify(graph, pass.name);
+    }
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    if (records != nullptr) records->push_back({std::string(pass.name), seconds, changes});
+  }
+}
+
+Graph simplify(Graph graph, const PassOptions& options, std::vector<PassRecord>* records) {
+  check_options(options);
+  run_passes(graph, kPasses, options, records);
+  return graph;
+}
+
+}  // namespace espquant::passes

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+
+#include "graph/graph.h"
+
+/// The graph rewrites, one per file. Each keeps the function that the network computes, expects a
+/// graph whose shapes are known, and returns how many places it changed; shapes of values it adds
+/// are set, dead nodes are left for Graph::remove_dead. The order in which they run stands in
+/// pass_manager.cpp.
+namespace espquant::passes {
+
+/// The operator set that every node follows after upgrade_opset.
+inline constexpr std::int64_t kCanonicalOpset = 22;
+
+std::int64_t remove_dead(Graph& graph);
+std::int64_t fold_constants(Graph& graph);
+std::int64_t upgrade_opset(Graph& graph);
+std::int64_t resolve_auto_pad(Graph& graph);
+std::int64_t explicit_arguments(Graph& graph);
+std::int64_t split_variadic(Graph& graph);
+std::int64_t canonicalize_gemm(Graph& graph);
+std::int64_t use_global_pools(Graph& graph);
+std::int64_t remove_identity(Graph& graph);
+std::int64_t merge_clips(Graph& graph);
+std::int64_t fold_batch_normalization(Graph& graph);
+std::int64_t merge_bias_add(Graph& graph);
+std::int64_t fuse_hard_swish(Graph& graph);
+std::int64_t fuse_swish(Graph& graph);
+std::int64_t fuse_gelu(Graph& graph);
+std::int64_t fuse_layer_normalization(Graph& graph);
+std::int64_t fuse_rms_normalization(Graph& graph);
+std::int64_t fuse_lp_normalization(Graph& graph);
+std::int64_t merge_pads(Graph& graph);
+std::int64_t merge_transposes(Graph& graph);
+std::int64_t merge_reshapes(Graph& graph);
+std::int64_t decompose_conv_transpose(Graph& graph);
+
+}  // namespace espquant::passes
