@@ -33,6 +33,7 @@ constexpr std::array kPasses = {
     Pass{"merge_transposes", "moves Transposes together and cancels them", merge_transposes},
     Pass{"merge_reshapes", "Reshape, Flatten, Squeeze and Unsqueeze in a row become one",
          merge_reshapes},
+    Pass{"merge_slices", "Slices in a row over different axes become one", merge_slices},
     Pass{"fold_batch_normalization", "BatchNormalization into the weights beside it",
          fold_batch_normalization},
     Pass{"merge_bias_add", "constant Add, Sub, Mul and Div per channel into the weights before",

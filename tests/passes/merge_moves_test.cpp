@@ -78,5 +78,26 @@ TEST(MergeReshapes, ASingleOneStays) {
   expect_untouched(merge_reshapes, n.finish({n.node("Flatten", {n.input("x", {2, 3, 4})})}));
 }
 
+TEST(MergeSlices, OverDifferentAxesBecomeOne) {
+  Network n;
+  const ValueId x = n.input("x", {1, 2, 6, 6});
+  const ValueId rows = n.node("Slice", {x, n.ints({0}), n.ints({99}), n.ints({2}), n.ints({2})});
+  const ValueId columns =
+      n.node("Slice", {rows, n.ints({-1}), n.ints({-99}), n.ints({-1}), n.ints({-2})});
+  const ValueId front = n.node("Slice", {columns, n.ints({0, 1}), n.ints({1, 2})});
+  EXPECT_EQ(operators_of(after_pass(merge_slices, n.finish({front}))), Operators{"Slice"});
+}
+
+TEST(MergeSlices, OverTheSameAxisOrReadInBetweenTheyStay) {
+  Network n;
+  const ValueId x = n.input("x", {6, 6});
+  const ValueId once = n.node("Slice", {x, n.ints({1}), n.ints({5}), n.ints({0})});
+  const ValueId shared = n.node("Slice", {x, n.ints({1}), n.ints({5}), n.ints({0})});
+  expect_untouched(merge_slices,
+                   n.finish({n.node("Slice", {once, n.ints({1}), n.ints({3}), n.ints({0})}),
+                             n.node("Slice", {shared, n.ints({1}), n.ints({3}), n.ints({1})}),
+                             n.node("Neg", {shared})}));
+}
+
 }  // namespace
 }  // namespace espquant::passes
