@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -13,14 +14,15 @@ namespace espquant::ops {
 
 /// How the tensors of an operator share their exponents on the chip.
 enum class QuantRule : std::uint8_t {
-  Independent,   ///< each input and output has its own exponent (Mul, Sigmoid, AveragePool, ...)
-  Weighted,      ///< Conv, Gemm, ConvTranspose: weights of their own, bias at input + weight exponent
-  PassThrough,   ///< output 0.. keep the exponent of input 0: only data moves (Reshape, MaxPool, Slice, ...)
-  AlignInputs,   ///< all data inputs take the exponent of the output (Add, Sub, Concat)
-  CompareInputs, ///< data inputs share an exponent, the output is boolean (Equal, Greater, ...)
-  FloatOutput,   ///< integer in, float out (Softmax, LogSoftmax)
-  Float,         ///< ESP-DL has no integer kernel: runs in float between Dequantize and Quantize
-  None,          ///< computed at conversion time only (Shape, ConstantOfShape, ...)
+  Independent,  ///< each input and output has its own exponent (Mul, Sigmoid, AveragePool, ...)
+  Weighted,  ///< Conv, Gemm, ConvTranspose: weights of their own, bias at input + weight exponent
+  PassThrough,    ///< output 0.. keep the exponent of input 0: only data moves (Reshape, MaxPool,
+                  ///< Slice, ...)
+  AlignInputs,    ///< all data inputs take the exponent of the output (Add, Sub, Concat)
+  CompareInputs,  ///< data inputs share an exponent, the output is boolean (Equal, Greater, ...)
+  FloatOutput,    ///< integer in, float out (Softmax, LogSoftmax)
+  Float,          ///< ESP-DL has no integer kernel: runs in float between Dequantize and Quantize
+  None,           ///< computed at conversion time only (Shape, ConstantOfShape, ...)
 };
 
 struct InferInput {
@@ -34,6 +36,8 @@ struct InferInput {
 struct InferOutput {
   DType dtype = DType::Undefined;
   Shape shape;
+  /// Defined when the shapes of the inputs determine the elements (Shape, Size).
+  Tensor value;
 };
 
 /// Shape inference of one node.
@@ -47,12 +51,13 @@ struct InferContext {
   /// Throws Error(Malformed) when input i is missing.
   const Shape& shape(std::size_t i) const;
   DType dtype(std::size_t i) const;
-  /// The int64 (or int32) elements of a constant input. Throws Error(Unsupported) when it is not constant.
+  /// The int64 (or int32) elements of a constant input. Throws Error(Unsupported) when it is not
+  /// constant.
   std::vector<std::int64_t> constant_ints(std::size_t i) const;
 };
 
-/// Execution of one node on plain tensors in ONNX's layout; outputs are allocated and zero-filled with the inferred
-/// type and shape.
+/// Execution of one node on plain tensors in ONNX's layout; outputs are allocated and zero-filled
+/// with the inferred type and shape.
 struct RunContext {
   const Node& node;
   std::int64_t opset;
@@ -70,7 +75,10 @@ struct OpDef {
   /// Plain loops, the reference for every faster path.
   void (*run)(const RunContext&);
   /// Multiply-accumulates of one run; null for operators that have none worth counting.
-  std::int64_t (*macs)(const Node&, std::span<const Shape> inputs, std::span<const Shape> outputs) = nullptr;
+  std::int64_t (*macs)(const Node&, std::span<const Shape> inputs,
+                       std::span<const Shape> outputs) = nullptr;
+  /// The output is known from the input's shape: inference sets InferOutput::value.
+  bool shape_only = false;
 };
 
 /// The explicit list of every operator (registry.cpp), in alphabetical order.
@@ -79,16 +87,25 @@ std::span<const OpDef> all_ops();
 /// Null when there is no such operator.
 const OpDef* find_op(std::string_view type);
 
-/// As find_op, but throws Error(Unsupported) with the node's name and the nearest operator that exists.
+/// As find_op, but throws Error(Unsupported) with the node's name and the nearest operator that
+/// exists.
 const OpDef& op_of(const Node& node);
 
-/// Sets dtype and shape of every value of the graph, folding what is constant in order to know shapes.
-/// Graph inputs with symbolic or unknown extents take `batch` for their first one; other unknown extents are refused.
-/// Throws with the node's name.
+/// Sets dtype and shape of every value of the graph, folding what is constant in order to know
+/// shapes. Graph inputs with symbolic or unknown extents take `batch` for their first one; other
+/// unknown extents are refused. Throws with the node's name.
 void infer_shapes(Graph& graph, std::int64_t batch = 1);
 
-/// Runs one node on given inputs by its reference kernel, shapes inferred on the spot. Throws with the node's name.
-std::vector<Tensor> run_node(const Graph& graph, const Node& node, std::span<const Tensor* const> inputs);
+/// The elements of a node's outputs where they are known before any image is seen: all its inputs
+/// are constants, or it asks for the shape of something whose shape is known. Nothing when they are
+/// not, or when an output has more than `max_elements`. Throws with the node's name.
+std::optional<std::vector<Tensor>> fold_node(const Graph& graph, const Node& node,
+                                             std::int64_t max_elements);
+
+/// Runs one node on given inputs by its reference kernel, shapes inferred on the spot. Throws with
+/// the node's name.
+std::vector<Tensor> run_node(const Graph& graph, const Node& node,
+                             std::span<const Tensor* const> inputs);
 
 /// Multiply-accumulates of a node whose shapes are known.
 std::int64_t macs_of(const Graph& graph, const Node& node);

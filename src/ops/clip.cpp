@@ -1,0 +1,48 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "ops/operators.h"
+#include "ops/unary.h"
+
+/// Clip; the bounds are attributes before opset 11, inputs since.
+namespace espquant::ops {
+namespace {
+
+void infer(const InferContext& context) {
+  if (context.opset >= 11) {
+    for (std::size_t i = 1; i < 3; ++i) {
+      if (!context.has(i)) continue;
+      require_same_dtype(context, 0, i);
+      // A bound of shape (1) is not ONNX, but exporters write it.
+      if (element_count(context.shape(i)) != 1)
+        malformed(fmt::format("bound of shape {}, expected a scalar", to_string(context.shape(i))));
+    }
+  }
+  infer_map(context);
+}
+
+void run(const RunContext& context) {
+  visit_number(context.in(0).dtype(), [&]<typename T>(T) {
+    T lo = std::numeric_limits<T>::lowest(), hi = std::numeric_limits<T>::max();
+    if (context.opset >= 11) {
+      if (context.has(1)) lo = context.in(1).data<T>()[0];
+      if (context.has(2)) hi = context.in(2).data<T>()[0];
+    } else if constexpr (std::is_floating_point_v<T>) {
+      lo = static_cast<T>(
+          context.node.attributes.get_float("min", std::numeric_limits<float>::lowest()));
+      hi = static_cast<T>(
+          context.node.attributes.get_float("max", std::numeric_limits<float>::max()));
+    }
+    // ONNX: max wins where min exceeds it.
+    map_elements<T>(context.in(0), context.outputs[0],
+                    [&](T x) { return std::min(std::max(x, lo), hi); });
+  });
+}
+
+}  // namespace
+
+const OpDef kClip{"Clip", QuantRule::Independent, infer, run};
+
+}  // namespace espquant::ops

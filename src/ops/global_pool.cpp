@@ -1,0 +1,54 @@
+#include <algorithm>
+
+#include "ops/operators.h"
+#include "ops/visit.h"
+
+/// GlobalAveragePool, GlobalMaxPool: (N,C,...) to (N,C,1,...).
+namespace espquant::ops {
+namespace {
+
+void infer(const InferContext& context) {
+  require_float(context, 0);
+  require_rank(context, 0, 3, kMaxRank);
+  Shape shape = context.shape(0);
+  if (std::find(shape.begin() + 2, shape.end(), 0) != shape.end())
+    bad_data("pooling over no elements");
+  std::fill(shape.begin() + 2, shape.end(), 1);
+  set_output(context, 0, context.dtype(0), std::move(shape));
+}
+
+/// out[plane] = f(elements of the plane).
+template <typename T, typename F>
+void reduce_planes(const Tensor& in, Tensor& out, F f) {
+  const auto from = in.data<T>();
+  auto to = out.mutable_data<T>();
+  if (to.empty()) return;
+  const std::size_t area = from.size() / to.size();
+  for (std::size_t plane = 0; plane < to.size(); ++plane)
+    to[plane] = f(from.subspan(plane * area, area));
+}
+
+void run_average(const RunContext& context) {
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    reduce_planes<T>(context.in(0), context.outputs[0], [](std::span<const T> plane) {
+      double sum = 0;
+      for (T x : plane) sum += static_cast<double>(x);
+      return static_cast<T>(sum / static_cast<double>(plane.size()));
+    });
+  });
+}
+
+void run_max(const RunContext& context) {
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    reduce_planes<T>(context.in(0), context.outputs[0], [](std::span<const T> plane) {
+      return *std::max_element(plane.begin(), plane.end());
+    });
+  });
+}
+
+}  // namespace
+
+const OpDef kGlobalAveragePool{"GlobalAveragePool", QuantRule::Independent, infer, run_average};
+const OpDef kGlobalMaxPool{"GlobalMaxPool", QuantRule::PassThrough, infer, run_max};
+
+}  // namespace espquant::ops

@@ -1,0 +1,74 @@
+#include <fmt/format.h>
+
+#include "ops/broadcast.h"
+#include "ops/operators.h"
+#include "ops/visit.h"
+
+/// MatMul: numpy.matmul of (...,M,K) and (...,K,N); a vector acts as a row on the left, a column on
+/// the right.
+namespace espquant::ops {
+namespace {
+
+struct Product {
+  Shape batch_a, batch_b, batch;
+  std::int64_t m, k, n;
+};
+
+Product product_of(Shape a, Shape b) {
+  if (a.empty() || b.empty()) malformed("MatMul of a scalar");
+  if (a.size() == 1) a.insert(a.begin(), 1);
+  if (b.size() == 1) b.push_back(1);
+  Product p{
+      {a.begin(), a.end() - 2}, {b.begin(), b.end() - 2}, {}, a[a.size() - 2], a.back(), b.back()};
+  if (p.k != b[b.size() - 2])
+    bad_data(fmt::format("matrices {} and {} cannot be multiplied", to_string(a), to_string(b)));
+  p.batch = broadcast(p.batch_a, p.batch_b);
+  return p;
+}
+
+void infer(const InferContext& context) {
+  require_same_dtype(context, 0, 1);
+  const Product p = product_of(context.shape(0), context.shape(1));
+  Shape out = p.batch;
+  if (context.shape(0).size() > 1) out.push_back(p.m);
+  if (context.shape(1).size() > 1) out.push_back(p.n);
+  set_output(context, 0, context.dtype(0), std::move(out));
+}
+
+void run(const RunContext& context) {
+  const Product p = product_of(context.in(0).shape(), context.in(1).shape());
+  // One row of the broadcast loop is one matrix product.
+  Shape batch = p.batch;
+  batch.push_back(1);
+  const auto strides_in = [&](Shape of) {
+    of.push_back(1);
+    return broadcast_strides(of, batch);
+  };
+  const std::array<Shape, 2> strides{strides_in(p.batch_a), strides_in(p.batch_b)};
+  visit_number(context.in(0).dtype(), [&]<typename T>(T) {
+    const T* a = context.in(0).data<T>().data();
+    const T* b = context.in(1).data<T>().data();
+    T* out = context.outputs[0].mutable_data<T>().data();
+    for_each_row(batch, strides, [&](std::int64_t to, const auto& from, std::int64_t) {
+      for (std::int64_t i = 0; i < p.m; ++i) {
+        const T* row = a + (from[0] * p.m + i) * p.k;
+        T* sum = out + (to * p.m + i) * p.n;
+        for (std::int64_t k = 0; k < p.k; ++k) {
+          const T* right = b + (from[1] * p.k + k) * p.n;
+          for (std::int64_t j = 0; j < p.n; ++j)
+            sum[j] = wrapping_add(sum[j], wrapping_mul(row[k], right[j]));
+        }
+      }
+    });
+  });
+}
+
+std::int64_t macs(const Node&, std::span<const Shape> inputs, std::span<const Shape> outputs) {
+  return saturating_product({element_count(outputs[0]), inputs[0].empty() ? 1 : inputs[0].back()});
+}
+
+}  // namespace
+
+const OpDef kMatMul{"MatMul", QuantRule::Independent, infer, run, macs};
+
+}  // namespace espquant::ops

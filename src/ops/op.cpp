@@ -1,0 +1,231 @@
+#include "ops/op.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ops/infer.h"
+
+namespace espquant::ops {
+namespace {
+
+/// Constants evaluated only to know shapes: small ones, so that a hostile file cannot make
+/// inference slow.
+constexpr std::int64_t kMaxShapeElements = 4096;
+constexpr std::int64_t kMaxShapeInputElements = std::int64_t{1} << 20;
+
+template <typename F>
+auto naming(const Node& node, F&& f) {
+  try {
+    return f();
+  } catch (Error& e) {
+    if (e.node().empty()) e.node(node.name);
+    throw;
+  }
+}
+
+std::vector<InferOutput> infer_node(const Node& node, std::int64_t opset,
+                                    std::span<const InferInput> inputs) {
+  if (node.outputs.empty()) malformed("the node has no output");
+  std::vector<InferOutput> outputs(node.outputs.size());
+  op_of(node).infer({node, opset, inputs, outputs});
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].dtype == DType::Undefined) {
+      if (node.outputs[i] == kNone) continue;
+      malformed(fmt::format("{} has no output {}", node.op, i));
+    }
+    check_extents(outputs[i].shape);
+  }
+  return outputs;
+}
+
+std::vector<Tensor> run_inferred(const Node& node, std::int64_t opset,
+                                 std::span<const Tensor* const> inputs,
+                                 std::span<const InferOutput> inferred) {
+  std::vector<Tensor> outputs(inferred.size());
+  for (std::size_t i = 0; i < inferred.size(); ++i)
+    if (inferred[i].dtype != DType::Undefined)
+      outputs[i] = Tensor(inferred[i].dtype, inferred[i].shape);
+  op_of(node).run({node, opset, inputs, outputs});
+  return outputs;
+}
+
+bool all_of_outputs(std::span<const InferOutput> outputs, auto&& predicate) {
+  return std::all_of(outputs.begin(), outputs.end(), [&](const InferOutput& o) {
+    return o.dtype == DType::Undefined || predicate(o);
+  });
+}
+
+/// Empty when the outputs are not known.
+std::vector<Tensor> fold_inferred(const Node& node, std::int64_t opset,
+                                  std::span<const Tensor* const> known,
+                                  std::span<const InferOutput> outputs, std::int64_t max_elements) {
+  if (!all_of_outputs(outputs,
+                      [&](const InferOutput& o) { return element_count(o.shape) <= max_elements; }))
+    return {};
+  if (all_of_outputs(outputs, [](const InferOutput& o) { return o.value.defined(); })) {
+    std::vector<Tensor> values;
+    for (const InferOutput& o : outputs) values.push_back(o.value);
+    return values;
+  }
+  for (std::size_t i = 0; i < node.inputs.size(); ++i)
+    if (node.inputs[i] != kNone && known[i] == nullptr) return {};
+  return run_inferred(node, opset, known, outputs);
+}
+
+/// Shape inference of a whole graph, with the small constants that it depends on.
+class Inference {
+ public:
+  Inference(Graph& graph, std::int64_t batch)
+      : graph_(graph), batch_(batch), known_(graph.value_count()) {}
+
+  void run() {
+    for (std::size_t i = 0; i < graph_.value_count(); ++i) set_constant(static_cast<ValueId>(i));
+    for (ValueId v : graph_.inputs()) set_input(v);
+    for (NodeId n : graph_.topological_order())
+      naming(graph_.node(n), [&] { set_outputs(graph_.node(n)); });
+  }
+
+ private:
+  void set_constant(ValueId id) {
+    Value& v = graph_.value(id);
+    if (!v.is_constant()) return;
+    try {
+      check_extents(v.constant.shape());
+    } catch (Error& e) {
+      throw e.tensor(v.name);
+    }
+    v.dtype = v.constant.dtype();
+    v.shape = v.constant.shape();
+    known_[static_cast<std::size_t>(id)] = v.constant;
+  }
+
+  void set_input(ValueId id) {
+    Value& v = graph_.value(id);
+    if (v.is_constant()) return;
+    if (!v.shape)
+      throw Error(ErrorCode::Unsupported, "the network's input has no shape")
+          .tensor(v.name)
+          .remedy("Export the network with a fixed input shape");
+    for (std::size_t i = 0; i < v.shape->size(); ++i) {
+      std::int64_t& extent = (*v.shape)[i];
+      if (extent >= 0) continue;
+      if (i != 0)
+        throw Error(ErrorCode::Unsupported,
+                    fmt::format("extent {} of the network's input is not fixed", i))
+            .tensor(v.name)
+            .remedy("Export the network with a fixed input shape; only the batch may vary");
+      extent = batch_;
+    }
+    try {
+      check_extents(*v.shape);
+    } catch (Error& e) {
+      throw e.tensor(v.name);
+    }
+  }
+
+  void set_outputs(const Node& node) {
+    std::vector<InferInput> inputs(node.inputs.size());
+    std::vector<const Tensor*> constants(node.inputs.size(), nullptr);
+    bool small = true;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const ValueId id = node.inputs[i];
+      if (id == kNone) continue;
+      const Value& v = graph_.value(id);
+      if (!v.shape) malformed(fmt::format("input '{}' is computed by no node", v.name));
+      inputs[i] = {v.dtype, &*v.shape, nullptr};
+      if (const Tensor& value = known_[static_cast<std::size_t>(id)]; value.defined()) {
+        inputs[i].constant = constants[i] = &value;
+        small = small && value.size() <= kMaxShapeInputElements;
+      }
+    }
+    const std::vector<InferOutput> outputs = infer_node(node, graph_.opset, inputs);
+    std::vector<Tensor> values;
+    if (small) values = fold_inferred(node, graph_.opset, constants, outputs, kMaxShapeElements);
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      const ValueId id = node.outputs[i];
+      if (id == kNone) continue;
+      graph_.value(id).dtype = outputs[i].dtype;
+      graph_.value(id).shape = outputs[i].shape;
+      if (!values.empty()) known_[static_cast<std::size_t>(id)] = values[i];
+    }
+  }
+
+  Graph& graph_;
+  std::int64_t batch_;
+  std::vector<Tensor> known_;
+};
+
+}  // namespace
+
+const Shape& InferContext::shape(std::size_t i) const {
+  if (!has(i)) malformed(fmt::format("{} lacks its input {}", node.op, i));
+  return *inputs[i].shape;
+}
+
+DType InferContext::dtype(std::size_t i) const {
+  if (!has(i)) malformed(fmt::format("{} lacks its input {}", node.op, i));
+  return inputs[i].dtype;
+}
+
+std::vector<std::int64_t> InferContext::constant_ints(std::size_t i) const {
+  shape(i);
+  if (inputs[i].constant == nullptr)
+    unsupported(fmt::format("input {} of {} depends on the network's data", i, node.op),
+                "Shapes must be known at conversion time: export with fixed sizes");
+  return to_ints(*inputs[i].constant);
+}
+
+void infer_shapes(Graph& graph, std::int64_t batch) { Inference(graph, batch).run(); }
+
+std::optional<std::vector<Tensor>> fold_node(const Graph& graph, const Node& node,
+                                             std::int64_t max_elements) {
+  return naming(node, [&]() -> std::optional<std::vector<Tensor>> {
+    const bool shape_only = op_of(node).shape_only;
+    std::vector<InferInput> inputs(node.inputs.size());
+    std::vector<const Tensor*> constants(node.inputs.size(), nullptr);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (node.inputs[i] == kNone) continue;
+      const Value& v = graph.value(node.inputs[i]);
+      if (v.is_constant()) {
+        constants[i] = &v.constant;
+        inputs[i] = {v.constant.dtype(), &v.constant.shape(), &v.constant};
+      } else if (v.shape && shape_only) {
+        inputs[i] = {v.dtype, &*v.shape, nullptr};
+      } else {
+        return std::nullopt;
+      }
+    }
+    const auto outputs = infer_node(node, graph.opset, inputs);
+    auto values = fold_inferred(node, graph.opset, constants, outputs, max_elements);
+    if (values.empty()) return std::nullopt;
+    return values;
+  });
+}
+
+std::vector<Tensor> run_node(const Graph& graph, const Node& node,
+                             std::span<const Tensor* const> inputs) {
+  return naming(node, [&] {
+    std::vector<InferInput> described(inputs.size());
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i] == nullptr) continue;
+      check_extents(inputs[i]->shape());
+      described[i] = {inputs[i]->dtype(), &inputs[i]->shape(), inputs[i]};
+    }
+    return run_inferred(node, graph.opset, inputs, infer_node(node, graph.opset, described));
+  });
+}
+
+std::int64_t macs_of(const Graph& graph, const Node& node) {
+  const OpDef& op = op_of(node);
+  if (op.macs == nullptr) return 0;
+  const auto shapes = [&](std::span<const ValueId> ids) {
+    std::vector<Shape> result;
+    for (ValueId v : ids)
+      result.push_back(v == kNone ? Shape() : graph.value(v).shape.value_or(Shape()));
+    return result;
+  };
+  return naming(node, [&] { return op.macs(node, shapes(node.inputs), shapes(node.outputs)); });
+}
+
+}  // namespace espquant::ops

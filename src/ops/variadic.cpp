@@ -1,0 +1,79 @@
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "ops/broadcast.h"
+#include "ops/operators.h"
+#include "ops/visit.h"
+
+/// Max, Mean, Min, Sum of any number of broadcast tensors.
+namespace espquant::ops {
+namespace {
+
+/// NaN wins, as in NumPy.
+struct Greatest {
+  template <typename T>
+  static T apply(T a, T b) {
+    return b > a || b != b ? b : a;
+  }
+};
+struct Least {
+  template <typename T>
+  static T apply(T a, T b) {
+    return b < a || b != b ? b : a;
+  }
+};
+struct Total {
+  template <typename T>
+  static T apply(T a, T b) {
+    return wrapping_add(a, b);
+  }
+};
+
+void broadcast_first(const RunContext& context) {
+  Tensor& out = context.outputs[0];
+  visit_width(out.dtype(), [&]<typename T>(T) {
+    const std::array<Shape, 1> strides{broadcast_strides(context.in(0).shape(), out.shape())};
+    const std::int64_t step = out.shape().empty() ? 0 : strides[0].back();
+    const auto from = raw<T>(context.in(0));
+    auto to = mutable_raw<T>(out);
+    for_each_row(out.shape(), strides, [&](std::int64_t at, const auto& offset, std::int64_t n) {
+      for (std::int64_t i = 0; i < n; ++i)
+        to[static_cast<std::size_t>(at + i)] = from[static_cast<std::size_t>(offset[0] + i * step)];
+    });
+  });
+}
+
+template <typename Operation>
+void run_variadic(const RunContext& context) {
+  broadcast_first(context);
+  Tensor& out = context.outputs[0];
+  visit_number(out.dtype(), [&]<typename T>(T) {
+    for (std::size_t i = 1; i < context.inputs.size(); ++i) {
+      const Tensor so_far = std::exchange(out, Tensor(out.dtype(), out.shape()));
+      map_broadcast<T, T, T>(so_far, context.in(i), out,
+                             [](T a, T b) { return Operation::apply(a, b); });
+    }
+  });
+}
+
+void run_mean(const RunContext& context) {
+  run_variadic<Total>(context);
+  visit_float(context.outputs[0].dtype(), [&]<typename T>(T) {
+    for (T& x : context.outputs[0].mutable_data<T>()) x /= static_cast<T>(context.inputs.size());
+  });
+}
+
+void infer_mean(const InferContext& context) {
+  require_float(context, 0);
+  infer_broadcast(context);
+}
+
+}  // namespace
+
+const OpDef kMax{"Max", QuantRule::Float, infer_broadcast, run_variadic<Greatest>};
+const OpDef kMean{"Mean", QuantRule::Float, infer_mean, run_mean};
+const OpDef kMin{"Min", QuantRule::Float, infer_broadcast, run_variadic<Least>};
+const OpDef kSum{"Sum", QuantRule::Float, infer_broadcast, run_variadic<Total>};
+
+}  // namespace espquant::ops

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "ops/infer.h"
+
+/// The sliding window that convolutions and poolings share (ONNX: kernel_shape, strides, dilations,
+/// pads, auto_pad).
+namespace espquant::ops {
+
+/// Half-open.
+struct Range {
+  std::int64_t begin = 0, end = 0;
+};
+
+struct WindowAxis {
+  std::int64_t in = 1, out = 1;
+  std::int64_t kernel = 1, stride = 1, dilation = 1;
+  std::int64_t pad_begin = 0, pad_end = 0;
+
+  /// Extent of the dilated kernel.
+  std::int64_t reach() const { return (kernel - 1) * dilation + 1; }
+  /// Where output `o` reads tap 0; may lie in the padding.
+  std::int64_t origin(std::int64_t o) const { return o * stride - pad_begin; }
+
+  /// Taps of output `o` that lie in [lo, hi).
+  Range taps_within(std::int64_t o, std::int64_t lo, std::int64_t hi) const {
+    const std::int64_t first = origin(o);
+    const std::int64_t begin = first < lo ? (lo - first + dilation - 1) / dilation : 0;
+    const std::int64_t end = first < hi ? std::min(kernel, (hi - 1 - first) / dilation + 1) : 0;
+    return {begin, std::max(begin, end)};
+  }
+  Range taps(std::int64_t o) const { return taps_within(o, 0, in); }
+
+  /// Outputs that read an input through tap `t`.
+  Range outputs_of(std::int64_t t) const {
+    const std::int64_t shift = t * dilation - pad_begin;
+    const std::int64_t begin = shift < 0 ? (-shift + stride - 1) / stride : 0;
+    const std::int64_t end = shift < in ? std::min(out, (in - 1 - shift) / stride + 1) : 0;
+    return {begin, std::max(begin, end)};
+  }
+};
+
+/// One to three spatial axes, brought to three by leading axes of extent 1: kernels need one loop
+/// nest.
+using Window = std::array<WindowAxis, 3>;
+inline constexpr std::int64_t kMaxSpatialAxes = 3;
+
+inline std::int64_t in_volume(const Window& w) { return w[0].in * w[1].in * w[2].in; }
+inline std::int64_t out_volume(const Window& w) { return w[0].out * w[1].out * w[2].out; }
+inline std::int64_t kernel_volume(const Window& w) {
+  return w[0].kernel * w[1].kernel * w[2].kernel;
+}
+
+/// An attribute with one entry per spatial axis, `otherwise` where it is absent.
+/// Throws Error(Malformed) when it has another length or an entry is outside [least, 2^31).
+std::vector<std::int64_t> spatial_attribute(const Attributes& attributes, std::string_view name,
+                                            std::size_t count, std::int64_t otherwise,
+                                            std::int64_t least);
+
+/// The window of a node on an input (N,C,spatial...) with the given kernel extents. `ceil_mode` as
+/// in the poolings. Throws Error(Malformed) on attributes that make no sense, Error(BadData) when
+/// the kernel exceeds the padded input.
+Window make_window(const Attributes& attributes, const Shape& input,
+                   const std::vector<std::int64_t>& kernel, bool ceil_mode);
+
+/// (N, channels, output extents).
+Shape window_output(const Window& window, std::int64_t batch, std::int64_t channels,
+                    std::size_t spatial_axes);
+
+enum class AutoPad { NotSet, Valid, SameUpper, SameLower };
+AutoPad auto_pad_of(const Attributes& attributes);
+
+}  // namespace espquant::ops
