@@ -39,11 +39,10 @@ struct Geometry {
 Geometry geometry_of(const Node& node, const Shape& weights) {
   const std::size_t spatial = weights.size() - 2;
   Geometry g;
-  g.strides = node.attributes.get_ints("strides", std::vector<std::int64_t>(spatial, 1));
-  g.dilations = node.attributes.get_ints("dilations", std::vector<std::int64_t>(spatial, 1));
-  g.output_padding =
-      node.attributes.get_ints("output_padding", std::vector<std::int64_t>(spatial, 0));
-  const auto cut = node.attributes.get_ints("pads", std::vector<std::int64_t>(2 * spatial, 0));
+  g.strides = spatial_ints(node, "strides", spatial, 1);
+  g.dilations = spatial_ints(node, "dilations", spatial, 1);
+  g.output_padding = spatial_ints(node, "output_padding", spatial, 0);
+  const auto cut = spatial_ints(node, "pads", 2 * spatial, 0);
   for (std::size_t i = 0; i < 2 * spatial; ++i)
     g.pads.push_back((weights[2 + i % spatial] - 1) * g.dilations[i % spatial] - cut.at(i));
   return g;

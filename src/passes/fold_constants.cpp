@@ -10,8 +10,11 @@ namespace {
 /// Larger results stay computations: a file of a few bytes can describe gigabytes (Expand, Tile,
 /// ConstantOfShape).
 constexpr std::int64_t kMaxFoldedElements = std::int64_t{1} << 24;
+/// So does what would take long.
+constexpr std::int64_t kMaxFoldedMacs = std::int64_t{1} << 30;
 
 bool fold(Graph& graph, NodeId id) {
+  if (ops::macs_of(graph, graph.node(id)) > kMaxFoldedMacs) return false;
   const auto results = ops::fold_node(graph, graph.node(id), kMaxFoldedElements);
   if (!results) return false;
   const std::vector<ValueId> outputs = graph.node(id).outputs;

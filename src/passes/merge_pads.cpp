@@ -54,14 +54,14 @@ bool has_no_pads(const Node& node) {
 /// same maximum, as long as every window holds at least one element.
 bool max_pool_may_absorb(const Graph& graph, const Node& pool,
                          const std::vector<std::int64_t>& pads, ValueId padded) {
-  const auto kernel = pool.attributes.get_ints("kernel_shape"),
-             dilations = pool.attributes.get_ints("dilations");
+  const auto kernel = spatial_ints(pool, "kernel_shape", pads.size() / 2, 1);
+  const auto dilations = spatial_ints(pool, "dilations", pads.size() / 2, 1);
   if (!has_no_pads(pool) || pool.attributes.get_int("ceil_mode", 0) != 0 || pool.outputs.size() > 1)
     return false;
   if (std::any_of(dilations.begin(), dilations.end(), [](std::int64_t d) { return d != 1; }))
     return false;
   for (std::size_t i = 0; i < pads.size(); ++i)
-    if (pads[i] >= kernel.at(i % kernel.size())) return false;
+    if (pads[i] >= kernel[i % kernel.size()]) return false;
   return is_non_negative(graph, padded);
 }
 
@@ -85,7 +85,7 @@ bool merge(Graph& graph, NodeId id) {
                     (window.op == "AveragePool" && average_pool_may_absorb(window)) ||
                     (window.op == "MaxPool" && max_pool_may_absorb(graph, window, *extra, in));
   if (!fits) return false;
-  auto pads = window.attributes.get_ints("pads", std::vector<std::int64_t>(extra->size(), 0));
+  auto pads = spatial_ints(window, "pads", extra->size(), 0);
   for (std::size_t i = 0; i < extra->size(); ++i) pads.at(i) += (*extra)[i];
   window.attributes.set("pads", pads);
   if (window.op == "AveragePool") window.attributes.set("count_include_pad", std::int64_t{1});

@@ -59,10 +59,9 @@ bool resize_keeps_grid(const Graph& graph, const Node& node) {
   return by_scales ? all_scalars_are(*scales, 1.F) : node.input(3) != kNone;
 }
 
-bool window_is_one_element(const Graph& graph, const Node& node) {
-  const auto spatial = static_cast<std::size_t>(rank_of(graph, node.inputs[0]) - 2);
+bool window_is_one_element(const Node& node) {
   return all_equal(node.attributes.get_ints("kernel_shape"), 1) &&
-         all_equal(node.attributes.get_ints("strides", std::vector<std::int64_t>(spatial, 1)), 1) &&
+         all_equal(node.attributes.get_ints("strides"), 1) &&
          all_equal(node.attributes.get_ints("pads"), 0);
 }
 
@@ -111,7 +110,7 @@ ValueId equal_input(const Graph& graph, const Node& node) {
       (node.op == "Transpose" && transpose_keeps_order(graph, node)) ||
       (node.op == "Slice" && slice_reverses_nothing(graph, node)) ||
       (node.op == "Resize" && resize_keeps_grid(graph, node)) ||
-      ((node.op == "AveragePool" || node.op == "MaxPool") && window_is_one_element(graph, node)) ||
+      ((node.op == "AveragePool" || node.op == "MaxPool") && window_is_one_element(node)) ||
       (node.op == "Clip" && clip_is_open(graph, node));
   return same ? node.inputs[0] : kNone;
 }

@@ -12,6 +12,12 @@ struct Window {
   std::vector<std::int64_t> in, out, kernel, strides, dilations, output_padding;
 };
 
+/// kernel_shape may be left out where there are weights.
+std::vector<std::int64_t> kernel_of(const Graph& graph, const Node& node) {
+  const Shape& weights = shape_of(graph, node.inputs.at(1));
+  return {weights.begin() + 2, weights.end()};
+}
+
 Window window_of(const Graph& graph, const Node& node) {
   const Shape& in = shape_of(graph, node.inputs[0]);
   const Shape& out = shape_of(graph, node.outputs[0]);
@@ -19,15 +25,11 @@ Window window_of(const Graph& graph, const Node& node) {
   Window w;
   w.in.assign(in.begin() + 2, in.end());
   w.out.assign(out.begin() + 2, out.end());
-  w.kernel = node.attributes.get_ints("kernel_shape");
-  if (w.kernel.empty() && node.input(1) != kNone) {
-    const Shape& weights = shape_of(graph, node.inputs[1]);
-    w.kernel.assign(weights.begin() + 2, weights.end());
-  }
-  w.strides = node.attributes.get_ints("strides", std::vector<std::int64_t>(spatial, 1));
-  w.dilations = node.attributes.get_ints("dilations", std::vector<std::int64_t>(spatial, 1));
-  w.output_padding =
-      node.attributes.get_ints("output_padding", std::vector<std::int64_t>(spatial, 0));
+  w.kernel = node.op.starts_with("Conv") ? kernel_of(graph, node)
+                                         : spatial_ints(node, "kernel_shape", spatial, 1);
+  w.strides = spatial_ints(node, "strides", spatial, 1);
+  w.dilations = spatial_ints(node, "dilations", spatial, 1);
+  w.output_padding = spatial_ints(node, "output_padding", spatial, 0);
   return w;
 }
 

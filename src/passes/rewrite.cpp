@@ -1,5 +1,7 @@
 #include "passes/rewrite.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -149,6 +151,17 @@ ValueId add_ints(Graph& graph, std::string_view base_name,
                  const std::vector<std::int64_t>& values) {
   return add_constant(graph, base_name,
                       Tensor::of<std::int64_t>({static_cast<std::int64_t>(values.size())}, values));
+}
+
+std::vector<std::int64_t> spatial_ints(const Node& node, std::string_view name, std::size_t count,
+                                       std::int64_t otherwise) {
+  auto values = node.attributes.get_ints(name);
+  if (values.empty()) values.assign(count, otherwise);
+  if (values.size() != count)
+    throw Error(ErrorCode::Malformed, fmt::format("attribute '{}' has {} entries, expected {}",
+                                                  name, values.size(), count))
+        .node(node.name);
+  return values;
 }
 
 ValueId insert_node(Graph& graph, std::string_view op, std::string_view base_name,

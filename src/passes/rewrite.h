@@ -80,6 +80,11 @@ std::optional<Tensor> parameter_of_shape(const Graph& graph, ValueId v, const Sh
 ValueId add_constant(Graph& graph, std::string_view base_name, Tensor data);
 ValueId add_ints(Graph& graph, std::string_view base_name, const std::vector<std::int64_t>& values);
 
+/// A window operator's attribute with one entry per spatial axis (`count` of them); `otherwise` for
+/// each where it is absent or empty. Throws Error(Malformed) for another number of entries.
+std::vector<std::int64_t> spatial_ints(const Node& node, std::string_view name, std::size_t count,
+                                       std::int64_t otherwise);
+
 /// A new node with one new output of that shape, which is returned.
 ValueId insert_node(Graph& graph, std::string_view op, std::string_view base_name,
                     std::vector<ValueId> inputs, DType dtype, Shape shape,

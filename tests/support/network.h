@@ -117,7 +117,9 @@ inline void expect_close(const Tensor& actual, const Tensor& expected, double re
   const auto a = actual.data<float>(), e = expected.data<float>();
   double largest = 0, worst = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    largest = std::max(largest, std::abs(static_cast<double>(e[i])));
+    if (std::isfinite(e[i])) largest = std::max(largest, std::abs(static_cast<double>(e[i])));
+    const bool both_nan = std::isnan(a[i]) && std::isnan(e[i]);
+    if (a[i] == e[i] || both_nan) continue;
     const double difference = std::abs(static_cast<double>(a[i]) - e[i]);
     worst = std::isnan(difference) ? INFINITY : std::max(worst, difference);
   }
