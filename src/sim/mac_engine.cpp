@@ -1,10 +1,9 @@
 #include "sim/mac_engine.h"
 
+#include "sim/conv_fast.h"
 #include "sim/conv_reference.h"
 
 namespace espquant::sim {
-
-class FastConv {};
 
 MacEngine::MacEngine(const ConvGeometry& geometry, MacArithmetic arithmetic, const Options& options)
     : geometry_(geometry), arithmetic_(std::move(arithmetic)), options_(options) {}
@@ -14,11 +13,15 @@ MacEngine::~MacEngine() = default;
 MacEngine::Filter MacEngine::load(Tensor logical) const {
   ESPQUANT_ASSERT(logical.size() == geometry_.filter_size(),
                   "the filter does not fit the geometry");
-  return {std::move(logical), nullptr};
+  Filter filter{std::move(logical), nullptr};
+  if (options_.kernels == KernelChoice::Fast)
+    filter.fast = FastConv::prepare(geometry_, arithmetic_, filter.logical);
+  return filter;
 }
 
 void MacEngine::run(const std::byte* x, const Filter& filter, std::byte* y,
                     Workspace& workspace) const {
+  if (filter.fast != nullptr) return filter.fast->run(arithmetic_, x, y, workspace);
   const auto run_reference = [&]<typename T>(const T* w) {
     conv_reference(geometry_, arithmetic_, reinterpret_cast<const T*>(x), w,
                    reinterpret_cast<T*>(y), 0, geometry_.out_c, workspace.saturation);

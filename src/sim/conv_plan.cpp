@@ -1,0 +1,263 @@
+#include "sim/conv_plan.h"
+
+#include <limits>
+
+namespace espquant::sim {
+namespace {
+
+constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
+/// Elements that the widest vector may read behind an image.
+constexpr std::int64_t kSlack = 64;
+
+std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
+
+/// Two vectors of 32-bit sums come out of interleaving 16-bit ones in blocks of 128 bits: the first
+/// holds channels 0-3, 8-11, ... of a block of 32, the second 4-7, 12-15, ...
+std::int64_t depthwise_channel(std::int64_t position) {
+  const std::int64_t block = position / kDepthwiseBlock, within = position % kDepthwiseBlock;
+  const std::int64_t upper = within / 16, lane = within % 16;
+  return block * kDepthwiseBlock + lane / 4 * 8 + upper * 4 + lane % 4;
+}
+
+std::vector<std::int64_t> channel_order(const ConvGeometry& g) {
+  const std::int64_t positions = round_up(g.out_c, g.depthwise ? kDepthwiseBlock : kBlockChannels);
+  std::vector<std::int64_t> order;
+  for (std::int64_t p = 0; p < positions; ++p) {
+    const std::int64_t channel = g.depthwise ? depthwise_channel(p) : p;
+    order.push_back(channel < g.out_c ? channel : -1);
+  }
+  return order;
+}
+
+RoundingTable rounding_table(const MacArithmetic& arithmetic,
+                             const std::vector<std::int64_t>& channel_at) {
+  RoundingTable table;
+  table.half_even = arithmetic.family == Family::P4;
+  table.relu = arithmetic.relu;
+  const std::size_t count = channel_at.size();
+  table.first_shift = AlignedArray<std::int32_t>(count);
+  table.last_shift = AlignedArray<std::int32_t>(count);
+  table.rest_mask = AlignedArray<std::int32_t>(count);
+  // A longer shift leaves nothing more. S3 takes shifts modulo 32 (int8 lanes) or 64 (ESP-DL 3.1).
+  const int longest = arithmetic.bits == 8 ? 31 : 63;
+  for (std::size_t p = 0; p < count; ++p) {
+    if (channel_at[p] < 0) continue;
+    const int shift = arithmetic.shifts[static_cast<std::size_t>(channel_at[p])];
+    if (shift == 0) continue;
+    int first = shift - 1;
+    if (arithmetic.family == Family::S3)
+      first &= arithmetic.bits == 8 && channel_at[p] < arithmetic.scalar_from ? 31 : 63;
+    first = std::min(first, longest);
+    table.first_shift[p] = first;
+    table.last_shift[p] = 1;
+    table.rest_mask[p] = static_cast<std::int32_t>((std::uint64_t{1} << first) - 1);
+  }
+  return table;
+}
+
+/// The weight of one output channel at (tap, input channel), whatever the element type.
+class FilterView {
+ public:
+  FilterView(const ConvGeometry& g, const Tensor& filter)
+      : taps_(g.kernel_h * g.kernel_w), channels_(g.filter_c()), filter_(filter) {}
+
+  std::int16_t at(std::int64_t n, std::int64_t tap, std::int64_t c) const {
+    const auto i = static_cast<std::size_t>((n * taps_ + tap) * channels_ + c);
+    return filter_.dtype() == DType::Int8 ? filter_.data<std::int8_t>()[i]
+                                          : filter_.data<std::int16_t>()[i];
+  }
+
+ private:
+  std::int64_t taps_, channels_;
+  const Tensor& filter_;
+};
+
+std::int64_t tap_offset(const ConvPlan& plan, std::int64_t ky, std::int64_t kx) {
+  const ConvGeometry& g = plan.geometry;
+  return (ky * g.dilation_h * plan.image.width + kx * g.dilation_w) * g.in_c;
+}
+
+/// Contiguous elements of a window in the order of the products, as (offset, length, first tap).
+struct Run {
+  std::int64_t offset, length, first_tap;
+};
+
+std::vector<Run> window_runs(const ConvPlan& plan) {
+  const ConvGeometry& g = plan.geometry;
+  std::vector<Run> runs;
+  const std::int64_t taps_per_run = g.dilation_w == 1 ? g.kernel_w : 1;
+  for (std::int64_t ky = 0; ky < g.kernel_h; ++ky)
+    for (std::int64_t kx = 0; kx < g.kernel_w; kx += taps_per_run)
+      runs.push_back({tap_offset(plan, ky, kx), taps_per_run * g.in_c, ky * g.kernel_w + kx});
+  return runs;
+}
+
+void pack_dense(ConvPlan& plan, const MacArithmetic& arithmetic, const Tensor& filter) {
+  const ConvGeometry& g = plan.geometry;
+  const std::vector<Run> runs = window_runs(plan);
+  const std::int64_t piece = arithmetic.bits == 8 ? kCheckPairs : kInt16Pairs;
+  std::int64_t pairs = 0;
+  for (const Run& run : runs) {
+    const std::int64_t run_pairs = (run.length + 1) / 2;
+    plan.runs.push_back({run.offset, run_pairs});
+    for (std::int64_t p = 0; p < run_pairs; p += piece)
+      plan.checks.push_back({run.offset + 2 * p, std::min(piece, run_pairs - p)});
+    pairs += run_pairs;
+  }
+  plan.block_stride = pairs * kBlockChannels * 2;
+  plan.weights =
+      AlignedArray<std::int16_t>(static_cast<std::size_t>(plan.block_stride * plan.blocks()));
+  const FilterView view(g, filter);
+  for (std::int64_t n = 0; n < g.out_c; ++n) {
+    std::int16_t* to =
+        plan.weights.data() + n / kBlockChannels * plan.block_stride + n % kBlockChannels * 2;
+    for (const Run& run : runs) {
+      for (std::int64_t e = 0; e < run.length; ++e)
+        to[e / 2 * kBlockChannels * 2 + e % 2] = view.at(n, run.first_tap + e / g.in_c, e % g.in_c);
+      to += (run.length + 1) / 2 * kBlockChannels * 2;
+    }
+  }
+}
+
+void pack_depthwise(ConvPlan& plan, const Tensor& filter) {
+  const ConvGeometry& g = plan.geometry;
+  for (std::int64_t ky = 0; ky < g.kernel_h; ++ky)
+    for (std::int64_t kx = 0; kx < g.kernel_w; ++kx) plan.taps.push_back(tap_offset(plan, ky, kx));
+  const auto taps = static_cast<std::int64_t>(plan.taps.size());
+  // The partner of an odd last tap: read again, times zero.
+  if (taps % 2 != 0) plan.taps.push_back(plan.taps.back());
+  plan.block_stride = static_cast<std::int64_t>(plan.taps.size()) * kDepthwiseBlock;
+  plan.weights =
+      AlignedArray<std::int16_t>(static_cast<std::size_t>(plan.block_stride * plan.blocks()));
+  const FilterView view(g, filter);
+  for (std::size_t p = 0; p < plan.channel_at.size(); ++p) {
+    if (plan.channel_at[p] < 0) continue;
+    const auto position = static_cast<std::int64_t>(p);
+    std::int16_t* to = plan.weights.data() + position / kDepthwiseBlock * plan.block_stride +
+                       position % kDepthwiseBlock * 2;
+    for (std::int64_t t = 0; t < taps; ++t)
+      to[t / 2 * kDepthwiseBlock * 2 + t % 2] = view.at(plan.channel_at[p], t, 0);
+  }
+}
+
+/// Sums of weights that bound every partial sum of a channel.
+void measure_weights(ConvPlan& plan, const MacArithmetic& arithmetic, const Tensor& filter) {
+  const ConvGeometry& g = plan.geometry;
+  const std::size_t count = plan.channel_at.size();
+  plan.positive.assign(count, 0);
+  plan.negative.assign(count, 0);
+  plan.check_magnitude.assign(count, 0);
+  const FilterView view(g, filter);
+  const std::int64_t piece = 2 * (arithmetic.bits == 8 ? kCheckPairs : kInt16Pairs);
+  const std::vector<Run> runs = window_runs(plan);
+  for (std::size_t p = 0; p < count; ++p) {
+    const std::int64_t n = plan.channel_at[p];
+    if (n < 0) continue;
+    for (const Run& run : runs) {
+      const std::int64_t length = g.depthwise ? run.length / g.in_c : run.length;
+      for (std::int64_t begin = 0; begin < length; begin += piece) {
+        std::int64_t magnitude = 0;
+        for (std::int64_t e = begin; e < std::min(begin + piece, length); ++e) {
+          const std::int64_t w = g.depthwise ? view.at(n, run.first_tap + e, 0)
+                                             : view.at(n, run.first_tap + e / g.in_c, e % g.in_c);
+          (w > 0 ? plan.positive : plan.negative)[p] += w > 0 ? w : -w;
+          magnitude += w > 0 ? w : -w;
+        }
+        plan.check_magnitude[p] = std::max(plan.check_magnitude[p], magnitude);
+      }
+    }
+  }
+}
+
+std::int64_t magnitude(std::int64_t v) {
+  return v < 0 ? (v == std::numeric_limits<std::int64_t>::min()
+                      ? std::numeric_limits<std::int64_t>::max()
+                      : -v)
+               : v;
+}
+
+/// Whether int32 holds every partial sum of the channel at position p, or may lose the same bits as
+/// the chip.
+bool fits_32_bits(const ConvPlan& plan, const MacArithmetic& arithmetic, std::size_t p,
+                  std::int64_t bias) {
+  if (arithmetic.accumulator(plan.channel_at[p]).wraps) return true;
+  return magnitude(bias) <=
+         kInt32Max - std::min(kInt32Max, 128 * (plan.positive[p] + plan.negative[p]));
+}
+
+/// Whether no partial sum of a depthwise int16 channel reaches the limit of its register.
+bool never_clips(const ConvPlan& plan, const Accumulator& accumulator, std::size_t p,
+                 std::int64_t bias) {
+  if (!accumulator.clips()) return true;
+  const std::int64_t limit = (std::int64_t{1} << (accumulator.bits - 1)) - 1;
+  const std::int64_t products = 32768 * (plan.positive[p] + plan.negative[p]);
+  return products <= limit && magnitude(bias) <= limit - products;
+}
+
+void set_sums(ConvPlan& plan, const MacArithmetic& arithmetic) {
+  const std::size_t count = plan.channel_at.size();
+  plan.bias32 = AlignedArray<std::int32_t>(count);
+  plan.bias64 = AlignedArray<std::int64_t>(count);
+  plan.clip_limit = AlignedArray<std::int32_t>(count);
+  plan.check_limit64 = AlignedArray<std::int64_t>(count);
+  for (std::size_t p = 0; p < count; ++p) {
+    plan.clip_limit[p] = static_cast<std::int32_t>(kInt32Max);
+    const std::int64_t channel = plan.channel_at[p];
+    if (channel < 0) continue;
+    const std::int64_t bias = arithmetic.bias[static_cast<std::size_t>(channel)];
+    const Accumulator& accumulator = arithmetic.accumulator(channel);
+    plan.bias64[p] = bias;
+    if (arithmetic.bits == 16) {
+      const std::int64_t largest = accumulator.clips()
+                                       ? (std::int64_t{1} << (accumulator.bits - 1)) - 1
+                                       : std::numeric_limits<std::int64_t>::max();
+      plan.check_limit64[p] =
+          accumulator.clips() ? largest - 32768 * plan.check_magnitude[p] : largest;
+      if (plan.geometry.depthwise && !never_clips(plan, accumulator, p, bias))
+        plan.reference_channels.push_back(channel);
+      continue;
+    }
+    if (!fits_32_bits(plan, arithmetic, p, bias)) {
+      plan.reference_channels.push_back(channel);
+      continue;
+    }
+    plan.bias32[p] = static_cast<std::int32_t>(bias);
+    if (accumulator.clips() && accumulator.bits < 32) {
+      plan.clip_limit[p] = (1 << (accumulator.bits - 1)) - 1;
+      plan.clips = true;
+    }
+  }
+}
+
+}  // namespace
+
+PaddedImage padded_image(const ConvGeometry& g) {
+  PaddedImage image;
+  image.height = (g.out_h - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1;
+  image.width = (g.out_w - 1) * g.stride_w + (g.kernel_w - 1) * g.dilation_w + 1;
+  image.size = image.height * image.width * g.in_c + kSlack;
+  return image;
+}
+
+std::unique_ptr<ConvPlan> make_plan(const ConvGeometry& geometry, const MacArithmetic& arithmetic,
+                                    const Tensor& filter) {
+  if (*std::min_element(arithmetic.shifts.begin(), arithmetic.shifts.end()) < 0) return nullptr;
+  if (geometry.depthwise && arithmetic.bits == 16 &&
+      geometry.kernel_h * geometry.kernel_w > 2 * kInt16Pairs)
+    return nullptr;
+  auto plan = std::make_unique<ConvPlan>();
+  plan->geometry = geometry;
+  plan->image = padded_image(geometry);
+  plan->channel_at = channel_order(geometry);
+  plan->rounding = rounding_table(arithmetic, plan->channel_at);
+  measure_weights(*plan, arithmetic, filter);
+  set_sums(*plan, arithmetic);
+  if (geometry.depthwise) {
+    pack_depthwise(*plan, filter);
+  } else {
+    pack_dense(*plan, arithmetic, filter);
+  }
+  return plan;
+}
+
+}  // namespace espquant::sim
