@@ -57,18 +57,32 @@ Rounding index_rounding(const NodeContext& context) {
   return uses_vector_kernels(context) ? context.target.rounding : Rounding::HalfUp;
 }
 
+/// The grid point next to u, an int16 counted from 0. A half goes to the even point by adding half
+/// a step less one, and one where the point below is odd.
+struct GridIndex {
+  int shift;
+  std::uint32_t offset, odd_mask;
+
+  GridIndex(int s, Rounding rounding) : shift(s) {
+    const std::uint32_t half = (std::uint32_t{1} << shift) >> 1;
+    const bool even = rounding == Rounding::HalfEven && half > 0;
+    offset = even ? half - 1 : half;
+    odd_mask = even ? 1 : 0;
+  }
+  std::uint32_t operator()(std::uint32_t u) const {
+    return (u + offset + ((u >> shift) & odd_mask)) >> shift;
+  }
+};
+
 std::unique_ptr<Kernel> int16_look_up(const NodeContext& context, const espdl::Constant& table) {
-  const int shift = grid_shift(table);
+  const GridIndex index(grid_shift(table), index_rounding(context));
   const std::int64_t count = element_count(context.input(0).shape);
-  return make_kernel([shift, count, values = table.data,
-                      rounding = index_rounding(context)](const KernelArgs& args) {
-    const auto points = values.data<std::int16_t>();
+  return make_kernel([index, count, values = table.data](const KernelArgs& args) {
+    const std::int16_t* points = values.data<std::int16_t>().data();
     const auto* in = args.in<std::int16_t>(0);
     auto* out = args.out<std::int16_t>(0);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t index = round_shift(in[i] + kInt16Origin, shift, rounding);
-      out[i] = points[static_cast<std::size_t>(index)];
-    }
+    for (std::int64_t i = 0; i < count; ++i)
+      out[i] = points[index(static_cast<std::uint32_t>(in[i] + kInt16Origin))];
   });
 }
 

@@ -1,44 +1,17 @@
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <functional>
 
 #include "sim/broadcast.h"
 #include "sim/operators.h"
 #include "sim/prepare.h"
 #include "sim/rounding.h"
+#include "sim/vector_shift.h"
 
 /// Mul (ESP-DL 3.9). S3 and P4 multiply rows of at least one vector in integers and shift; shorter
 /// rows, and every row of the portable kernels, go through float32, which rounds int16 products.
 namespace espquant::sim {
 namespace {
-
-/// The vector unit's rounding right shift of a product, as a loop body that vectorises.
-struct S3Shift {
-  int before_last = 0;
-  bool none = false;
-
-  /// Half-up in two steps: all but one bit, plus one, the last bit. The first step's register has 5
-  /// bits (int8) or 6 (int16).
-  S3Shift(int shift, bool is_int8)
-      : before_last(std::min((shift - 1) & (is_int8 ? 31 : 63), 31)), none(shift == 0) {}
-  std::int32_t operator()(std::int32_t v) const { return none ? v : ((v >> before_last) + 1) >> 1; }
-};
-
-/// Half-even. A product needs at most 31 bits, so every shift beyond 31 gives what 31 gives, and
-/// the sum does not overflow.
-struct P4Shift {
-  int shift = 0;
-  std::int32_t below_half = 0, odd_mask = 0;
-
-  explicit P4Shift(int s) : shift(std::min(s, 31)) {
-    if (shift == 0) return;
-    below_half = static_cast<std::int32_t>((std::uint32_t{1} << (shift - 1)) - 1);
-    odd_mask = 1;
-  }
-  std::int32_t operator()(std::int32_t v) const {
-    return (v + below_half + ((v >> shift) & odd_mask)) >> shift;
-  }
-};
 
 template <typename T, typename Shift>
 std::unique_ptr<Kernel> vector_mul(Broadcast broadcast, Shift shift) {

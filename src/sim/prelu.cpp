@@ -5,67 +5,77 @@
 #include "sim/lut.h"
 #include "sim/operators.h"
 #include "sim/rounding.h"
+#include "sim/vector_shift.h"
 
 /// PRelu (ESP-DL 3.12; s3-kernels 1). Every family and width has formulas of its own for the
 /// negative side, and most forget the exponents on the positive side.
 namespace espquant::sim {
 namespace {
 
-/// Bits that the shift register holds, which an int8 vector shift wraps to.
-constexpr int kS3Int8ShiftMask = 31;
-
 struct PReluShifts {
   int negative;  ///< e_out - e_in - e_alpha
   int positive;  ///< e_out - e_in
 };
 
-std::int32_t s3_round_shift(std::int32_t v, int shift) {
-  return shift == 0 ? v : ((v >> ((shift - 1) & kS3Int8ShiftMask)) + 1) >> 1;
-}
-
 /// The factor that scales positive values up, as an int8 lane holds it.
 std::int32_t int8_factor(int shift) {
-  return shift >= 0
-             ? 1
-             : static_cast<std::int32_t>(wrap_bits(std::int64_t{1} << std::min(-shift, 8), 8));
+  const std::int64_t factor = std::int64_t{1} << std::clamp(-shift, 0, 8);
+  return static_cast<std::int32_t>(wrap_bits(factor, 8));
 }
 
+/// Both sides are computed and one is chosen, as the chip does, so that the loop vectorises.
 struct S3Int8 {
-  PReluShifts shifts;
-  std::int8_t operator()(std::int8_t q, std::int8_t alpha) const {
-    if (q < 0) return narrow<std::int8_t>(s3_round_shift(q * alpha, shifts.negative));
-    return narrow<std::int8_t>(
-        s3_round_shift(q * int8_factor(shifts.positive), std::max(shifts.positive, 0)));
-  }
-};
+  S3Shift negative, positive;
+  std::int32_t factor;
 
-/// EE.VPRELU.S16: no rounding, and the low 16 bits of the product.
-struct S3Int16 {
-  PReluShifts shifts;
-  std::int16_t operator()(std::int16_t q, std::int16_t alpha) const {
-    if (q > 0) return q;
-    return static_cast<std::int16_t>((std::int32_t{q} * alpha) >>
-                                     std::min(shifts.negative & 63, 31));
+  explicit S3Int8(PReluShifts s)
+      : negative(s.negative, true),
+        positive(std::max(s.positive, 0), true),
+        factor(int8_factor(s.positive)) {}
+  std::int8_t operator()(std::int8_t q, std::int8_t alpha) const {
+    const std::int32_t below = negative(q * alpha), above = positive(q * factor);
+    return narrow<std::int8_t>(q < 0 ? below : above);
   }
 };
 
 /// The negative side as the portable kernel has it: the rounding of ESP.VPRELU.S8 is not
 /// documented.
 struct P4Int8 {
-  PReluShifts shifts;
+  int negative;
+  P4Shift positive;
+  std::int32_t factor;
+
+  explicit P4Int8(PReluShifts s)
+      : negative(std::min(s.negative, 31)),
+        positive(std::max(s.positive, 0)),
+        factor(int8_factor(s.positive)) {}
   std::int8_t operator()(std::int8_t q, std::int8_t alpha) const {
-    if (q < 0) return narrow<std::int8_t>((q * alpha) >> std::min(shifts.negative, 31));
-    return saturate<std::int8_t>(round_shift(q * int8_factor(shifts.positive),
-                                             std::max(shifts.positive, 0), Rounding::HalfEven));
+    const std::int32_t below = (q * alpha) >> negative, above = positive(q * factor);
+    return narrow<std::int8_t>(q < 0 ? below : above);
   }
 };
 
+/// EE.VPRELU.S16: no rounding, and the low 16 bits of the product.
+struct S3Int16 {
+  int negative;
+
+  explicit S3Int16(PReluShifts s) : negative(std::min(s.negative & 63, 31)) {}
+  std::int16_t operator()(std::int16_t q, std::int16_t alpha) const {
+    const std::int32_t below = (std::int32_t{q} * alpha) >> negative;
+    return q > 0 ? q : static_cast<std::int16_t>(below);
+  }
+};
+
+/// Products are held in twice the width, which a left shift may leave.
 template <typename T>
 struct Portable {
   PReluShifts shifts;
   T operator()(T q, T alpha) const {
     if (q >= 0) return q;
-    return narrow<T>((std::int32_t{q} * alpha) >> std::min(shifts.negative, 31));
+    const std::int64_t product = std::int64_t{q} * alpha;
+    const int shift = std::clamp(shifts.negative, -31, 31);
+    if (shift >= 0) return saturate<T>(product >> shift);
+    return saturate<T>(wrap_bits(product * (std::int64_t{1} << -shift), 16 * sizeof(T)));
   }
 };
 
@@ -92,10 +102,10 @@ std::unique_ptr<Kernel> quantized_prelu(const NodeContext& context, std::vector<
     return prelu_kernel(std::move(alpha), count, Portable<T>{shifts});
   const bool s3 = context.target.family == Family::S3;
   if constexpr (sizeof(T) == 1) {
-    if (s3) return prelu_kernel(std::move(alpha), count, S3Int8{shifts});
-    return prelu_kernel(std::move(alpha), count, P4Int8{shifts});
+    if (s3) return prelu_kernel(std::move(alpha), count, S3Int8(shifts));
+    return prelu_kernel(std::move(alpha), count, P4Int8(shifts));
   } else {
-    if (s3) return prelu_kernel(std::move(alpha), count, S3Int16{shifts});
+    if (s3) return prelu_kernel(std::move(alpha), count, S3Int16(shifts));
     return prelu_kernel(std::move(alpha), count, Portable<T>{shifts});
   }
 }
@@ -144,8 +154,8 @@ Prepared prepare_p_relu(const NodeContext& context) {
   const std::int64_t count = element_count(shape);
   const int positive = output.exponent() - context.input(0).exponent();
   const PReluShifts shifts{positive - context.input(1).exponent(), positive};
-  if (!is_float(dtype) && shifts.negative < 0)
-    refuse(fmt::format("the negative side must be shifted left by {}, which the kernels cannot",
+  if (!is_float(dtype) && shifts.negative < 0 && context.target.family != Family::C)
+    refuse(fmt::format("the negative side must be shifted left by {}, which vectors cannot",
                        -shifts.negative),
            "Give alpha a smaller exponent");
 

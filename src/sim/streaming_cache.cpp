@@ -14,8 +14,10 @@ Prepared prepare_streaming_cache(const NodeContext& context) {
   const TensorDesc& input = context.input(0);
   const std::size_t axis = checked_axis(context.node.get_int("frame_axis", 1), input.shape.size());
   const std::int64_t window = context.node.get_int("window_size", 1);
-  if (window < 1 || window > 1 << 16)
-    refuse(fmt::format("StreamingCache with a window of {}", window), "Check 'window_size'");
+  if (window < 2 || window > 1 << 16)
+    refuse(fmt::format("StreamingCache with a window of {}: ESP-DL asserts that a frame is kept",
+                       window),
+           "Drop the node, or check 'window_size'");
 
   TensorDesc cache{input.dtype, input.shape, {}};
   cache.shape[axis] = window - 1;

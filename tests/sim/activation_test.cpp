@@ -219,6 +219,12 @@ TEST(PRelu, Int16TakesTheFirstSlopeUnlessTheFirstAxisIsTheChannels) {
   EXPECT_EQ(node.faults(), (std::vector<std::string>{"prelu-int16-takes-first-slope"}));
 }
 
+TEST(PRelu, ShiftsLeftOnThePortableKernelsOnly) {
+  const auto node = prelu(int8({-5, 9}, {1, 1, 1, 2}), int8({1, 1}, {2, 1, 1}), 0, -3, DType::Int8);
+  EXPECT_EQ(node.run<std::int8_t>("c"), (Ints8{-20, 9}));
+  EXPECT_EQ(error_of([&] { node.result("esp32s3"); }).code(), ErrorCode::Illegal);
+}
+
 TEST(PRelu, RefusesSlopesThatTheRuntimeReadsBeyond) {
   EXPECT_EQ(error_of([] {
               prelu(int8({1, 2}, {1, 1, 1, 2}), int8({1}, {1, 1, 1}), 0, 0, DType::Int8).result();
