@@ -1,5 +1,7 @@
 #include "sim/conv_fast.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <limits>
 
 #include "sim/conv_reference.h"
@@ -7,6 +9,8 @@
 
 namespace espquant::sim {
 namespace {
+
+constexpr std::int32_t kNoLimit = std::numeric_limits<std::int32_t>::max();
 
 /// Scratch slots of a Workspace.
 enum Slot : std::size_t { kImage, kLowImage, kCheckLimit };
@@ -20,33 +24,38 @@ bool stays_inside(const ConvPlan& plan, std::size_t p, ValueRange range) {
   return bias + up <= limit && bias - down >= -limit - 1;
 }
 
-std::vector<BlockMode> choose_modes(const ConvPlan& plan, ValueRange range, BlockMode otherwise) {
-  std::vector<BlockMode> modes(static_cast<std::size_t>(plan.blocks()), BlockMode::Plain);
-  if (!plan.clips) return modes;
-  const std::size_t block = plan.channel_at.size() / modes.size();
-  for (std::size_t p = 0; p < plan.channel_at.size(); ++p)
-    if (plan.clip_limit[p] != std::numeric_limits<std::int32_t>::max() &&
-        !stays_inside(plan, p, range))
-      modes[p / block] = otherwise;
-  return modes;
-}
-
 /// What |partial sum| may be at a check so that no product before the next one can leave the lane.
 void fill_check_limits(const ConvPlan& plan, ValueRange range, std::int32_t* limits) {
   const std::int64_t largest = std::max(-range.lo, range.hi);
   for (std::size_t p = 0; p < plan.channel_at.size(); ++p) {
     const std::int32_t limit = plan.clip_limit[p];
-    limits[p] = limit == std::numeric_limits<std::int32_t>::max()
+    limits[p] = limit == kNoLimit
                     ? limit
                     : static_cast<std::int32_t>(limit - largest * plan.check_magnitude[p]);
   }
+}
+
+/// Plain where the weights prove it. Else checked, unless the check fails at the start already or
+/// there is none (null).
+std::vector<BlockMode> choose_modes(const ConvPlan& plan, ValueRange range,
+                                    const std::int32_t* check_limits) {
+  std::vector<BlockMode> modes(static_cast<std::size_t>(plan.blocks()), BlockMode::Plain);
+  if (!plan.clips) return modes;
+  const std::size_t block = plan.channel_at.size() / modes.size();
+  for (std::size_t p = 0; p < plan.channel_at.size(); ++p) {
+    if (plan.clip_limit[p] == kNoLimit || stays_inside(plan, p, range)) continue;
+    const bool checked = check_limits != nullptr && std::abs(plan.bias32[p]) <= check_limits[p];
+    modes[p / block] =
+        std::max(modes[p / block], checked ? BlockMode::Checked : BlockMode::Clipped);
+  }
+  return modes;
 }
 
 /// Channels of which the vector kernels keep the books.
 std::int64_t clipping_channels(const ConvPlan& plan) {
   std::int64_t count = 0;
   for (std::size_t p = 0; p < plan.channel_at.size(); ++p)
-    count += plan.clip_limit[p] != std::numeric_limits<std::int32_t>::max() ? 1 : 0;
+    count += plan.clip_limit[p] != kNoLimit ? 1 : 0;
   return count;
 }
 
@@ -80,17 +89,18 @@ void FastConv::run_int8(const MacArithmetic& arithmetic, const std::int8_t* x, s
   auto* image =
       workspace.scratch_of<std::int16_t>(static_cast<std::size_t>(plan_->image.size), kImage);
   const ValueRange range = widen_image(*plan_, x, image);
-  ClipCount count;
+  std::int64_t count = 0;
+  std::int64_t* saturated = workspace.saturation != nullptr ? &count : nullptr;
   if (g.depthwise) {
-    depthwise_int8(*plan_, image, choose_modes(*plan_, range, BlockMode::Clipped), y, count);
+    depthwise_int8(*plan_, image, choose_modes(*plan_, range, nullptr), y, saturated);
   } else {
     auto* limits = workspace.scratch_of<std::int32_t>(plan_->channel_at.size(), kCheckLimit);
     fill_check_limits(*plan_, range, limits);
-    dense_int8(*plan_, image, choose_modes(*plan_, range, BlockMode::Checked), limits, y, count);
+    dense_int8(*plan_, image, choose_modes(*plan_, range, limits), limits, y, saturated);
   }
   if (workspace.saturation != nullptr) {
     workspace.saturation->outputs += g.out_h * g.out_w * clipping_channels(*plan_);
-    workspace.saturation->saturated += count.saturated;
+    workspace.saturation->saturated += count;
   }
   for (std::int64_t channel : plan_->reference_channels)
     conv_reference(g, arithmetic, x, filter_.data<std::int8_t>().data(), y, channel, channel + 1,

@@ -1,5 +1,6 @@
 #include "sim/conv_plan.h"
 
+#include <cstdlib>
 #include <limits>
 
 namespace espquant::sim {
@@ -55,31 +56,25 @@ RoundingTable rounding_table(const MacArithmetic& arithmetic,
   return table;
 }
 
-/// The weight of one output channel at (tap, input channel), whatever the element type.
-class FilterView {
- public:
-  FilterView(const ConvGeometry& g, const Tensor& filter)
-      : taps_(g.kernel_h * g.kernel_w), channels_(g.filter_c()), filter_(filter) {}
-
-  std::int16_t at(std::int64_t n, std::int64_t tap, std::int64_t c) const {
-    const auto i = static_cast<std::size_t>((n * taps_ + tap) * channels_ + c);
-    return filter_.dtype() == DType::Int8 ? filter_.data<std::int8_t>()[i]
-                                          : filter_.data<std::int16_t>()[i];
+/// The filter in logical order, as int16.
+std::vector<std::int16_t> widen(const Tensor& filter) {
+  if (filter.dtype() == DType::Int8) {
+    const auto elements = filter.data<std::int8_t>();
+    return {elements.begin(), elements.end()};
   }
-
- private:
-  std::int64_t taps_, channels_;
-  const Tensor& filter_;
-};
+  const auto elements = filter.data<std::int16_t>();
+  return {elements.begin(), elements.end()};
+}
 
 std::int64_t tap_offset(const ConvPlan& plan, std::int64_t ky, std::int64_t kx) {
   const ConvGeometry& g = plan.geometry;
   return (ky * g.dilation_h * plan.image.width + kx * g.dilation_w) * g.in_c;
 }
 
-/// Contiguous elements of a window in the order of the products, as (offset, length, first tap).
+/// Contiguous elements of a window in the order of the products; the filter's elements are
+/// contiguous, too.
 struct Run {
-  std::int64_t offset, length, first_tap;
+  std::int64_t offset, length;
 };
 
 std::vector<Run> window_runs(const ConvPlan& plan) {
@@ -88,11 +83,11 @@ std::vector<Run> window_runs(const ConvPlan& plan) {
   const std::int64_t taps_per_run = g.dilation_w == 1 ? g.kernel_w : 1;
   for (std::int64_t ky = 0; ky < g.kernel_h; ++ky)
     for (std::int64_t kx = 0; kx < g.kernel_w; kx += taps_per_run)
-      runs.push_back({tap_offset(plan, ky, kx), taps_per_run * g.in_c, ky * g.kernel_w + kx});
+      runs.push_back({tap_offset(plan, ky, kx), taps_per_run * g.in_c});
   return runs;
 }
 
-void pack_dense(ConvPlan& plan, const MacArithmetic& arithmetic, const Tensor& filter) {
+void pack_dense(ConvPlan& plan, const MacArithmetic& arithmetic, const std::int16_t* filter) {
   const ConvGeometry& g = plan.geometry;
   const std::vector<Run> runs = window_runs(plan);
   const std::int64_t piece = arithmetic.bits == 8 ? kCheckPairs : kInt16Pairs;
@@ -104,22 +99,21 @@ void pack_dense(ConvPlan& plan, const MacArithmetic& arithmetic, const Tensor& f
       plan.checks.push_back({run.offset + 2 * p, std::min(piece, run_pairs - p)});
     pairs += run_pairs;
   }
-  plan.block_stride = pairs * kBlockChannels * 2;
+  constexpr std::int64_t kPairStride = kBlockChannels * 2;
+  plan.block_stride = pairs * kPairStride;
   plan.weights =
       AlignedArray<std::int16_t>(static_cast<std::size_t>(plan.block_stride * plan.blocks()));
-  const FilterView view(g, filter);
   for (std::int64_t n = 0; n < g.out_c; ++n) {
     std::int16_t* to =
         plan.weights.data() + n / kBlockChannels * plan.block_stride + n % kBlockChannels * 2;
     for (const Run& run : runs) {
-      for (std::int64_t e = 0; e < run.length; ++e)
-        to[e / 2 * kBlockChannels * 2 + e % 2] = view.at(n, run.first_tap + e / g.in_c, e % g.in_c);
-      to += (run.length + 1) / 2 * kBlockChannels * 2;
+      for (std::int64_t e = 0; e < run.length; ++e) to[e / 2 * kPairStride + e % 2] = *filter++;
+      to += (run.length + 1) / 2 * kPairStride;
     }
   }
 }
 
-void pack_depthwise(ConvPlan& plan, const Tensor& filter) {
+void pack_depthwise(ConvPlan& plan, const std::int16_t* filter) {
   const ConvGeometry& g = plan.geometry;
   for (std::int64_t ky = 0; ky < g.kernel_h; ++ky)
     for (std::int64_t kx = 0; kx < g.kernel_w; ++kx) plan.taps.push_back(tap_offset(plan, ky, kx));
@@ -129,51 +123,52 @@ void pack_depthwise(ConvPlan& plan, const Tensor& filter) {
   plan.block_stride = static_cast<std::int64_t>(plan.taps.size()) * kDepthwiseBlock;
   plan.weights =
       AlignedArray<std::int16_t>(static_cast<std::size_t>(plan.block_stride * plan.blocks()));
-  const FilterView view(g, filter);
   for (std::size_t p = 0; p < plan.channel_at.size(); ++p) {
     if (plan.channel_at[p] < 0) continue;
     const auto position = static_cast<std::int64_t>(p);
     std::int16_t* to = plan.weights.data() + position / kDepthwiseBlock * plan.block_stride +
                        position % kDepthwiseBlock * 2;
     for (std::int64_t t = 0; t < taps; ++t)
-      to[t / 2 * kDepthwiseBlock * 2 + t % 2] = view.at(plan.channel_at[p], t, 0);
+      to[t / 2 * kDepthwiseBlock * 2 + t % 2] = filter[plan.channel_at[p] * taps + t];
   }
 }
 
 /// Sums of weights that bound every partial sum of a channel.
-void measure_weights(ConvPlan& plan, const MacArithmetic& arithmetic, const Tensor& filter) {
+void measure_weights(ConvPlan& plan, const MacArithmetic& arithmetic, const std::int16_t* filter) {
   const ConvGeometry& g = plan.geometry;
   const std::size_t count = plan.channel_at.size();
   plan.positive.assign(count, 0);
   plan.negative.assign(count, 0);
   plan.check_magnitude.assign(count, 0);
-  const FilterView view(g, filter);
   const std::int64_t piece = 2 * (arithmetic.bits == 8 ? kCheckPairs : kInt16Pairs);
   const std::vector<Run> runs = window_runs(plan);
+  const std::int64_t window = g.kernel_h * g.kernel_w * g.filter_c();
   for (std::size_t p = 0; p < count; ++p) {
-    const std::int64_t n = plan.channel_at[p];
-    if (n < 0) continue;
+    if (plan.channel_at[p] < 0) continue;
+    const std::int16_t* w = filter + plan.channel_at[p] * window;
+    std::int64_t sum = 0, total = 0, largest = 0;
     for (const Run& run : runs) {
-      const std::int64_t length = g.depthwise ? run.length / g.in_c : run.length;
+      const std::int64_t length = run.length / g.in_c * g.filter_c();
       for (std::int64_t begin = 0; begin < length; begin += piece) {
-        std::int64_t magnitude = 0;
+        std::int64_t magnitudes = 0;
         for (std::int64_t e = begin; e < std::min(begin + piece, length); ++e) {
-          const std::int64_t w = g.depthwise ? view.at(n, run.first_tap + e, 0)
-                                             : view.at(n, run.first_tap + e / g.in_c, e % g.in_c);
-          (w > 0 ? plan.positive : plan.negative)[p] += w > 0 ? w : -w;
-          magnitude += w > 0 ? w : -w;
+          sum += w[e];
+          magnitudes += std::abs(w[e]);
         }
-        plan.check_magnitude[p] = std::max(plan.check_magnitude[p], magnitude);
+        total += magnitudes;
+        largest = std::max(largest, magnitudes);
       }
+      w += length;
     }
+    plan.positive[p] = (total + sum) / 2;
+    plan.negative[p] = (total - sum) / 2;
+    plan.check_magnitude[p] = largest;
   }
 }
 
 std::int64_t magnitude(std::int64_t v) {
-  return v < 0 ? (v == std::numeric_limits<std::int64_t>::min()
-                      ? std::numeric_limits<std::int64_t>::max()
-                      : -v)
-               : v;
+  constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
+  return v == kLeast ? std::numeric_limits<std::int64_t>::max() : v < 0 ? -v : v;
 }
 
 /// Whether int32 holds every partial sum of the channel at position p, or may lose the same bits as
@@ -250,12 +245,13 @@ std::unique_ptr<ConvPlan> make_plan(const ConvGeometry& geometry, const MacArith
   plan->image = padded_image(geometry);
   plan->channel_at = channel_order(geometry);
   plan->rounding = rounding_table(arithmetic, plan->channel_at);
-  measure_weights(*plan, arithmetic, filter);
+  const std::vector<std::int16_t> wide = widen(filter);
+  measure_weights(*plan, arithmetic, wide.data());
   set_sums(*plan, arithmetic);
   if (geometry.depthwise) {
-    pack_depthwise(*plan, filter);
+    pack_depthwise(*plan, wide.data());
   } else {
-    pack_dense(*plan, arithmetic, filter);
+    pack_dense(*plan, arithmetic, wide.data());
   }
   return plan;
 }

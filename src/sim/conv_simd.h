@@ -14,10 +14,6 @@ struct ValueRange {
   std::int32_t lo = 0, hi = 0;
 };
 
-struct ClipCount {
-  std::int64_t saturated = 0;
-};
-
 /// How the sums of a block of channels are computed.
 enum class BlockMode : std::uint8_t {
   Plain,    ///< no partial sum can reach the limit
@@ -37,13 +33,14 @@ ValueRange widen_image(const ConvPlan& plan, const std::int8_t* x, std::int16_t*
 void split_image(const ConvPlan& plan, const std::int16_t* x, std::int16_t* high,
                  std::int16_t* low);
 
-/// `modes` has an entry per block; `check_limit`, per position, is what |partial sum| may be at a
-/// check (Checked).
+/// `modes` has an entry per block; `saturated`, when not null, is raised by the outputs that a
+/// lane's limit touched; `check_limit`, per position, is what |partial sum| may be at a check
+/// (Checked).
 void dense_int8(const ConvPlan& plan, const std::int16_t* image,
                 const std::vector<BlockMode>& modes, const std::int32_t* check_limit,
-                std::int8_t* y, ClipCount& count);
+                std::int8_t* y, std::int64_t* saturated);
 void depthwise_int8(const ConvPlan& plan, const std::int16_t* image,
-                    const std::vector<BlockMode>& modes, std::int8_t* y, ClipCount& count);
+                    const std::vector<BlockMode>& modes, std::int8_t* y, std::int64_t* saturated);
 
 /// An output whose 40-bit register might have clipped.
 struct Suspect {

@@ -1,0 +1,279 @@
+// Part of conv_simd.cpp, which includes it once per instruction set, inside that set's namespace.
+// Dense convolutions: tiles of output pixels by channels, summed in registers.
+
+/// One tile: kMr output pixels by kNv vectors of channels, starting at `position`.
+struct TileArgs {
+  const ConvPlan* plan;
+  const std::vector<Segment>* segments;
+  const std::int16_t* const* pixels;
+  std::int64_t position;
+  /// Weights of the tile's first block, from the first of `segments` on.
+  const std::int16_t* weights;
+};
+
+template <int kNv>
+HWY_INLINE const std::int16_t* VectorWeights(const TileArgs& args, const std::int16_t* at, int v) {
+  const std::int64_t channel = v * kLanes;
+  return at + channel / kBlockChannels * args.plan->block_stride + channel % kBlockChannels * 2;
+}
+
+/// Adds the products of one segment to the sums.
+template <int kMr, int kNv>
+HWY_INLINE void AddSegment(const TileArgs& args, const Segment& segment,
+                           const std::int16_t* weights, V32 (&sums)[kMr][kNv]) {
+  for (std::int64_t k = 0; k < segment.pairs; ++k) {
+    V16 w[kNv];
+    for (int v = 0; v < kNv; ++v)
+      w[v] = hn::Load(D16(), VectorWeights<kNv>(args, weights + k * kBlockChannels * 2, v));
+    for (int m = 0; m < kMr; ++m) {
+      const V16 x = BroadcastPair(args.pixels[m] + segment.offset + 2 * k);
+      for (int v = 0; v < kNv; ++v) sums[m][v] = MulAddPairs(x, w[v], sums[m][v]);
+    }
+  }
+}
+
+template <int kMr, int kNv>
+HWY_INLINE void StartFromBias(const TileArgs& args, V32 (&sums)[kMr][kNv]) {
+  for (int v = 0; v < kNv; ++v) {
+    const V32 bias = hn::Load(D32(), args.plan->bias32.data() + args.position + v * kLanes);
+    for (int m = 0; m < kMr; ++m) sums[m][v] = bias;
+  }
+}
+
+template <int kMr, int kNv>
+HWY_INLINE void StoreOutputs(const TileArgs& args, const V32 (&sums)[kMr][kNv], std::int8_t* y) {
+  const std::int64_t channels = args.plan->geometry.out_c;
+  for (int v = 0; v < kNv; ++v) {
+    const std::int64_t position = args.position + v * kLanes;
+    const std::int64_t valid = std::min(kLanes, channels - position);
+    if (valid <= 0) return;
+    for (int m = 0; m < kMr; ++m) {
+      const auto bytes = hn::DemoteTo(D8(), RoundSums(args.plan->rounding, position, sums[m][v]));
+      std::int8_t* to = y + m * channels + position;
+      if (valid == kLanes) {
+        hn::StoreU(bytes, D8(), to);
+      } else {
+        HWY_ALIGN std::int8_t tail[kBlockChannels];
+        hn::StoreU(bytes, D8(), tail);
+        std::memcpy(to, tail, static_cast<std::size_t>(valid));
+      }
+    }
+  }
+}
+
+template <int kMr, int kNv>
+HWY_NOINLINE void PlainTile(const TileArgs& args, std::int8_t* y) {
+  V32 sums[kMr][kNv];
+  StartFromBias(args, sums);
+  const std::int16_t* weights = args.weights;
+  for (const Segment& segment : *args.segments) {
+    AddSegment(args, segment, weights, sums);
+    weights += segment.pairs * kBlockChannels * 2;
+  }
+  StoreOutputs(args, sums, y);
+}
+
+/// False when a partial sum might have reached its limit; nothing is stored then.
+template <int kMr, int kNv>
+HWY_NOINLINE bool CheckedTile(const TileArgs& args, const std::int32_t* check_limit,
+                              std::int8_t* y) {
+  const D32 d;
+  V32 sums[kMr][kNv], peaks[kMr][kNv];
+  StartFromBias(args, sums);
+  for (int m = 0; m < kMr; ++m)
+    for (int v = 0; v < kNv; ++v) peaks[m][v] = hn::Abs(sums[m][v]);
+  const std::int16_t* weights = args.weights;
+  for (const Segment& segment : *args.segments) {
+    AddSegment(args, segment, weights, sums);
+    weights += segment.pairs * kBlockChannels * 2;
+    for (int m = 0; m < kMr; ++m)
+      for (int v = 0; v < kNv; ++v) peaks[m][v] = hn::Max(peaks[m][v], hn::Abs(sums[m][v]));
+  }
+  for (int v = 0; v < kNv; ++v) {
+    const V32 limit = hn::Load(d, check_limit + args.position + v * kLanes);
+    V32 peak = peaks[0][v];
+    for (int m = 1; m < kMr; ++m) peak = hn::Max(peak, peaks[m][v]);
+    if (!hn::AllFalse(d, hn::Gt(peak, limit))) return false;
+  }
+  StoreOutputs(args, sums, y);
+  return true;
+}
+
+/// Every product, clipped. Returns how many outputs were touched by it (0 when it does not count).
+template <int kMr, int kNv, bool kCount>
+HWY_NOINLINE std::int64_t ClippedTile(const TileArgs& args, std::int8_t* y) {
+  const D32 d;
+  V32 sums[kMr][kNv], touched[kMr][kNv], limits[kNv];
+  StartFromBias(args, sums);
+  for (int v = 0; v < kNv; ++v)
+    limits[v] = hn::Load(d, args.plan->clip_limit.data() + args.position + v * kLanes);
+  for (int m = 0; m < kMr; ++m)
+    for (int v = 0; v < kNv; ++v) touched[m][v] = hn::Zero(d);
+  const V16 even = hn::BitCast(D16(), hn::Set(d, 0xFFFF));
+  const std::int16_t* weights = args.weights;
+  for (const Segment& segment : *args.segments) {
+    for (std::int64_t k = 0; k < segment.pairs; ++k, weights += kBlockChannels * 2) {
+      for (int v = 0; v < kNv; ++v) {
+        const V16 w = hn::Load(D16(), VectorWeights<kNv>(args, weights, v));
+        const V16 first = hn::And(w, even), second = hn::AndNot(even, w);
+        for (int m = 0; m < kMr; ++m) {
+          const V16 x = BroadcastPair(args.pixels[m] + segment.offset + 2 * k);
+          sums[m][v] = ClipSum<kCount>(MulAddPairs(x, first, sums[m][v]), limits[v], touched[m][v]);
+          sums[m][v] =
+              ClipSum<kCount>(MulAddPairs(x, second, sums[m][v]), limits[v], touched[m][v]);
+        }
+      }
+    }
+  }
+  StoreOutputs(args, sums, y);
+  if constexpr (!kCount) return 0;
+  std::int64_t count = 0;
+  for (int m = 0; m < kMr; ++m)
+    for (int v = 0; v < kNv; ++v)
+      count += static_cast<std::int64_t>(hn::CountTrue(d, hn::Ne(touched[m][v], hn::Zero(d))));
+  return count;
+}
+
+/// Sums of one check's products, [kMr][tile channels] of `sums`.
+template <int kMr, int kNv>
+HWY_NOINLINE void RawTile(const TileArgs& args, const Segment& segment, std::int32_t* to) {
+  V32 sums[kMr][kNv];
+  for (int m = 0; m < kMr; ++m)
+    for (int v = 0; v < kNv; ++v) sums[m][v] = hn::Zero(D32());
+  AddSegment(args, segment, args.weights, sums);
+  for (int m = 0; m < kMr; ++m)
+    for (int v = 0; v < kNv; ++v) hn::StoreU(sums[m][v], D32(), to + (m * kNv + v) * kLanes);
+}
+
+/// Output pixels whose input fits the first half of a usual L2 cache: their inputs are read once
+/// per block of channels.
+HWY_INLINE std::int64_t PixelsPerPass(const ConvPlan& plan) {
+  const ConvGeometry& g = plan.geometry;
+  constexpr std::int64_t kCacheBytes = 256 * 1024;
+  const std::int64_t bytes_per_pixel = 2 * g.in_c * g.stride_w * g.stride_h;
+  return std::max<std::int64_t>(64, kCacheBytes / bytes_per_pixel / 8 * 8);
+}
+
+template <int kNv>
+HWY_INLINE void DenseBlock(const ConvPlan& plan, const std::int16_t* image, std::int64_t block,
+                           BlockMode mode, std::int64_t begin, std::int64_t end,
+                           const std::int32_t* check_limit, std::int8_t* y,
+                           std::int64_t* saturated) {
+  TileArgs args{&plan, &plan.runs, nullptr, block * kBlockChannels,
+                plan.weights.data() + block * plan.block_stride};
+  const std::int64_t channels = plan.geometry.out_c;
+  if (mode == BlockMode::Plain) {
+    WalkTiles<8>(plan, image, begin, end,
+                 [&](auto mr, const std::int16_t* const* pixels, std::int64_t p) HWY_ATTR {
+                   args.pixels = pixels;
+                   PlainTile<decltype(mr)::value, kNv>(args, y + p * channels);
+                 });
+    return;
+  }
+  WalkTiles<4>(plan, image, begin, end,
+               [&](auto mr, const std::int16_t* const* pixels, std::int64_t p) HWY_ATTR {
+                 constexpr int kMr = decltype(mr)::value;
+                 args.pixels = pixels;
+                 args.segments = &plan.checks;
+                 if (mode == BlockMode::Checked &&
+                     CheckedTile<kMr, kNv>(args, check_limit, y + p * channels))
+                   return;
+                 args.segments = &plan.runs;
+                 if (saturated != nullptr) {
+                   *saturated += ClippedTile<kMr, kNv, true>(args, y + p * channels);
+                 } else {
+                   ClippedTile<kMr, kNv, false>(args, y + p * channels);
+                 }
+               });
+}
+
+void DenseInt8(const ConvPlan& plan, const std::int16_t* image, const std::vector<BlockMode>& modes,
+               const std::int32_t* check_limit, std::int8_t* y, std::int64_t* saturated) {
+  constexpr int kOne = static_cast<int>(kBlockChannels / kLanes);
+  const std::int64_t pixels = plan.geometry.out_h * plan.geometry.out_w, blocks = plan.blocks();
+  const std::int64_t pass = PixelsPerPass(plan);
+  for (std::int64_t begin = 0; begin < pixels; begin += pass) {
+    const std::int64_t end = std::min(begin + pass, pixels);
+    for (std::int64_t b = 0; b < blocks;) {
+      const BlockMode mode = modes[static_cast<std::size_t>(b)];
+      const bool two =
+          kTileBlocks == 2 && b + 1 < blocks && modes[static_cast<std::size_t>(b + 1)] == mode;
+      if (two) {
+        DenseBlock<2 * kOne>(plan, image, b, mode, begin, end, check_limit, y, saturated);
+      } else {
+        DenseBlock<kOne>(plan, image, b, mode, begin, end, check_limit, y, saturated);
+      }
+      b += two ? 2 : 1;
+    }
+  }
+}
+
+/// 64-bit sums of a tile, moved there from 32-bit sums of the bytes of x.
+template <int kCount>
+HWY_INLINE void AddBytes(const std::int32_t* high, const std::int32_t* low, std::int64_t* sums,
+                         std::int64_t* peaks) {
+  for (int i = 0; i < kCount; ++i) {
+    sums[i] += std::int64_t{high[i]} * 256 + low[i];
+    const std::int64_t size = sums[i] < 0 ? -sums[i] : sums[i];
+    peaks[i] = peaks[i] > size ? peaks[i] : size;
+  }
+}
+
+template <int kMr, int kNv>
+HWY_NOINLINE void Int16Tile(TileArgs args, const std::int16_t* const* high,
+                            const std::int16_t* const* low, std::int64_t pixel,
+                            const std::int64_t* check_limit, std::int16_t* y,
+                            std::vector<Suspect>& suspects) {
+  constexpr int kChannels = static_cast<int>(kNv * kLanes), kCount = kMr * kChannels;
+  const ConvPlan& plan = *args.plan;
+  HWY_ALIGN std::int32_t high_sums[kCount], low_sums[kCount];
+  HWY_ALIGN std::int64_t sums[kCount], peaks[kCount];
+  for (int i = 0; i < kCount; ++i) {
+    sums[i] = plan.bias64[static_cast<std::size_t>(args.position + i % kChannels)];
+    peaks[i] = sums[i] < 0 ? -sums[i] : sums[i];
+  }
+  for (const Segment& segment : plan.checks) {
+    args.pixels = high;
+    RawTile<kMr, kNv>(args, segment, high_sums);
+    args.pixels = low;
+    RawTile<kMr, kNv>(args, segment, low_sums);
+    AddBytes<kCount>(high_sums, low_sums, sums, peaks);
+    args.weights += segment.pairs * kBlockChannels * 2;
+  }
+  const std::int64_t out_c = plan.geometry.out_c;
+  const auto valid = static_cast<int>(std::min<std::int64_t>(kChannels, out_c - args.position));
+  for (int m = 0; m < kMr; ++m) {
+    for (int c = 0; c < valid; ++c) {
+      const auto position = static_cast<std::size_t>(args.position + c);
+      const int i = m * kChannels + c;
+      if (peaks[i] > check_limit[position]) suspects.push_back({pixel + m, args.position + c});
+      y[(pixel + m) * out_c + args.position + c] =
+          ClipTo16(RoundSum64(plan.rounding, position, sums[i]));
+    }
+  }
+}
+
+void DenseInt16(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
+                const std::int64_t* check_limit, std::int16_t* y, std::vector<Suspect>& suspects) {
+  constexpr int kOne = static_cast<int>(kBlockChannels / kLanes);
+  const std::int64_t pixels = plan.geometry.out_h * plan.geometry.out_w, blocks = plan.blocks();
+  const std::int64_t pass = PixelsPerPass(plan);
+  for (std::int64_t begin = 0; begin < pixels; begin += pass) {
+    const std::int64_t end = std::min(begin + pass, pixels);
+    for (std::int64_t b = 0; b < blocks; b += kTileBlocks) {
+      const TileArgs args{&plan, nullptr, nullptr, b * kBlockChannels,
+                          plan.weights.data() + b * plan.block_stride};
+      WalkTiles<8>(plan, high, begin, end,
+                   [&](auto mr, const std::int16_t* const* tile, std::int64_t p) HWY_ATTR {
+                     constexpr int kMr = decltype(mr)::value;
+                     const std::int16_t* low_tile[kMr];
+                     for (int m = 0; m < kMr; ++m) low_tile[m] = low + (tile[m] - high);
+                     if (kTileBlocks == 2 && b + 1 < blocks) {
+                       Int16Tile<kMr, 2 * kOne>(args, tile, low_tile, p, check_limit, y, suspects);
+                     } else {
+                       Int16Tile<kMr, kOne>(args, tile, low_tile, p, check_limit, y, suspects);
+                     }
+                   });
+    }
+  }
+}
