@@ -33,13 +33,15 @@ bool is_non_negative(const Graph& graph, ValueId v) {
   constexpr std::array kKeepsSign = {"MaxPool",       "AveragePool", "GlobalAveragePool",
                                      "GlobalMaxPool", "Transpose",   "Reshape",
                                      "Slice",         "Identity"};
-  const NodeId id = graph.value(v).producer;
+  const auto is_one_of = [](const auto& ops, const std::string& op) {
+    return std::find(ops.begin(), ops.end(), op) != ops.end();
+  };
+  NodeId id = graph.value(v).producer;
+  while (id != kNone && is_one_of(kKeepsSign, graph.node(id).op))
+    id = graph.value(graph.node(id).inputs[0]).producer;
   if (id == kNone) return false;
   const Node& node = graph.node(id);
-  if (std::find(kNonNegative.begin(), kNonNegative.end(), node.op) != kNonNegative.end())
-    return true;
-  if (std::find(kKeepsSign.begin(), kKeepsSign.end(), node.op) != kKeepsSign.end())
-    return is_non_negative(graph, node.inputs[0]);
+  if (is_one_of(kNonNegative, node.op)) return true;
   if (node.op != "Clip") return false;
   const auto low = scalar_of(graph, node.input(1));
   return low && *low >= 0;
