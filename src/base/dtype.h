@@ -6,7 +6,8 @@
 
 namespace espquant {
 
-/// Element types. The numbers are those of ONNX's TensorProto and, up to UInt64, of ESP-DL's dl::dtype_t.
+/// Element types. The numbers are those of ONNX's TensorProto and, up to UInt64, of ESP-DL's
+/// dl::dtype_t.
 enum class DType : std::uint8_t {
   Undefined = 0,
   Float32 = 1,

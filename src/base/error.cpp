@@ -8,13 +8,20 @@ namespace espquant {
 
 std::string_view to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::Usage: return "usage";
-    case ErrorCode::Io: return "io";
-    case ErrorCode::Malformed: return "malformed";
-    case ErrorCode::Unsupported: return "unsupported";
-    case ErrorCode::Illegal: return "illegal";
-    case ErrorCode::BadData: return "bad-data";
-    case ErrorCode::Internal: return "internal";
+    case ErrorCode::Usage:
+      return "usage";
+    case ErrorCode::Io:
+      return "io";
+    case ErrorCode::Malformed:
+      return "malformed";
+    case ErrorCode::Unsupported:
+      return "unsupported";
+    case ErrorCode::Illegal:
+      return "illegal";
+    case ErrorCode::BadData:
+      return "bad-data";
+    case ErrorCode::Internal:
+      return "internal";
   }
   return "internal";
 }

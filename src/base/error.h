@@ -23,10 +23,12 @@ std::string_view to_string(ErrorCode code);
 /// 1: the input is refused, 2: wrong usage, 3: our own fault.
 int exit_code(ErrorCode code);
 
-/// The one exception of the program. The message says what is wrong, the remedy what to do about it;
-/// file, node and tensor say where. Filled in on the way up: a parser knows the tensor, its caller the file.
+/// The one exception of the program. The message says what is wrong, the remedy what to do about
+/// it; file, node and tensor say where. Filled in on the way up: a parser knows the tensor, its
+/// caller the file.
 ///
-///     throw Error(ErrorCode::Malformed, "3 dimensions, expected 4").tensor("w").remedy("export again");
+///     throw Error(ErrorCode::Malformed, "3 dimensions, expected 4").tensor("w").remedy("export
+///     again");
 class Error : public std::exception {
  public:
   Error(ErrorCode code, std::string message);
@@ -60,10 +62,10 @@ class Error : public std::exception {
 /// For our own bugs: throws Error(Internal).
 [[noreturn]] void internal_error(std::string_view what, std::string_view source, int line);
 
-#define ESPQUANT_ASSERT(condition, what)                              \
-  do {                                                                \
-    if (!(condition)) [[unlikely]]                                    \
-      ::espquant::internal_error(what, __FILE__, __LINE__);           \
+#define ESPQUANT_ASSERT(condition, what)                    \
+  do {                                                      \
+    if (!(condition)) [[unlikely]]                          \
+      ::espquant::internal_error(what, __FILE__, __LINE__); \
   } while (false)
 
 }  // namespace espquant

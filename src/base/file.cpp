@@ -16,7 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void io_error(const fs::path& path, std::string_view action, int reason) {
-  throw Error(ErrorCode::Io, fmt::format("cannot {}: {}", action, std::strerror(reason))).file(path.string());
+  throw Error(ErrorCode::Io, fmt::format("cannot {}: {}", action, std::strerror(reason)))
+      .file(path.string());
 }
 
 class Descriptor {
@@ -45,9 +46,11 @@ std::vector<std::byte> read_file(const fs::path& path, std::uint64_t limit) {
   if (fd.get() < 0) io_error(path, "read it", errno);
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) io_error(path, "read it", errno);
-  if (S_ISDIR(info.st_mode)) throw Error(ErrorCode::Io, "is a folder, expected a file").file(path.string());
+  if (S_ISDIR(info.st_mode))
+    throw Error(ErrorCode::Io, "is a folder, expected a file").file(path.string());
   if (static_cast<std::uint64_t>(info.st_size) > limit)
-    throw Error(ErrorCode::BadData, fmt::format("{} bytes are more than the {} that are accepted", info.st_size, limit))
+    throw Error(ErrorCode::BadData,
+                fmt::format("{} bytes are more than the {} that are accepted", info.st_size, limit))
         .file(path.string());
   std::vector<std::byte> content(static_cast<std::size_t>(info.st_size));
   std::size_t done = 0;
@@ -66,7 +69,8 @@ OutputFiles::~OutputFiles() {
   if (committed_) return;
   std::error_code ignored;
   for (const Staged& s : staged_) fs::remove(s.temporary, ignored);
-  for (auto dir = created_dirs_.rbegin(); dir != created_dirs_.rend(); ++dir) fs::remove(*dir, ignored);
+  for (auto dir = created_dirs_.rbegin(); dir != created_dirs_.rend(); ++dir)
+    fs::remove(*dir, ignored);
 }
 
 void OutputFiles::make_directories(const fs::path& dir) {
@@ -79,7 +83,8 @@ void OutputFiles::make_directories(const fs::path& dir) {
 
 void OutputFiles::add(const fs::path& path, std::span<const std::byte> content) {
   make_directories(path.parent_path());
-  if (fs::is_directory(path)) throw Error(ErrorCode::Io, "cannot write it: a folder has this name").file(path.string());
+  if (fs::is_directory(path))
+    throw Error(ErrorCode::Io, "cannot write it: a folder has this name").file(path.string());
   fs::path temporary = path;
   temporary += fmt::format(".{}.tmp", ::getpid());
   Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));

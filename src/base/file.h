@@ -10,11 +10,12 @@
 namespace espquant {
 
 /// The whole file. Throws Error(Io), or Error(BadData) when it is larger than `limit` bytes.
-std::vector<std::byte> read_file(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{4} << 30);
+std::vector<std::byte> read_file(const std::filesystem::path& path,
+                                 std::uint64_t limit = std::uint64_t{4} << 30);
 
-/// Writes several files so that either all of them appear or none does: each goes to a temporary name
-/// beside its target, and commit() renames them. Without commit() the destructor removes what was staged,
-/// directories that it created included. Throws Error(Io) with the system's reason.
+/// Writes several files so that either all of them appear or none does: each goes to a temporary
+/// name beside its target, and commit() renames them. Without commit() the destructor removes what
+/// was staged, directories that it created included. Throws Error(Io) with the system's reason.
 class OutputFiles {
  public:
   OutputFiles() = default;

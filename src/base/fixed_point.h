@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 
-/// The scalar arithmetic of power-of-two quantization: a quantized q with exponent e stands for q * 2^e.
-/// Rounding follows ESP-DL 3.3 (reference 0.1).
+/// The scalar arithmetic of power-of-two quantization: a quantized q with exponent e stands for q *
+/// 2^e. Rounding follows ESP-DL 3.3 (reference 0.1).
 namespace espquant {
 
 enum class Rounding : std::uint8_t { HalfUp, HalfEven };
@@ -60,7 +60,8 @@ T quantize_value(float x, float inv_scale, Rounding rounding) {
   return saturate<T>(round_to_int(x * inv_scale, rounding));
 }
 
-/// The least exponent e at which |x| <= max_q * 2^e, for max_q = 127, 32767, ...; x = 0 gives `floor_exponent`.
+/// The least exponent e at which |x| <= max_q * 2^e, for max_q = 127, 32767, ...; x = 0 gives
+/// `floor_exponent`.
 inline int covering_exponent(float abs_max, int max_q, int floor_exponent = -60) {
   if (!(abs_max > 0)) return floor_exponent;
   int e = std::ilogb(abs_max / static_cast<float>(max_q));

@@ -19,7 +19,8 @@ std::shared_ptr<tbb::task_arena> shared_arena;
 std::shared_ptr<tbb::task_arena> arena() {
   std::lock_guard lock(arena_mutex);
   if (!shared_arena) {
-    const int n = configured_threads > 0 ? configured_threads : tbb::this_task_arena::max_concurrency();
+    const int n =
+        configured_threads > 0 ? configured_threads : tbb::this_task_arena::max_concurrency();
     shared_arena = std::make_shared<tbb::task_arena>(std::max(n, 1));
   }
   return shared_arena;

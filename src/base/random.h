@@ -4,7 +4,8 @@
 
 namespace espquant {
 
-/// A small generator whose numbers are the same on every machine (SplitMix64; Steele, Lea, Flood 2014).
+/// A small generator whose numbers are the same on every machine (SplitMix64; Steele, Lea, Flood
+/// 2014).
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}

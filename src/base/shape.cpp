@@ -12,9 +12,11 @@ namespace espquant {
 std::int64_t element_count(const Shape& shape) {
   std::int64_t count = 1;
   for (std::int64_t extent : shape) {
-    if (extent < 0) throw Error(ErrorCode::BadData, fmt::format("negative extent in shape {}", to_string(shape)));
+    if (extent < 0)
+      throw Error(ErrorCode::BadData, fmt::format("negative extent in shape {}", to_string(shape)));
     if (__builtin_mul_overflow(count, extent, &count))
-      throw Error(ErrorCode::BadData, fmt::format("shape {} has more elements than 64 bits count", to_string(shape)));
+      throw Error(ErrorCode::BadData,
+                  fmt::format("shape {} has more elements than 64 bits count", to_string(shape)));
   }
   return count;
 }
@@ -33,13 +35,15 @@ Shape strides_of(const Shape& shape) {
 Shape permuted(const Shape& shape, std::span<const std::int64_t> perm) {
   ESPQUANT_ASSERT(perm.size() == shape.size(), "permutation and shape differ in rank");
   Shape out(shape.size());
-  for (std::size_t i = 0; i < perm.size(); ++i) out[i] = shape.at(static_cast<std::size_t>(perm[i]));
+  for (std::size_t i = 0; i < perm.size(); ++i)
+    out[i] = shape.at(static_cast<std::size_t>(perm[i]));
   return out;
 }
 
 std::int64_t normalize_axis(std::int64_t axis, std::int64_t rank) {
   if (axis < -rank || axis >= rank)
-    throw Error(ErrorCode::Malformed, fmt::format("axis {} is outside a tensor of rank {}", axis, rank));
+    throw Error(ErrorCode::Malformed,
+                fmt::format("axis {} is outside a tensor of rank {}", axis, rank));
   return axis < 0 ? axis + rank : axis;
 }
 

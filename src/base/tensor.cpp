@@ -14,20 +14,33 @@ constexpr std::align_val_t kAlignment{64};
 template <typename F>
 void visit_dtype(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::Float32: return f(float{});
-    case DType::Float64: return f(double{});
-    case DType::Int8: return f(std::int8_t{});
-    case DType::UInt8: return f(std::uint8_t{});
-    case DType::Int16: return f(std::int16_t{});
-    case DType::UInt16: return f(std::uint16_t{});
-    case DType::Int32: return f(std::int32_t{});
-    case DType::UInt32: return f(std::uint32_t{});
-    case DType::Int64: return f(std::int64_t{});
-    case DType::UInt64: return f(std::uint64_t{});
-    case DType::Bool: return f(bool{});
-    default: break;
+    case DType::Float32:
+      return f(float{});
+    case DType::Float64:
+      return f(double{});
+    case DType::Int8:
+      return f(std::int8_t{});
+    case DType::UInt8:
+      return f(std::uint8_t{});
+    case DType::Int16:
+      return f(std::int16_t{});
+    case DType::UInt16:
+      return f(std::uint16_t{});
+    case DType::Int32:
+      return f(std::int32_t{});
+    case DType::UInt32:
+      return f(std::uint32_t{});
+    case DType::Int64:
+      return f(std::int64_t{});
+    case DType::UInt64:
+      return f(std::uint64_t{});
+    case DType::Bool:
+      return f(bool{});
+    default:
+      break;
   }
-  throw Error(ErrorCode::Unsupported, "elements of type " + std::string(to_string(dtype)) + " cannot be converted");
+  throw Error(ErrorCode::Unsupported,
+              "elements of type " + std::string(to_string(dtype)) + " cannot be converted");
 }
 
 Tensor widen_half(const Tensor& t) {
@@ -46,11 +59,14 @@ std::shared_ptr<std::byte[]> allocate_bytes(std::size_t count) {
   return {p, [](std::byte* q) { ::operator delete[](q, kAlignment); }};
 }
 
-Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)), size_(element_count(shape_)) {
-  if (size_of(dtype_) == 0) throw Error(ErrorCode::Unsupported, "a tensor of type " + std::string(to_string(dtype)));
+Tensor::Tensor(DType dtype, Shape shape)
+    : dtype_(dtype), shape_(std::move(shape)), size_(element_count(shape_)) {
+  if (size_of(dtype_) == 0)
+    throw Error(ErrorCode::Unsupported, "a tensor of type " + std::string(to_string(dtype)));
   std::int64_t bytes = 0;
   if (__builtin_mul_overflow(size_, static_cast<std::int64_t>(size_of(dtype_)), &bytes))
-    throw Error(ErrorCode::BadData, "a tensor of shape " + to_string(shape_) + " does not fit in memory");
+    throw Error(ErrorCode::BadData,
+                "a tensor of shape " + to_string(shape_) + " does not fit in memory");
   bytes_ = allocate_bytes(byte_size());
   std::memset(bytes_.get(), 0, byte_size());
 }

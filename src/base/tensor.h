@@ -10,8 +10,8 @@
 
 namespace espquant {
 
-/// A dense row-major array on the host. Copies share the elements; writing detaches a shared copy first.
-/// Elements start on a 64-byte boundary.
+/// A dense row-major array on the host. Copies share the elements; writing detaches a shared copy
+/// first. Elements start on a 64-byte boundary.
 class Tensor {
  public:
   /// No elements, dtype Undefined.
@@ -22,7 +22,8 @@ class Tensor {
   template <typename T>
   static Tensor of(Shape shape, std::span<const T> values) {
     Tensor t(dtype_of<T>, std::move(shape));
-    ESPQUANT_ASSERT(static_cast<std::int64_t>(values.size()) == t.size(), "element count differs from the shape");
+    ESPQUANT_ASSERT(static_cast<std::int64_t>(values.size()) == t.size(),
+                    "element count differs from the shape");
     std::copy(values.begin(), values.end(), t.mutable_data<T>().begin());
     return t;
   }
@@ -63,7 +64,8 @@ class Tensor {
   /// The same elements under another shape of equal element count; shares them.
   Tensor reshaped(Shape shape) const;
 
-  /// Every element converted by value (static_cast, floats to integers truncate); Float16 and BFloat16 are read.
+  /// Every element converted by value (static_cast, floats to integers truncate); Float16 and
+  /// BFloat16 are read.
   Tensor cast(DType to) const;
 
   /// Axis i of the result is axis perm[i] of this tensor.

@@ -15,7 +15,8 @@ const T* Attributes::find(std::string_view name) const {
   auto it = values_.find(name);
   if (it == values_.end()) return nullptr;
   const T* value = std::get_if<T>(&it->second);
-  if (value == nullptr) throw Error(ErrorCode::Malformed, fmt::format("attribute '{}' has the wrong type", name));
+  if (value == nullptr)
+    throw Error(ErrorCode::Malformed, fmt::format("attribute '{}' has the wrong type", name));
   return value;
 }
 
@@ -31,11 +32,13 @@ std::string Attributes::get_string(std::string_view name, std::string_view other
   const auto* v = find<std::string>(name);
   return v ? *v : std::string(otherwise);
 }
-std::vector<std::int64_t> Attributes::get_ints(std::string_view name, std::vector<std::int64_t> otherwise) const {
+std::vector<std::int64_t> Attributes::get_ints(std::string_view name,
+                                               std::vector<std::int64_t> otherwise) const {
   const auto* v = find<std::vector<std::int64_t>>(name);
   return v ? *v : std::move(otherwise);
 }
-std::vector<float> Attributes::get_floats(std::string_view name, std::vector<float> otherwise) const {
+std::vector<float> Attributes::get_floats(std::string_view name,
+                                          std::vector<float> otherwise) const {
   const auto* v = find<std::vector<float>>(name);
   return v ? *v : std::move(otherwise);
 }
@@ -67,7 +70,9 @@ NodeId Graph::add_node(std::string op, std::string node_name, std::vector<ValueI
   for (ValueId v : outputs) {
     if (v == kNone) continue;
     if (value(v).producer != kNone || value(v).is_constant() || is_input(v))
-      throw Error(ErrorCode::Malformed, "is computed by two nodes").tensor(value(v).name).node(node_name);
+      throw Error(ErrorCode::Malformed, "is computed by two nodes")
+          .tensor(value(v).name)
+          .node(node_name);
     value(v).producer = id;
   }
   node_names_.insert(node_name);
@@ -81,8 +86,12 @@ NodeId Graph::add_node(std::string op, std::string node_name, std::vector<ValueI
   return id;
 }
 
-bool Graph::is_input(ValueId v) const { return std::find(inputs_.begin(), inputs_.end(), v) != inputs_.end(); }
-bool Graph::is_output(ValueId v) const { return std::find(outputs_.begin(), outputs_.end(), v) != outputs_.end(); }
+bool Graph::is_input(ValueId v) const {
+  return std::find(inputs_.begin(), inputs_.end(), v) != inputs_.end();
+}
+bool Graph::is_output(ValueId v) const {
+  return std::find(outputs_.begin(), outputs_.end(), v) != outputs_.end();
+}
 
 ValueId Graph::find_value(std::string_view value_name) const {
   auto it = by_name_.find(value_name);
@@ -112,7 +121,8 @@ void Graph::replace_uses(ValueId from, ValueId to) {
 void Graph::take_output(NodeId n, std::size_t index, ValueId v) {
   if (const NodeId old = value(v).producer; old != kNone)
     std::replace(node(old).outputs.begin(), node(old).outputs.end(), v, ValueId{kNone});
-  if (const ValueId before = node(n).outputs.at(index); before != kNone) value(before).producer = kNone;
+  if (const ValueId before = node(n).outputs.at(index); before != kNone)
+    value(before).producer = kNone;
   node(n).outputs[index] = v;
   value(v).producer = n;
 }
@@ -139,7 +149,8 @@ void Graph::remove_dead() {
   }
   for (std::size_t i = 0; i < values_.size(); ++i) {
     Value& v = values_[i];
-    if (v.is_constant() && v.consumers.empty() && !is_output(static_cast<ValueId>(i))) v.constant = Tensor();
+    if (v.is_constant() && v.consumers.empty() && !is_output(static_cast<ValueId>(i)))
+      v.constant = Tensor();
   }
 }
 
@@ -194,7 +205,8 @@ void verify(const Graph& graph, std::string_view after) {
     for (ValueId v : n.inputs)
       if (v != kNone) readers.at(static_cast<std::size_t>(v)).push_back(id);
     for (ValueId v : n.outputs)
-      if (v != kNone && graph.value(v).producer != id) fail("an output does not know its producer", n.name);
+      if (v != kNone && graph.value(v).producer != id)
+        fail("an output does not know its producer", n.name);
   }
   for (std::size_t i = 0; i < graph.value_count(); ++i) {
     const auto id = static_cast<ValueId>(i);
@@ -203,10 +215,13 @@ void verify(const Graph& graph, std::string_view after) {
     std::sort(known.begin(), known.end());
     std::sort(readers[i].begin(), readers[i].end());
     if (known != readers[i]) fail("a value does not know its readers", v.name);
-    if (v.producer != kNone && !graph.node(v.producer).alive) fail("a value's producer is gone", v.name);
+    if (v.producer != kNone && !graph.node(v.producer).alive)
+      fail("a value's producer is gone", v.name);
     const bool sourced = v.producer != kNone || v.is_constant() || graph.is_input(id);
-    if (!sourced && (!v.consumers.empty() || graph.is_output(id))) fail("a value is read but never computed", v.name);
-    if (v.is_constant() && v.shape && *v.shape != v.constant.shape()) fail("a constant's shape is wrong", v.name);
+    if (!sourced && (!v.consumers.empty() || graph.is_output(id)))
+      fail("a value is read but never computed", v.name);
+    if (v.is_constant() && v.shape && *v.shape != v.constant.shape())
+      fail("a constant's shape is wrong", v.name);
   }
   (void)graph.topological_order();
 }
@@ -223,7 +238,8 @@ std::string print(const Graph& graph) {
     std::string line = "  ";
     for (ValueId v : n.outputs) line += name_of(v) + " ";
     line += "= " + n.op + "(";
-    for (std::size_t i = 0; i < n.inputs.size(); ++i) line += (i ? ", " : "") + name_of(n.inputs[i]);
+    for (std::size_t i = 0; i < n.inputs.size(); ++i)
+      line += (i ? ", " : "") + name_of(n.inputs[i]);
     text += line + ")  # " + n.name + "\n";
   }
   return text;

@@ -31,21 +31,25 @@ struct TensorQuant {
   bool operator==(const TensorQuant&) const = default;
 };
 
-using AttributeValue = std::variant<std::int64_t, float, std::string, Tensor, std::vector<std::int64_t>,
-                                    std::vector<float>, std::vector<std::string>>;
+using AttributeValue =
+    std::variant<std::int64_t, float, std::string, Tensor, std::vector<std::int64_t>,
+                 std::vector<float>, std::vector<std::string>>;
 
-/// A node's attributes by name. The getters take the ONNX default; a present attribute of another type
-/// throws Error(Malformed).
+/// A node's attributes by name. The getters take the ONNX default; a present attribute of another
+/// type throws Error(Malformed).
 class Attributes {
  public:
   bool has(std::string_view name) const { return values_.contains(name); }
-  void set(std::string name, AttributeValue value) { values_.insert_or_assign(std::move(name), std::move(value)); }
+  void set(std::string name, AttributeValue value) {
+    values_.insert_or_assign(std::move(name), std::move(value));
+  }
   void erase(std::string_view name);
 
   std::int64_t get_int(std::string_view name, std::int64_t otherwise) const;
   float get_float(std::string_view name, float otherwise) const;
   std::string get_string(std::string_view name, std::string_view otherwise) const;
-  std::vector<std::int64_t> get_ints(std::string_view name, std::vector<std::int64_t> otherwise = {}) const;
+  std::vector<std::int64_t> get_ints(std::string_view name,
+                                     std::vector<std::int64_t> otherwise = {}) const;
   std::vector<float> get_floats(std::string_view name, std::vector<float> otherwise = {}) const;
   /// Null when absent.
   const Tensor* get_tensor(std::string_view name) const;
@@ -88,8 +92,9 @@ struct Node {
   ValueId input(std::size_t i) const { return i < inputs.size() ? inputs[i] : kNone; }
 };
 
-/// What a network means: nodes of ONNX operators over values in ONNX's layout (N,C,H,W). A value type: copies are
-/// independent, their constants shared until written. Ids stay valid while nodes come and go.
+/// What a network means: nodes of ONNX operators over values in ONNX's layout (N,C,H,W). A value
+/// type: copies are independent, their constants shared until written. Ids stay valid while nodes
+/// come and go.
 class Graph {
  public:
   std::string name;
@@ -99,8 +104,8 @@ class Graph {
   ValueId add_value(std::string name, DType dtype, std::optional<Shape> shape = std::nullopt);
   ValueId add_constant(std::string name, Tensor data);
   /// Values named in `outputs` must have no producer yet.
-  NodeId add_node(std::string op, std::string name, std::vector<ValueId> inputs, std::vector<ValueId> outputs,
-                  Attributes attributes = {});
+  NodeId add_node(std::string op, std::string name, std::vector<ValueId> inputs,
+                  std::vector<ValueId> outputs, Attributes attributes = {});
   void add_input(ValueId v) { inputs_.push_back(v); }
   void add_output(ValueId v) { outputs_.push_back(v); }
 
@@ -123,13 +128,15 @@ class Graph {
   void set_input(NodeId n, std::size_t index, ValueId v);
   /// Every reader of `from`, and the graph's outputs, read `to` instead.
   void replace_uses(ValueId from, ValueId to);
-  /// Makes `n` produce `v` as its output `index` in place of what it produced, and frees `v` of its old producer.
+  /// Makes `n` produce `v` as its output `index` in place of what it produced, and frees `v` of its
+  /// old producer.
   void take_output(NodeId n, std::size_t index, ValueId v);
   void remove_node(NodeId n);
   /// Removes nodes whose results nobody reads, and forgets constants without readers.
   void remove_dead();
 
-  /// Living nodes, producers before consumers; stable: ties in insertion order. Throws Error(Malformed) on a cycle.
+  /// Living nodes, producers before consumers; stable: ties in insertion order. Throws
+  /// Error(Malformed) on a cycle.
   std::vector<NodeId> topological_order() const;
 
   /// Names not yet taken, derived from `base`.
@@ -144,8 +151,8 @@ class Graph {
   std::set<std::string, std::less<>> node_names_;
 };
 
-/// Checks the graph's own consistency: links both ways, one producer per value, no cycle, inputs and outputs present.
-/// `after` names the pass that is to blame. Throws Error(Internal).
+/// Checks the graph's own consistency: links both ways, one producer per value, no cycle, inputs
+/// and outputs present. `after` names the pass that is to blame. Throws Error(Internal).
 void verify(const Graph& graph, std::string_view after);
 
 /// One line per node, for logs and tests.

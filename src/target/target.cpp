@@ -14,7 +14,9 @@
 namespace espquant {
 namespace {
 
-constexpr Target portable(std::string_view name) { return {name, Family::C, Rounding::HalfUp, false}; }
+constexpr Target portable(std::string_view name) {
+  return {name, Family::C, Rounding::HalfUp, false};
+}
 
 constexpr std::array kTargets = {
     Target{"esp32s3", Family::S3, Rounding::HalfUp, false},
@@ -33,9 +35,12 @@ constexpr std::array kTargets = {
 
 std::string_view to_string(Family family) {
   switch (family) {
-    case Family::C: return "C";
-    case Family::S3: return "S3";
-    case Family::P4: return "P4";
+    case Family::C:
+      return "C";
+    case Family::S3:
+      return "S3";
+    case Family::P4:
+      return "P4";
   }
   return "?";
 }
@@ -57,7 +62,8 @@ const Target& find_target(std::string_view name) {
 }
 
 const Target& representative(Family family) {
-  return *std::find_if(kTargets.begin(), kTargets.end(), [&](const Target& t) { return t.family == family; });
+  return *std::find_if(kTargets.begin(), kTargets.end(),
+                       [&](const Target& t) { return t.family == family; });
 }
 
 }  // namespace espquant

@@ -7,7 +7,8 @@
 
 namespace espquant {
 
-/// Chips of one family run the same kernels of ESP-DL on the same file layouts (reference section 0).
+/// Chips of one family run the same kernels of ESP-DL on the same file layouts (reference section
+/// 0).
 enum class Family : std::uint8_t {
   C,   ///< portable C++ kernels: ESP32, S2, C2, C3, C5, C6
   S3,  ///< ESP32-S3's PIE: 20-bit and 40-bit saturating lanes, half-up
@@ -24,10 +25,11 @@ struct Target {
   /// Conv and Gemm may have one exponent per output channel.
   bool per_channel_weights;
 
-  /// Output channels that one vector instruction holds, and the block of the filter layout: 16 (int8) or 8 (int16);
-  /// 1 on the C family, whose filters are not blocked.
+  /// Output channels that one vector instruction holds, and the block of the filter layout: 16
+  /// (int8) or 8 (int16); 1 on the C family, whose filters are not blocked.
   int lanes(int bits) const { return family == Family::C ? 1 : bits == 8 ? 16 : 8; }
-  /// Signed width that a stored bias may use, in bits: 20 (S3, int8), 32 (int8), 40 (int16), 64 (C, int16).
+  /// Signed width that a stored bias may use, in bits: 20 (S3, int8), 32 (int8), 40 (int16), 64 (C,
+  /// int16).
   int bias_bits(int bits) const {
     if (bits == 8) return family == Family::S3 ? 20 : 32;
     return family == Family::C ? 64 : 40;
@@ -42,7 +44,8 @@ struct Target {
 /// Every chip that can be named, in the order of the documentation.
 std::span<const Target> all_targets();
 
-/// By name, case-insensitive ("esp32s3", "ESP32-S3", "c"). Throws Error(Usage) with the nearest name.
+/// By name, case-insensitive ("esp32s3", "ESP32-S3", "c"). Throws Error(Usage) with the nearest
+/// name.
 const Target& find_target(std::string_view name);
 
 /// The typical chip of a family, for files that only say what they were built for.

@@ -1,0 +1,134 @@
+#include "calib/calibrate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "base/parallel.h"
+
+namespace espquant::calib {
+namespace {
+
+// Samples are dealt to a fixed number of lanes, each summed in order by one task, and lanes are
+// added in order: the result is the same for any number of threads.
+constexpr std::int64_t kLanes = 8;
+
+/// One executor workspace per worker, made when the worker first needs it.
+class Workspaces {
+ public:
+  explicit Workspaces(const ops::Executor& executor)
+      : executor_(executor), made_(static_cast<std::size_t>(thread_count())) {}
+
+  ops::Executor::Workspace& mine() {
+    auto& slot = made_.at(static_cast<std::size_t>(worker_index()));
+    if (!slot) slot = std::make_unique<ops::Executor::Workspace>(executor_);
+    return *slot;
+  }
+
+ private:
+  const ops::Executor& executor_;
+  std::vector<std::unique_ptr<ops::Executor::Workspace>> made_;
+};
+
+void observe(const ops::Executor::View& view, const Request& request, ValueStatistics& into) {
+  const Extent extent = extent_of(view.data);
+  into.extent.include(extent);
+  into.sum_squares += sum_of_squares(view.data);
+  into.count += static_cast<std::int64_t>(view.data.size());
+  if (!request.steps.empty()) {
+    into.errors.resize(request.steps.size());
+    add_step_errors(view.data, request.steps, request.max_q, into.errors);
+  }
+  if (request.mean) {
+    into.mean.resize(view.data.size());
+    into.channels_last = view.channels_last;
+    add_to(view.data, into.mean);
+  }
+}
+
+void merge(const ValueStatistics& lane, ValueStatistics& total) {
+  total.extent.include(lane.extent);
+  total.sum_squares += lane.sum_squares;
+  total.count += lane.count;
+  if (!lane.errors.empty()) {
+    total.errors.resize(lane.errors.size());
+    for (std::size_t i = 0; i < lane.errors.size(); ++i) total.errors[i] += lane.errors[i];
+  }
+  if (!lane.mean.empty()) {
+    total.mean.resize(lane.mean.size());
+    total.channels_last = lane.channels_last;
+    add_to(lane.mean, total.mean);
+  }
+}
+
+void refuse_infinite(const Graph& graph, const Statistics& statistics) {
+  for (std::size_t v = 0; v < statistics.values.size(); ++v) {
+    if (statistics.values[v].extent.finite) continue;
+    const auto id = static_cast<ValueId>(v);
+    throw Error(ErrorCode::BadData, "becomes NaN or infinite on the calibration data")
+        .tensor(graph.value(id).name)
+        .remedy(graph.is_input(id) ? "Remove the samples that hold NaN or infinities"
+                                   : "Check the model's weights and the preprocessing of the data");
+  }
+}
+
+Statistics run(const ops::Executor& executor, const SampleSource& source, std::int64_t count,
+               std::span<const Request> requests, const Progress& progress) {
+  const Graph& graph = executor.graph();
+  const std::int64_t lanes = std::min(kLanes, count);
+  std::vector<std::vector<ValueStatistics>> sums(
+      static_cast<std::size_t>(std::max<std::int64_t>(lanes, 0)));
+  Workspaces workspaces(executor);
+  std::atomic<std::int64_t> done = 0;
+  std::mutex progress_mutex;
+  const Request nothing;
+  parallel_for(lanes, [&](std::int64_t lane) {
+    auto& mine = sums[static_cast<std::size_t>(lane)];
+    mine.resize(graph.value_count());
+    for (std::int64_t i = lane; i < count; i += lanes) {
+      const std::vector<Tensor> inputs = source.sample(i);
+      (void)executor.run(inputs, workspaces.mine(), [&](const ops::Executor::View& view) {
+        const auto v = static_cast<std::size_t>(view.value);
+        observe(view, v < requests.size() ? requests[v] : nothing, mine[v]);
+      });
+      const std::int64_t finished = ++done;
+      if (progress) {
+        std::lock_guard lock(progress_mutex);
+        progress(finished, count);
+      }
+    }
+  });
+
+  Statistics total;
+  total.samples = count;
+  total.values.resize(graph.value_count());
+  for (auto& lane : sums) {
+    for (std::size_t v = 0; v < lane.size(); ++v) merge(lane[v], total.values[v]);
+    std::vector<ValueStatistics>().swap(lane);
+  }
+  for (std::size_t v = 0; v < total.values.size(); ++v) {
+    if (v < requests.size()) total.values[v].steps = requests[v].steps;
+    for (float& m : total.values[v].mean) m /= static_cast<float>(count);
+  }
+  refuse_infinite(graph, total);
+  return total;
+}
+
+}  // namespace
+
+Statistics scan(const ops::Executor& executor, const SampleSource& source, std::int64_t limit) {
+  return run(executor, source, std::min(limit, source.count), {}, {});
+}
+
+Statistics gather(const ops::Executor& executor, const SampleSource& source,
+                  std::span<const Request> requests, const Progress& progress) {
+  if (source.count <= 0)
+    throw Error(ErrorCode::BadData, "no calibration samples")
+        .remedy("Give at least a few dozen typical inputs");
+  return run(executor, source, source.count, requests, progress);
+}
+
+}  // namespace espquant::calib

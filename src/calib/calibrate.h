@@ -1,0 +1,61 @@
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "calib/step_errors.h"
+#include "graph/graph.h"
+#include "ops/executor.h"
+
+namespace espquant::calib {
+
+/// Where samples come from: the network's inputs for sample i, in the order and shapes of the
+/// graph. Thread-safe.
+struct SampleSource {
+  std::int64_t count = 0;
+  std::function<std::vector<Tensor>(std::int64_t)> sample;
+};
+
+using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
+
+/// What to gather of one activation.
+struct Request {
+  /// Least significant bits whose squared error is summed.
+  std::vector<float> steps;
+  int max_q = 127;
+  /// Gather the mean over the samples of every element.
+  bool mean = false;
+};
+
+struct ValueStatistics {
+  Extent extent;
+  double sum_squares = 0;
+  std::int64_t count = 0;
+  std::vector<float> steps;
+  /// Squared error summed over all samples, per step.
+  std::vector<double> errors;
+  /// In the memory order of the executor: see `channels_last`.
+  std::vector<float> mean;
+  bool channels_last = false;
+};
+
+struct Statistics {
+  std::int64_t samples = 0;
+  /// By ValueId; values that no run computes have count 0.
+  std::vector<ValueStatistics> values;
+
+  const ValueStatistics& of(ValueId v) const { return values.at(static_cast<std::size_t>(v)); }
+};
+
+/// Extents, sums of squares and counts of every float activation over the first `limit` samples.
+/// Throws Error(BadData) naming the tensor where a value is not finite.
+Statistics scan(const ops::Executor& executor, const SampleSource& source, std::int64_t limit);
+
+/// One pass over all samples, gathering what `requests` (by ValueId) asks for, beside the extents.
+/// Sums are made in an order that does not depend on the number of threads; memory does not depend
+/// on the number of samples.
+Statistics gather(const ops::Executor& executor, const SampleSource& source,
+                  std::span<const Request> requests, const Progress& progress = {});
+
+}  // namespace espquant::calib

@@ -1,0 +1,151 @@
+#include "calib/step_errors.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "calib/step_errors.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "base/error.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace espquant::calib::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Lanes of float sums stay short, so that single precision is enough; blocks are added in double.
+constexpr std::size_t kBlock = 1024;
+
+Extent ExtentOf(const float* x, std::size_t n) {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  auto lo = hn::Zero(d), hi = hn::Zero(d);
+  auto poison =
+      hn::Zero(d);  // x * 0 is NaN exactly for NaN and infinities, and NaN sticks to a sum
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto v = hn::LoadU(d, x + i);
+    lo = hn::Min(lo, v);
+    hi = hn::Max(hi, v);
+    poison = hn::Add(poison, hn::Mul(v, hn::Zero(d)));
+  }
+  Extent e{hn::GetLane(hn::MinOfLanes(d, lo)), hn::GetLane(hn::MaxOfLanes(d, hi)), true};
+  float rest = hn::GetLane(hn::SumOfLanes(d, poison));
+  for (; i < n; ++i) {
+    e.min = std::min(e.min, x[i]);
+    e.max = std::max(e.max, x[i]);
+    rest += x[i] * 0.0F;
+  }
+  e.finite = rest == 0.0F;
+  return e;
+}
+
+double SumOfSquares(const float* x, std::size_t n) {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  double total = 0;
+  for (std::size_t begin = 0; begin < n; begin += kBlock) {
+    const std::size_t end = std::min(begin + kBlock, n);
+    auto sum = hn::Zero(d);
+    std::size_t i = begin;
+    for (; i + lanes <= end; i += lanes) {
+      const auto v = hn::LoadU(d, x + i);
+      sum = hn::MulAdd(v, v, sum);
+    }
+    float s = hn::GetLane(hn::SumOfLanes(d, sum));
+    for (; i < end; ++i) s += x[i] * x[i];
+    total += static_cast<double>(s);
+  }
+  return total;
+}
+
+// Four steps at a time: one load of x serves them all.
+template <int kSteps>
+void StepErrors(const float* x, std::size_t n, const float* steps, float max_q, double* errors) {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto hi = hn::Set(d, max_q), lo = hn::Set(d, -max_q - 1);
+  for (std::size_t begin = 0; begin < n; begin += kBlock) {
+    const std::size_t end = std::min(begin + kBlock, n);
+    hn::Vec<decltype(d)> sum0 = hn::Zero(d), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+    const auto one = [&](hn::Vec<decltype(d)> v, int k, hn::Vec<decltype(d)>& sum) HWY_ATTR {
+      const auto q = hn::Min(hn::Max(hn::Round(hn::Mul(v, hn::Set(d, 1.0F / steps[k]))), lo), hi);
+      const auto e = hn::NegMulAdd(q, hn::Set(d, steps[k]), v);
+      sum = hn::MulAdd(e, e, sum);
+    };
+    std::size_t i = begin;
+    for (; i + lanes <= end; i += lanes) {
+      const auto v = hn::LoadU(d, x + i);
+      one(v, 0, sum0);
+      if constexpr (kSteps > 1) one(v, 1, sum1);
+      if constexpr (kSteps > 2) one(v, 2, sum2);
+      if constexpr (kSteps > 3) one(v, 3, sum3);
+    }
+    const hn::Vec<decltype(d)>* sums[] = {&sum0, &sum1, &sum2, &sum3};
+    for (int k = 0; k < kSteps; ++k) {
+      float s = hn::GetLane(hn::SumOfLanes(d, *sums[k]));
+      for (std::size_t j = i; j < end; ++j) {
+        const float q = std::min(std::max(std::nearbyint(x[j] / steps[k]), -max_q - 1), max_q);
+        const float e = x[j] - q * steps[k];
+        s += e * e;
+      }
+      errors[k] += static_cast<double>(s);
+    }
+  }
+}
+
+void AddStepErrors(const float* x, std::size_t n, const float* steps, std::size_t count,
+                   float max_q, double* errors) {
+  std::size_t k = 0;
+  for (; k + 4 <= count; k += 4) StepErrors<4>(x, n, steps + k, max_q, errors + k);
+  if (count - k == 3) StepErrors<3>(x, n, steps + k, max_q, errors + k);
+  if (count - k == 2) StepErrors<2>(x, n, steps + k, max_q, errors + k);
+  if (count - k == 1) StepErrors<1>(x, n, steps + k, max_q, errors + k);
+}
+
+void AddTo(const float* x, std::size_t n, float* sums) {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    hn::StoreU(hn::Add(hn::LoadU(d, sums + i), hn::LoadU(d, x + i)), d, sums + i);
+  for (; i < n; ++i) sums[i] += x[i];
+}
+
+}  // namespace espquant::calib::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace espquant::calib {
+
+HWY_EXPORT(ExtentOf);
+HWY_EXPORT(SumOfSquares);
+HWY_EXPORT(AddStepErrors);
+HWY_EXPORT(AddTo);
+
+Extent extent_of(std::span<const float> values) {
+  return HWY_DYNAMIC_DISPATCH(ExtentOf)(values.data(), values.size());
+}
+
+double sum_of_squares(std::span<const float> values) {
+  return HWY_DYNAMIC_DISPATCH(SumOfSquares)(values.data(), values.size());
+}
+
+void add_step_errors(std::span<const float> values, std::span<const float> steps, int max_q,
+                     std::span<double> errors) {
+  ESPQUANT_ASSERT(steps.size() == errors.size(), "one error per step");
+  HWY_DYNAMIC_DISPATCH(AddStepErrors)
+  (values.data(), values.size(), steps.data(), steps.size(), static_cast<float>(max_q),
+   errors.data());
+}
+
+void add_to(std::span<const float> values, std::span<float> sums) {
+  ESPQUANT_ASSERT(values.size() == sums.size(), "sums of another shape");
+  HWY_DYNAMIC_DISPATCH(AddTo)(values.data(), values.size(), sums.data());
+}
+
+}  // namespace espquant::calib
+#endif

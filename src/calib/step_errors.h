@@ -1,0 +1,35 @@
+#pragma once
+
+#include <span>
+
+namespace espquant::calib {
+
+/// Range of a block of values.
+struct Extent {
+  float min = 0, max = 0;
+  bool finite = true;
+
+  void include(const Extent& other) {
+    min = other.min < min ? other.min : min;
+    max = other.max > max ? other.max : max;
+    finite = finite && other.finite;
+  }
+  float abs_max() const { return -min > max ? -min : max; }
+};
+
+/// Smallest and largest of `values` and 0.
+Extent extent_of(std::span<const float> values);
+
+/// Sum of x^2, in fixed blocks.
+double sum_of_squares(std::span<const float> values);
+
+/// For each step d: errors[i] += sum over x of (x - d * clip(round(x / d), -max_q - 1, max_q))^2,
+/// the exact squared error of quantizing `values` with least significant bit d. Single precision
+/// inside blocks of 1024, double across.
+void add_step_errors(std::span<const float> values, std::span<const float> steps, int max_q,
+                     std::span<double> errors);
+
+/// sums[i] += values[i].
+void add_to(std::span<const float> values, std::span<float> sums);
+
+}  // namespace espquant::calib

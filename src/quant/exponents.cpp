@@ -1,0 +1,213 @@
+#include "quant/exponents.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "ops/op.h"
+#include "quant/weights.h"
+
+namespace espquant::quant {
+namespace {
+
+// An operand that other nodes read as well gives up at most this much of its accuracy to spare a
+// requantize node.
+constexpr double kAlignmentCost = 1.1;
+
+bool is_aligning(const Node& n) {
+  const ops::OpDef* def = ops::find_op(n.op);
+  return def != nullptr &&
+         (def->quant == ops::QuantRule::AlignInputs || def->quant == ops::QuantRule::CompareInputs);
+}
+
+void set_exponent(Graph& graph, std::span<const ValueId> members, int bits, int exponent) {
+  for (ValueId v : members)
+    if (is_quantizable(graph, v)) graph.value(v).quant = TensorQuant{bits, {exponent}, -1};
+}
+
+}  // namespace
+
+void assign_activation_exponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
+                                 const std::vector<float>& factors, const Settings& settings) {
+  const auto groups = plan.exponents.members();
+  const auto group_of = [&](ValueId v) { return static_cast<std::size_t>(plan.exponents.find(v)); };
+  const auto factor_of = [&](ValueId v) {
+    return factors[static_cast<std::size_t>(plan.scales.sets.find(v))];
+  };
+
+  // Operands that are read elsewhere too are rounded once more on their way into the aligning node.
+  std::map<std::size_t, std::vector<ValueId>> guests;
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    if (!is_aligning(n)) continue;
+    for (ValueId in : n.inputs)
+      if (is_quantizable(graph, in) && is_quantizable(graph, n.outputs[0]) &&
+          group_of(in) != group_of(n.outputs[0]))
+        guests[group_of(n.outputs[0])].push_back(in);
+  }
+
+  std::vector<int> exponent(graph.value_count(), 0);
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    if (groups[g].empty()) continue;
+    std::vector<ValueId> members = groups[g];
+    if (auto it = guests.find(g); it != guests.end())
+      members.insert(members.end(), it->second.begin(), it->second.end());
+    const auto choice = errors.best(members, factor_of(groups[g].front()));
+    // A tensor without signal (all zero, or never rounded): the exponent of [-1, 1].
+    exponent[g] = choice.found ? choice.exponent : 1 - settings.bits;
+    set_exponent(graph, groups[g], settings.bits, exponent[g]);
+  }
+  for (const auto& [host, values] : guests) {
+    for (ValueId v : values) {
+      const std::size_t g = group_of(v);
+      if (exponent[g] == exponent[host]) continue;
+      const float factor = factor_of(v);
+      if (errors.relative(groups[g], factor, exponent[host]) <=
+          kAlignmentCost * errors.relative(groups[g], factor, exponent[g])) {
+        exponent[g] = exponent[host];
+        set_exponent(graph, groups[g], settings.bits, exponent[g]);
+      }
+    }
+  }
+}
+
+namespace {
+
+/// Exponents of one weighted node, made legal for the chip.
+class LayerExponents {
+ public:
+  LayerExponents(Graph& graph, const Plan& plan, const Settings& settings)
+      : graph_(graph), groups_(plan.exponents.members()), plan_(plan), settings_(settings) {}
+
+  /// Returns true when an activation's exponent had to be raised: layers seen before may have read
+  /// the old one.
+  bool assign(NodeId id) {
+    const Node& n = graph_.node(id);
+    const WeightRows rows = weight_rows(graph_, n);
+    const bool per_channel = settings_.per_channel_weights && n.op != "MatMul";
+    const int in = graph_.value(n.inputs[0]).quant->exponent();
+    std::vector<float> bias;
+    if (n.input(2) != kNone) {
+      const auto data = graph_.value(n.inputs[2]).constant.data<float>();
+      bias.assign(data.begin(), data.end());
+    }
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      const int out = graph_.value(n.outputs[0]).quant->exponent();
+      const std::vector<int> floors = least_exponents(rows.rows, bias, in, out);
+      const ExponentChoice choice =
+          best_weight_exponents(rows, 1.0F, settings_.max_q(), per_channel, floors);
+      const int coarsest = *std::max_element(choice.exponents.begin(), choice.exponents.end());
+      if (in + coarsest <= out) {
+        TensorQuant q{settings_.bits, choice.exponents, -1};
+        if (q.per_channel()) q.axis = output_axis(graph_, n);
+        set(n, q, in);
+        return attempt > 0;
+      }
+      // ESP-DL 3.1: a negative shift is not supported, so the output gives way.
+      set_exponent(graph_, groups_[static_cast<std::size_t>(plan_.exponents.find(n.outputs[0]))],
+                   settings_.bits, in + coarsest);
+    }
+    throw Error(
+        ErrorCode::Illegal,
+        "no exponents exist at which its bias fits the accumulator and no shift is negative")
+        .node(n.name)
+        .remedy(
+            "Check the layer's bias: it is far larger than its outputs; or quantize this layer to "
+            "16 bits");
+  }
+
+ private:
+  static constexpr int kAttempts = 8;
+
+  // The accumulator must be able to hold any output, and the bias its own field (ESP-DL 3.1, 4.3).
+  std::vector<int> least_exponents(std::int64_t rows, const std::vector<float>& bias, int in,
+                                   int out) const {
+    const Target& target = *settings_.target;
+    const int accumulator = std::min(target.accumulator_bits(settings_.bits), settings_.bits + 31);
+    const int widest_shift = std::min(accumulator - settings_.bits, 31);
+    const double bias_max = std::ldexp(1.0, std::min(target.bias_bits(settings_.bits), 62) - 1) - 1;
+    const bool per_channel = settings_.per_channel_weights;
+    std::vector<int> floors(static_cast<std::size_t>(per_channel ? rows : 1),
+                            out - in - widest_shift);
+    for (std::size_t c = 0; c < bias.size(); ++c) {
+      const double magnitude = std::abs(static_cast<double>(bias[c]));
+      if (magnitude == 0) continue;
+      int& floor = floors[per_channel && bias.size() > 1 ? c : 0];
+      while (std::ldexp(magnitude, -(in + floor)) + 0.5 > bias_max) ++floor;
+    }
+    return floors;
+  }
+
+  void set(const Node& n, const TensorQuant& weights, int in) {
+    graph_.value(n.inputs[1]).quant = weights;
+    if (n.input(2) == kNone) return;
+    TensorQuant bias{settings_.target->bias_bits(settings_.bits), weights.exponents,
+                     weights.per_channel() ? 0 : -1};
+    for (int& e : bias.exponents) e += in;
+    graph_.value(n.inputs[2]).quant = bias;
+  }
+
+  Graph& graph_;
+  std::vector<std::vector<ValueId>> groups_;
+  const Plan& plan_;
+  const Settings& settings_;
+};
+
+// Mul rescales its product by a shift, which may not be negative (ESP-DL 3.9).
+bool legalize_product(Graph& graph, const Node& n, const std::vector<std::vector<ValueId>>& groups,
+                      const Plan& plan, int bits) {
+  const auto& a = graph.value(n.inputs[0]).quant;
+  const auto& b = graph.value(n.inputs[1]).quant;
+  const auto& out = graph.value(n.outputs[0]).quant;
+  if (!a || !b || !out) return false;
+  const int least = a->exponent() + b->exponent();
+  if (out->exponent() >= least) return false;
+  set_exponent(graph, groups[static_cast<std::size_t>(plan.exponents.find(n.outputs[0]))], bits,
+               least);
+  return true;
+}
+
+void assign_constant(Graph& graph, const Node& n, std::size_t input, const Settings& settings) {
+  const ValueId v = n.inputs[input];
+  Value& value = graph.value(v);
+  if (!value.is_constant() || value.dtype != DType::Float32) return;
+  const auto& out = n.outputs[0] == kNone ? std::nullopt : graph.value(n.outputs[0]).quant;
+  const auto& in = n.inputs[0] == kNone ? std::nullopt : graph.value(n.inputs[0]).quant;
+  if (is_aligning(n) && out) {
+    value.quant = TensorQuant{settings.bits, {out->exponent()}, -1};
+  } else if ((n.op == "Clip" || n.op == "Pad") && in) {
+    value.quant = TensorQuant{settings.bits, {in->exponent()}, -1};
+  } else {
+    const auto data = value.constant.data<float>();
+    value.quant =
+        TensorQuant{settings.bits, best_exponent(data, 1.0F, settings.max_q()).exponents, -1};
+  }
+}
+
+}  // namespace
+
+void assign_parameter_exponents(Graph& graph, const Plan& plan, const Settings& settings) {
+  LayerExponents layers(graph, plan, settings);
+  const auto groups = plan.exponents.members();
+  const std::vector<NodeId> order = graph.topological_order();
+  // Exponents are only ever raised, and each round that raises one starts over, so this ends.
+  for (bool raised = true; raised;) {
+    raised = false;
+    for (NodeId id : order) {
+      const Node& n = graph.node(id);
+      if (is_weighted(graph, n)) {
+        raised |= layers.assign(id);
+        continue;
+      }
+      for (std::size_t i = 0; i < n.inputs.size(); ++i)
+        if (n.inputs[i] != kNone) assign_constant(graph, n, i, settings);
+      if (n.op == "Mul" || n.op == "MatMul")
+        raised |= legalize_product(graph, n, groups, plan, settings.bits);
+    }
+  }
+}
+
+}  // namespace espquant::quant

@@ -1,0 +1,176 @@
+#include "quant/groups.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <numeric>
+#include <string_view>
+
+#include "ops/op.h"
+
+namespace espquant::quant {
+
+using ops::QuantRule;
+
+ValueSets::ValueSets(std::size_t count) : parent_(count) {
+  std::iota(parent_.begin(), parent_.end(), ValueId{0});
+}
+
+ValueId ValueSets::find(ValueId v) const {
+  while (parent_[static_cast<std::size_t>(v)] != v) {
+    auto& up = parent_[static_cast<std::size_t>(v)];
+    up = parent_[static_cast<std::size_t>(up)];
+    v = up;
+  }
+  return v;
+}
+
+void ValueSets::join(ValueId a, ValueId b) {
+  a = find(a);
+  b = find(b);
+  // The smaller id represents, so that the order of joins does not show.
+  if (a != b) parent_[static_cast<std::size_t>(std::max(a, b))] = std::min(a, b);
+}
+
+std::vector<std::vector<ValueId>> ValueSets::members() const {
+  std::vector<std::vector<ValueId>> sets(parent_.size());
+  for (std::size_t v = 0; v < parent_.size(); ++v)
+    sets[static_cast<std::size_t>(find(static_cast<ValueId>(v)))].push_back(
+        static_cast<ValueId>(v));
+  return sets;
+}
+
+bool is_quantizable(const Graph& graph, ValueId v) {
+  if (v == kNone) return false;
+  const Value& value = graph.value(v);
+  return value.dtype == DType::Float32 && !value.is_constant() &&
+         (value.producer != kNone || graph.is_input(v));
+}
+
+NodeId following_activation(const Graph& graph, NodeId n) {
+  const Node& node = graph.node(n);
+  if (node.outputs.size() != 1 || node.outputs[0] == kNone) return kNone;
+  const ValueId out = node.outputs[0];
+  if (graph.value(out).consumers.size() != 1 || graph.is_output(out)) return kNone;
+  const NodeId reader = graph.value(out).consumers[0];
+  const std::string& op = graph.node(reader).op;
+  return (op == "Relu" || op == "Clip") && graph.node(reader).inputs[0] == out ? reader : kNone;
+}
+
+std::optional<ClipBounds> clip_bounds(const Graph& graph, const Node& clip) {
+  ClipBounds bounds{-std::numeric_limits<float>::infinity(),
+                    std::numeric_limits<float>::infinity()};
+  for (std::size_t i : {std::size_t{1}, std::size_t{2}}) {
+    const ValueId v = clip.input(i);
+    if (v == kNone) continue;
+    const Tensor& constant = graph.value(v).constant;
+    if (!constant.defined() || constant.size() != 1 || constant.dtype() != DType::Float32)
+      return std::nullopt;
+    (i == 1 ? bounds.min : bounds.max) = constant.data<float>()[0];
+  }
+  return bounds;
+}
+
+bool is_weighted(const Graph& graph, const Node& n) {
+  if (n.op != "Conv" && n.op != "Gemm" && n.op != "ConvTranspose" && n.op != "MatMul") return false;
+  const ValueId weights = n.input(1);
+  return weights != kNone && graph.value(weights).is_constant();
+}
+
+namespace {
+
+QuantRule rule_of(const Node& n) {
+  const ops::OpDef* def = ops::find_op(n.op);
+  return def ? def->quant : QuantRule::Float;
+}
+
+bool only_reader(const Graph& graph, ValueId v) {
+  return graph.value(v).consumers.size() == 1 && !graph.is_output(v) && !graph.is_input(v);
+}
+
+// f(s * x) = s * f(x) for s > 0, for all data inputs at once.
+bool is_homogeneous(const Graph& graph, const Node& n) {
+  static constexpr std::array<std::string_view, 25> kOps = {"Add",
+                                                            "AveragePool",
+                                                            "Clip",
+                                                            "Concat",
+                                                            "DepthToSpace",
+                                                            "Flatten",
+                                                            "GlobalAveragePool",
+                                                            "Identity",
+                                                            "InsertZeros",
+                                                            "LeakyRelu",
+                                                            "MaxPool",
+                                                            "Neg",
+                                                            "PRelu",
+                                                            "ReduceMax",
+                                                            "ReduceMean",
+                                                            "ReduceMin",
+                                                            "ReduceSum",
+                                                            "Relu",
+                                                            "Reshape",
+                                                            "Slice",
+                                                            "Split",
+                                                            "Squeeze",
+                                                            "Sub",
+                                                            "Transpose",
+                                                            "Unsqueeze"};
+  if (std::find(kOps.begin(), kOps.end(), n.op) == kOps.end()) return false;
+  if (n.op == "Clip") return clip_bounds(graph, n).has_value();
+  if (n.op == "Add" || n.op == "Sub" || n.op == "Concat") {
+    return std::none_of(n.inputs.begin(), n.inputs.end(),
+                        [&](ValueId v) { return v != kNone && graph.value(v).is_constant(); });
+  }
+  return true;
+}
+
+}  // namespace
+
+ValueSets exponent_groups(const Graph& graph) {
+  ValueSets sets(graph.value_count());
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    if (const NodeId activation = following_activation(graph, id); activation != kNone)
+      sets.join(n.outputs[0], graph.node(activation).outputs[0]);
+    const QuantRule rule = rule_of(n);
+    if (rule == QuantRule::PassThrough) {
+      for (ValueId out : n.outputs)
+        if (is_quantizable(graph, out) && is_quantizable(graph, n.input(0)))
+          sets.join(n.inputs[0], out);
+    } else if (rule == QuantRule::AlignInputs) {
+      for (ValueId in : n.inputs)
+        if (is_quantizable(graph, in) && only_reader(graph, in)) sets.join(in, n.outputs[0]);
+    }
+  }
+  return sets;
+}
+
+ScaleGroups scale_groups(const Graph& graph) {
+  ScaleGroups groups{ValueSets(graph.value_count()), std::vector<bool>(graph.value_count(), false)};
+  std::vector<ValueId> pinned;
+  for (std::size_t v = 0; v < graph.value_count(); ++v) {
+    const auto id = static_cast<ValueId>(v);
+    if (graph.is_input(id) || graph.is_output(id)) pinned.push_back(id);
+  }
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    if (is_weighted(graph, n)) continue;
+    const bool homogeneous = is_homogeneous(graph, n);
+    ValueId first = kNone;
+    const auto visit = [&](ValueId v) {
+      if (!is_quantizable(graph, v)) return;
+      if (!homogeneous)
+        pinned.push_back(v);
+      else if (first == kNone)
+        first = v;
+      else
+        groups.sets.join(first, v);
+    };
+    for (ValueId v : n.inputs) visit(v);
+    for (ValueId v : n.outputs) visit(v);
+  }
+  for (ValueId v : pinned) groups.fixed[static_cast<std::size_t>(groups.sets.find(v))] = true;
+  return groups;
+}
+
+}  // namespace espquant::quant

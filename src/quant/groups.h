@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace espquant::quant {
+
+/// Disjoint sets of values.
+class ValueSets {
+ public:
+  explicit ValueSets(std::size_t count);
+
+  ValueId find(ValueId v) const;
+  void join(ValueId a, ValueId b);
+  /// Members of every set that has at least one, by representative; representatives and members
+  /// ascending.
+  std::vector<std::vector<ValueId>> members() const;
+
+ private:
+  mutable std::vector<ValueId> parent_;
+};
+
+/// True for float activations: what gets an exponent.
+bool is_quantizable(const Graph& graph, ValueId v);
+
+/// The Relu or Clip that alone reads the output of `n`, so that the chip never shows the value
+/// between them; kNone when there is none. Conv, Gemm and MatMul take a ReLU as their `activation`;
+/// in any case both values share an exponent.
+NodeId following_activation(const Graph& graph, NodeId n);
+
+/// Lower and upper bound of a Clip whose bounds are constant; a missing bound is infinite. Nullopt
+/// where one is computed.
+struct ClipBounds {
+  float min, max;
+};
+std::optional<ClipBounds> clip_bounds(const Graph& graph, const Node& clip);
+
+/// Conv, Gemm, ConvTranspose, or MatMul with a constant second operand: weights at input 1, an
+/// optional bias at input 2.
+bool is_weighted(const Graph& graph, const Node& n);
+
+/// Sets of values that must have the same exponent on the chip: what only moves data, an activation
+/// and what it acts on, the operands and the result of Add, Sub and Concat where an operand has no
+/// other reader.
+ValueSets exponent_groups(const Graph& graph);
+
+/// Sets of values that may be multiplied by one common positive factor without changing the
+/// network, if the weights around are divided by it; `fixed[v]` for representatives of sets that
+/// may not.
+struct ScaleGroups {
+  ValueSets sets;
+  std::vector<bool> fixed;
+};
+ScaleGroups scale_groups(const Graph& graph);
+
+}  // namespace espquant::quant

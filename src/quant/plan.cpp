@@ -1,0 +1,103 @@
+#include "quant/plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/op.h"
+
+namespace espquant::quant {
+namespace {
+
+// Octaves tried around the step that just covers the range seen so far: clipping to a sixteenth at
+// most, and room for later samples that are twice as large.
+constexpr int kOctavesBelow = 4, kOctavesAbove = 1;
+
+std::vector<bool> rounded_values(const Graph& graph) {
+  std::vector<bool> rounded(graph.value_count(), false);
+  for (ValueId v : graph.inputs()) rounded[static_cast<std::size_t>(v)] = is_quantizable(graph, v);
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    const ops::OpDef* def = ops::find_op(n.op);
+    if (def != nullptr && def->quant == ops::QuantRule::PassThrough) continue;
+    if (following_activation(graph, id) != kNone) continue;
+    for (ValueId v : n.outputs)
+      if (v != kNone) rounded[static_cast<std::size_t>(v)] = is_quantizable(graph, v);
+  }
+  return rounded;
+}
+
+// The cap of a scale group: the bound of its Clips, when all agree.
+std::vector<float> caps_of(const Graph& graph, const ScaleGroups& groups) {
+  std::vector<float> cap(graph.value_count(), 0.0F);
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    if (n.op != "Clip") continue;
+    const auto bounds = clip_bounds(graph, n);
+    if (!bounds || bounds->min != 0 || !std::isfinite(bounds->max) || bounds->max <= 0) continue;
+    float& slot = cap[static_cast<std::size_t>(groups.sets.find(n.outputs[0]))];
+    slot = slot == 0 || slot == bounds->max ? bounds->max : -1;
+  }
+  std::replace(cap.begin(), cap.end(), -1.0F, 0.0F);
+  return cap;
+}
+
+std::vector<float> steps_around(float abs_max, int max_q, bool free, float cap) {
+  std::vector<float> steps;
+  if (free && cap > 0) {
+    for (int j = 0; j <= kOctavesBelow; ++j)
+      steps.push_back(cap / static_cast<float>(max_q) * std::ldexp(1.0F, -j));
+    return steps;
+  }
+  const int top = covering_exponent(abs_max, max_q) + kOctavesAbove;
+  const int per_octave = free ? kFactorsPerOctave : 1;
+  for (int i = 0; i <= (kOctavesBelow + kOctavesAbove) * per_octave; ++i)
+    steps.push_back(std::exp2(static_cast<float>(top) -
+                              static_cast<float>(i) / static_cast<float>(per_octave)));
+  return steps;
+}
+
+}  // namespace
+
+Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statistics& ranges) {
+  Plan plan{exponent_groups(graph), scale_groups(graph), {}, rounded_values(graph), {}};
+  plan.cap = caps_of(graph, plan.scales);
+  plan.requests.resize(graph.value_count());
+  for (std::size_t v = 0; v < graph.value_count(); ++v) {
+    if (!plan.rounded[v]) continue;
+    const auto id = static_cast<ValueId>(v);
+    const auto group = static_cast<std::size_t>(plan.scales.sets.find(id));
+    const bool free = settings.scale_layers && !plan.scales.fixed[group];
+    plan.requests[v].max_q = settings.max_q();
+    plan.requests[v].steps = steps_around(ranges.of(id).extent.abs_max(), settings.max_q(), free,
+                                          free ? plan.cap[group] : 0.0F);
+  }
+  if (settings.bias_correction) {
+    for (NodeId id : graph.topological_order()) {
+      const Node& n = graph.node(id);
+      if (is_weighted(graph, n)) plan.requests[static_cast<std::size_t>(n.inputs[0])].mean = true;
+    }
+  }
+  return plan;
+}
+
+bool widen_plan(Plan& plan, const Settings& settings, const calib::Statistics& gathered) {
+  bool again = false;
+  for (std::size_t v = 0; v < plan.requests.size(); ++v) {
+    const auto& found = gathered.values[v];
+    auto& steps = plan.requests[v].steps;
+    if (steps.empty() || found.errors.empty()) continue;
+    const auto group = static_cast<std::size_t>(plan.scales.sets.find(static_cast<ValueId>(v)));
+    const bool free = settings.scale_layers && !plan.scales.fixed[group];
+    if (free && plan.cap[group] > 0) continue;
+    const auto best =
+        std::min_element(found.errors.begin(), found.errors.end()) - found.errors.begin();
+    const bool beyond =
+        best == 0 && found.extent.abs_max() > steps.front() * static_cast<float>(settings.max_q());
+    if (!beyond) continue;
+    steps = steps_around(found.extent.abs_max(), settings.max_q(), free, 0.0F);
+    again = true;
+  }
+  return again;
+}
+
+}  // namespace espquant::quant

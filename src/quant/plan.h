@@ -1,0 +1,36 @@
+#pragma once
+
+#include <vector>
+
+#include "calib/calibrate.h"
+#include "quant/groups.h"
+#include "quant/settings.h"
+
+namespace espquant::quant {
+
+/// Factors between powers of two that a scale group may take: 2^(j / kFactorsPerOctave).
+inline constexpr int kFactorsPerOctave = 4;
+
+/// What is known of the tensors before the data are seen: which share exponents, which may be
+/// scaled, and which least significant bits are worth trying for each.
+struct Plan {
+  ValueSets exponents;
+  ScaleGroups scales;
+  /// By scale-group representative: the cap (upper Clip bound) that the group carries, or 0.
+  std::vector<float> cap;
+  /// By ValueId: the value is rounded when the chip writes it, so its quantization error counts.
+  /// Others are moved, or never written.
+  std::vector<bool> rounded;
+  /// By ValueId, for calib::gather.
+  std::vector<calib::Request> requests;
+};
+
+/// `ranges` comes from calib::scan over a few samples; the windows of steps are laid around it.
+Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statistics& ranges);
+
+/// Values whose error is least at the edge of the window that was tried, because the first samples
+/// did not show the range of the rest: the plan's windows are moved there. Returns true when
+/// another pass over the data is needed.
+bool widen_plan(Plan& plan, const Settings& settings, const calib::Statistics& gathered);
+
+}  // namespace espquant::quant

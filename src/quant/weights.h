@@ -1,0 +1,40 @@
+#pragma once
+
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace espquant::quant {
+
+/// Axis of a weighted node's weights (input 1) that counts output channels: Conv [Cout,Cin/g,...]
+/// 0, ConvTranspose [Cin,Cout/g,...] 1, Gemm 0 or 1 by transB, MatMul the last.
+int output_axis(const Graph& graph, const Node& n);
+
+/// The weights as rows of one output channel each: row-major [Cout][K].
+struct WeightRows {
+  std::int64_t rows = 0, columns = 0;
+  std::vector<float> values;
+
+  std::span<const float> row(std::int64_t r) const {
+    return {values.data() + r * columns, static_cast<std::size_t>(columns)};
+  }
+};
+WeightRows weight_rows(const Graph& graph, const Node& n);
+
+/// Exponents with the least squared error, and that error.
+struct ExponentChoice {
+  std::vector<int> exponents;
+  double error = 0;
+};
+
+/// The exponent e in [min_exponent, ...] at which factor * values has the least squared error in
+/// max_q's width; the error is given in units of `values`. All-zero values take `min_exponent`.
+ExponentChoice best_exponent(std::span<const float> values, float factor, int max_q,
+                             int min_exponent = -60);
+
+/// The same for whole weights: one exponent, or one per row. `min_exponents` likewise has one entry
+/// or one per row.
+ExponentChoice best_weight_exponents(const WeightRows& rows, float factor, int max_q,
+                                     bool per_channel, std::span<const int> min_exponents = {});
+
+}  // namespace espquant::quant
