@@ -1,0 +1,42 @@
+#include "cli/progress.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace espquant::cli {
+namespace {
+
+constexpr std::int64_t kBarWidth = 30;
+constexpr auto kRedrawInterval = std::chrono::milliseconds(100);
+
+std::string bar(std::int64_t done, std::int64_t total) {
+  const auto filled =
+      static_cast<std::size_t>(kBarWidth * std::clamp<std::int64_t>(done, 0, total) / total);
+  return '[' + std::string(filled, '=') + std::string(kBarWidth - filled, ' ') + ']';
+}
+
+}  // namespace
+
+Progress::Progress(std::string_view label, std::int64_t total, bool quiet)
+    : label_(label), total_(total), visible_(!quiet && isatty(STDERR_FILENO) == 1) {}
+
+Progress::~Progress() {
+  if (visible_) std::fputs("\r\033[K", stderr);
+}
+
+void Progress::update(std::int64_t done) {
+  if (!visible_) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - drawn_ < kRedrawInterval && done != total_) return;
+  drawn_ = now;
+  if (total_ > 0)
+    fmt::print(stderr, "\r\033[K{} {} {}/{}", label_, bar(done, total_), done, total_);
+  else
+    fmt::print(stderr, "\r\033[K{} {}", label_, done);
+  std::fflush(stderr);
+}
+
+}  // namespace espquant::cli
