@@ -42,6 +42,10 @@ std::vector<float> Attributes::get_floats(std::string_view name,
   const auto* v = find<std::vector<float>>(name);
   return v ? *v : std::move(otherwise);
 }
+std::vector<std::string> Attributes::get_strings(std::string_view name) const {
+  const auto* v = find<std::vector<std::string>>(name);
+  return v ? *v : std::vector<std::string>();
+}
 const Tensor* Attributes::get_tensor(std::string_view name) const { return find<Tensor>(name); }
 
 ValueId Graph::add_value(std::string value_name, DType dtype, std::optional<Shape> shape) {

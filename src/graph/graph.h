@@ -51,6 +51,7 @@ class Attributes {
   std::vector<std::int64_t> get_ints(std::string_view name,
                                      std::vector<std::int64_t> otherwise = {}) const;
   std::vector<float> get_floats(std::string_view name, std::vector<float> otherwise = {}) const;
+  std::vector<std::string> get_strings(std::string_view name) const;
   /// Null when absent.
   const Tensor* get_tensor(std::string_view name) const;
 

@@ -4,7 +4,7 @@
 #include <array>
 #include <span>
 
-#include "ops/infer.h"
+#include "ops/visit.h"
 
 /// Element-wise loops over NumPy-broadcast operands.
 namespace espquant::ops {
@@ -57,6 +57,19 @@ void map_broadcast(const Tensor& a, const Tensor& b, Tensor& out, F f) {
   const std::int64_t sb = out.shape().empty() ? 0 : strides[1].back();
   for_each_row(out.shape(), strides, [&](std::int64_t to, const auto& from, std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) po[to + i] = f(pa[from[0] + i * sa], pb[from[1] + i * sb]);
+  });
+}
+
+/// `in` repeated to fill `out`, elements of any type.
+inline void broadcast_copy(const Tensor& in, Tensor& out) {
+  visit_width(out.dtype(), [&]<typename T>(T) {
+    const std::array<Shape, 1> strides{broadcast_strides(in.shape(), out.shape())};
+    const std::int64_t step = out.shape().empty() ? 0 : strides[0].back();
+    const T* from = raw<T>(in).data();
+    T* to = mutable_raw<T>(out).data();
+    for_each_row(out.shape(), strides, [&](std::int64_t at, const auto& offset, std::int64_t n) {
+      for (std::int64_t i = 0; i < n; ++i) to[at + i] = from[offset[0] + i * step];
+    });
   });
 }
 

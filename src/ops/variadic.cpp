@@ -30,24 +30,10 @@ struct Total {
   }
 };
 
-void broadcast_first(const RunContext& context) {
-  Tensor& out = context.outputs[0];
-  visit_width(out.dtype(), [&]<typename T>(T) {
-    const std::array<Shape, 1> strides{broadcast_strides(context.in(0).shape(), out.shape())};
-    const std::int64_t step = out.shape().empty() ? 0 : strides[0].back();
-    const auto from = raw<T>(context.in(0));
-    auto to = mutable_raw<T>(out);
-    for_each_row(out.shape(), strides, [&](std::int64_t at, const auto& offset, std::int64_t n) {
-      for (std::int64_t i = 0; i < n; ++i)
-        to[static_cast<std::size_t>(at + i)] = from[static_cast<std::size_t>(offset[0] + i * step)];
-    });
-  });
-}
-
 template <typename Operation>
 void run_variadic(const RunContext& context) {
-  broadcast_first(context);
   Tensor& out = context.outputs[0];
+  broadcast_copy(context.in(0), out);
   visit_number(out.dtype(), [&]<typename T>(T) {
     for (std::size_t i = 1; i < context.inputs.size(); ++i) {
       const Tensor so_far = std::exchange(out, Tensor(out.dtype(), out.shape()));

@@ -1,0 +1,30 @@
+#include <fmt/format.h>
+
+#include "ops/broadcast.h"
+#include "ops/operators.h"
+
+/// PRelu: slope * x where x is negative; the slope is broadcast to x, never the other way.
+namespace espquant::ops {
+namespace {
+
+void infer(const InferContext& context) {
+  require_same_dtype(context, 0, 1);
+  const Shape& x = context.shape(0);
+  if (context.shape(1).size() > x.size() || broadcast(x, context.shape(1)) != x)
+    bad_data(fmt::format("a slope of shape {} cannot be broadcast to {}",
+                         to_string(context.shape(1)), to_string(x)));
+  infer_map(context);
+}
+
+void run(const RunContext& context) {
+  visit_number(context.in(0).dtype(), [&]<typename T>(T) {
+    map_broadcast<T, T, T>(context.in(0), context.in(1), context.outputs[0],
+                           [](T x, T slope) { return x < T{0} ? wrapping_mul(slope, x) : x; });
+  });
+}
+
+}  // namespace
+
+const OpDef kPRelu{"PRelu", QuantRule::Independent, infer, run};
+
+}  // namespace espquant::ops
