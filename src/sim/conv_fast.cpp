@@ -122,7 +122,7 @@ void FastConv::run_int16(const MacArithmetic& arithmetic, const std::int16_t* x,
         g.out_h * g.out_w * static_cast<std::int64_t>(plan_->reference_channels.size());
   } else {
     std::vector<Suspect> suspects;
-    dense_int16(*plan_, high, low, plan_->check_limit64.data(), y, suspects);
+    dense_int16(*plan_, high, low, y, suspects);
     for (const Suspect& s : suspects)
       y[s.pixel * g.out_c + s.channel] =
           conv_reference_element(g, arithmetic, x, filter, s.pixel / g.out_w, s.pixel % g.out_w,

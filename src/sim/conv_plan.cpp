@@ -30,17 +30,18 @@ std::vector<std::int64_t> channel_order(const ConvGeometry& g) {
   return order;
 }
 
-RoundingTable rounding_table(const MacArithmetic& arithmetic,
-                             const std::vector<std::int64_t>& channel_at) {
-  RoundingTable table;
+template <typename T>
+RoundingTable<T> rounding_table(const MacArithmetic& arithmetic,
+                                const std::vector<std::int64_t>& channel_at) {
+  RoundingTable<T> table;
   table.half_even = arithmetic.family == Family::P4;
   table.relu = arithmetic.relu;
   const std::size_t count = channel_at.size();
-  table.first_shift = AlignedArray<std::int32_t>(count);
-  table.last_shift = AlignedArray<std::int32_t>(count);
-  table.rest_mask = AlignedArray<std::int32_t>(count);
+  table.first_shift = AlignedArray<T>(count);
+  table.last_shift = AlignedArray<T>(count);
+  table.rest_mask = AlignedArray<T>(count);
   // A longer shift leaves nothing more. S3 takes shifts modulo 32 (int8 lanes) or 64 (ESP-DL 3.1).
-  const int longest = arithmetic.bits == 8 ? 31 : 63;
+  constexpr int kLongest = static_cast<int>(8 * sizeof(T)) - 1;
   for (std::size_t p = 0; p < count; ++p) {
     if (channel_at[p] < 0) continue;
     const int shift = arithmetic.shifts[static_cast<std::size_t>(channel_at[p])];
@@ -48,10 +49,10 @@ RoundingTable rounding_table(const MacArithmetic& arithmetic,
     int first = shift - 1;
     if (arithmetic.family == Family::S3)
       first &= arithmetic.bits == 8 && channel_at[p] < arithmetic.scalar_from ? 31 : 63;
-    first = std::min(first, longest);
+    first = std::min(first, kLongest);
     table.first_shift[p] = first;
     table.last_shift[p] = 1;
-    table.rest_mask[p] = static_cast<std::int32_t>((std::uint64_t{1} << first) - 1);
+    table.rest_mask[p] = static_cast<T>((std::uint64_t{1} << first) - 1);
   }
   return table;
 }
@@ -180,7 +181,8 @@ bool fits_32_bits(const ConvPlan& plan, const MacArithmetic& arithmetic, std::si
          kInt32Max - std::min(kInt32Max, 128 * (plan.positive[p] + plan.negative[p]));
 }
 
-/// Whether no partial sum of a depthwise int16 channel reaches the limit of its register.
+/// Whether no partial sum of an int16 channel reaches the limit of its register, whatever the
+/// input.
 bool never_clips(const ConvPlan& plan, const Accumulator& accumulator, std::size_t p,
                  std::int64_t bias) {
   if (!accumulator.clips()) return true;
@@ -195,6 +197,7 @@ void set_sums(ConvPlan& plan, const MacArithmetic& arithmetic) {
   plan.bias64 = AlignedArray<std::int64_t>(count);
   plan.clip_limit = AlignedArray<std::int32_t>(count);
   plan.check_limit64 = AlignedArray<std::int64_t>(count);
+  plan.watched.assign(static_cast<std::size_t>(plan.blocks()), false);
   for (std::size_t p = 0; p < count; ++p) {
     plan.clip_limit[p] = static_cast<std::int32_t>(kInt32Max);
     const std::int64_t channel = plan.channel_at[p];
@@ -208,8 +211,9 @@ void set_sums(ConvPlan& plan, const MacArithmetic& arithmetic) {
                                        : std::numeric_limits<std::int64_t>::max();
       plan.check_limit64[p] =
           accumulator.clips() ? largest - 32768 * plan.check_magnitude[p] : largest;
-      if (plan.geometry.depthwise && !never_clips(plan, accumulator, p, bias))
-        plan.reference_channels.push_back(channel);
+      if (never_clips(plan, accumulator, p, bias)) continue;
+      plan.watched[p / (count / plan.watched.size())] = true;
+      if (plan.geometry.depthwise) plan.reference_channels.push_back(channel);
       continue;
     }
     if (!fits_32_bits(plan, arithmetic, p, bias)) {
@@ -244,7 +248,11 @@ std::unique_ptr<ConvPlan> make_plan(const ConvGeometry& geometry, const MacArith
   plan->geometry = geometry;
   plan->image = padded_image(geometry);
   plan->channel_at = channel_order(geometry);
-  plan->rounding = rounding_table(arithmetic, plan->channel_at);
+  if (arithmetic.bits == 8) {
+    plan->rounding32 = rounding_table<std::int32_t>(arithmetic, plan->channel_at);
+  } else {
+    plan->rounding64 = rounding_table<std::int64_t>(arithmetic, plan->channel_at);
+  }
   const std::vector<std::int16_t> wide = widen(filter);
   measure_weights(*plan, arithmetic, wide.data());
   set_sums(*plan, arithmetic);

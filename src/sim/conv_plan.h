@@ -60,19 +60,21 @@ struct Segment {
   std::int64_t offset = 0, pairs = 0;
 };
 
-/// Rounding of 32-bit sums, per channel: t = sum >> first_shift; then, half-up, (t + last_shift) >>
+/// Rounding of sums, per channel: t = sum >> first_shift; then, half-up, (t + last_shift) >>
 /// last_shift. The first shift leaves one bit to round with (none where the whole shift is 0),
 /// rest_mask covers what it dropped.
+template <typename T>
 struct RoundingTable {
-  AlignedArray<std::int32_t> first_shift, last_shift, rest_mask;
+  AlignedArray<T> first_shift, last_shift, rest_mask;
   bool half_even = false, relu = false;
 };
 
 struct ConvPlan {
   ConvGeometry geometry;
   PaddedImage image;
-  RoundingTable rounding;
-  /// Sums start here. 32-bit for int8, 64-bit for int16.
+  /// Sums start from the bias and are rounded so: in 32 bits for int8, in 64 for int16.
+  RoundingTable<std::int32_t> rounding32;
+  RoundingTable<std::int64_t> rounding64;
   AlignedArray<std::int32_t> bias32;
   AlignedArray<std::int64_t> bias64;
   /// Position in the tables above -> output channel, or -1 for one that pads a block.
@@ -82,8 +84,9 @@ struct ConvPlan {
   AlignedArray<std::int32_t> clip_limit;
   bool clips = false;
   /// int16: what |partial sum| may be at a check so that no product before the next one can leave a
-  /// 40-bit register.
+  /// 40-bit register, and the blocks in which that is not certain beforehand.
   AlignedArray<std::int64_t> check_limit64;
+  std::vector<bool> watched;
   /// Per position: sums of the positive weights, of the magnitudes of the negative ones, and the
   /// largest sum of magnitudes over one of `checks`.
   std::vector<std::int64_t> positive, negative, check_magnitude;

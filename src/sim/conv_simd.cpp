@@ -27,8 +27,8 @@ ValueRange WidenImage(const ConvPlan&, const std::int8_t*, std::int16_t*) { retu
 void SplitImage(const ConvPlan&, const std::int16_t*, std::int16_t*, std::int16_t*) {}
 void DenseInt8(const ConvPlan&, const std::int16_t*, const std::vector<BlockMode>&,
                const std::int32_t*, std::int8_t*, std::int64_t*) {}
-void DenseInt16(const ConvPlan&, const std::int16_t*, const std::int16_t*, const std::int64_t*,
-                std::int16_t*, std::vector<Suspect>&) {}
+void DenseInt16(const ConvPlan&, const std::int16_t*, const std::int16_t*, std::int16_t*,
+                std::vector<Suspect>&) {}
 void DepthwiseInt8(const ConvPlan&, const std::int16_t*, const std::vector<BlockMode>&,
                    std::int8_t*, std::int64_t*) {}
 void DepthwiseInt16(const ConvPlan&, const std::int16_t*, const std::int16_t*, std::int16_t*) {}
@@ -141,8 +141,8 @@ void dense_int8(const ConvPlan& plan, const std::int16_t* image,
 }
 
 void dense_int16(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
-                 const std::int64_t* check_limit, std::int16_t* y, std::vector<Suspect>& suspects) {
-  HWY_DYNAMIC_DISPATCH(DenseInt16)(plan, high, low, check_limit, y, suspects);
+                 std::int16_t* y, std::vector<Suspect>& suspects) {
+  HWY_DYNAMIC_DISPATCH(DenseInt16)(plan, high, low, y, suspects);
 }
 
 void depthwise_int8(const ConvPlan& plan, const std::int16_t* image,

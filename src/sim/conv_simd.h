@@ -47,10 +47,9 @@ struct Suspect {
   std::int64_t pixel, channel;
 };
 
-/// `check_limit`, per position, is what |partial sum| may be at a check; outputs beyond it are
-/// listed and left to the reference.
+/// Outputs of which a register might have clipped are listed, for the reference to compute.
 void dense_int16(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
-                 const std::int64_t* check_limit, std::int16_t* y, std::vector<Suspect>& suspects);
+                 std::int16_t* y, std::vector<Suspect>& suspects);
 void depthwise_int16(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
                      std::int16_t* y);
 

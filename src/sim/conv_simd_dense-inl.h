@@ -48,15 +48,8 @@ HWY_INLINE void StoreOutputs(const TileArgs& args, const V32 (&sums)[kMr][kNv], 
     const std::int64_t valid = std::min(kLanes, channels - position);
     if (valid <= 0) return;
     for (int m = 0; m < kMr; ++m) {
-      const auto bytes = hn::DemoteTo(D8(), RoundSums(args.plan->rounding, position, sums[m][v]));
-      std::int8_t* to = y + m * channels + position;
-      if (valid == kLanes) {
-        hn::StoreU(bytes, D8(), to);
-      } else {
-        HWY_ALIGN std::int8_t tail[kBlockChannels];
-        hn::StoreU(bytes, D8(), tail);
-        std::memcpy(to, tail, static_cast<std::size_t>(valid));
-      }
+      const V32 y32 = RoundSums(D32(), args.plan->rounding32, position, sums[m][v]);
+      StoreFirst(D8(), hn::DemoteTo(D8(), y32), valid, y + m * channels + position);
     }
   }
 }
@@ -208,72 +201,103 @@ void DenseInt8(const ConvPlan& plan, const std::int16_t* image, const std::vecto
   }
 }
 
-/// 64-bit sums of a tile, moved there from 32-bit sums of the bytes of x.
-template <int kCount>
-HWY_INLINE void AddBytes(const std::int32_t* high, const std::int32_t* low, std::int64_t* sums,
-                         std::int64_t* peaks) {
-  for (int i = 0; i < kCount; ++i) {
-    sums[i] += std::int64_t{high[i]} * 256 + low[i];
-    const std::int64_t size = sums[i] < 0 ? -sums[i] : sums[i];
-    peaks[i] = peaks[i] > size ? peaks[i] : size;
-  }
+template <int kMr, int kNv>
+HWY_INLINE void ListSuspects(const TileArgs& args, const std::int64_t* peaks, std::int64_t pixel,
+                             std::int64_t channels, std::vector<Suspect>& suspects) {
+  for (int m = 0; m < kMr; ++m)
+    for (std::int64_t c = 0; c < channels; ++c)
+      if (peaks[m * kNv * kLanes + c] >
+          args.plan->check_limit64[static_cast<std::size_t>(args.position + c)])
+        suspects.push_back({pixel + m, args.position + c});
 }
 
-template <int kMr, int kNv>
+/// Sums of bytes, moved to 64 bits at every check. kWatch: lists the outputs whose register might
+/// have clipped.
+template <int kMr, int kNv, bool kWatch>
 HWY_NOINLINE void Int16Tile(TileArgs args, const std::int16_t* const* high,
-                            const std::int16_t* const* low, std::int64_t pixel,
-                            const std::int64_t* check_limit, std::int16_t* y,
+                            const std::int16_t* const* low, std::int64_t pixel, std::int16_t* y,
                             std::vector<Suspect>& suspects) {
-  constexpr int kChannels = static_cast<int>(kNv * kLanes), kCount = kMr * kChannels;
+  const D64 d64;
+  const H32 half;
+  constexpr std::int64_t kChannels = kNv * kLanes, kCount = kMr * kChannels, kHalf = kLanes / 2;
   const ConvPlan& plan = *args.plan;
   HWY_ALIGN std::int32_t high_sums[kCount], low_sums[kCount];
-  HWY_ALIGN std::int64_t sums[kCount], peaks[kCount];
-  for (int i = 0; i < kCount; ++i) {
-    sums[i] = plan.bias64[static_cast<std::size_t>(args.position + i % kChannels)];
-    peaks[i] = sums[i] < 0 ? -sums[i] : sums[i];
+  HWY_ALIGN std::int64_t sums[kCount], peaks[kWatch ? kCount : 1];
+  const auto watch = [&](std::int64_t i, V64 sum) HWY_ATTR {
+    hn::Store(hn::Max(hn::Load(d64, peaks + i), hn::Max(sum, hn::Neg(sum))), d64, peaks + i);
+  };
+  for (std::int64_t i = 0; i < kCount; i += kHalf) {
+    const V64 bias = hn::Load(d64, plan.bias64.data() + args.position + i % kChannels);
+    hn::Store(bias, d64, sums + i);
+    if constexpr (kWatch) {
+      hn::Store(hn::Zero(d64), d64, peaks + i);
+      watch(i, bias);
+    }
   }
   for (const Segment& segment : plan.checks) {
     args.pixels = high;
     RawTile<kMr, kNv>(args, segment, high_sums);
     args.pixels = low;
     RawTile<kMr, kNv>(args, segment, low_sums);
-    AddBytes<kCount>(high_sums, low_sums, sums, peaks);
     args.weights += segment.pairs * kBlockChannels * 2;
-  }
-  const std::int64_t out_c = plan.geometry.out_c;
-  const auto valid = static_cast<int>(std::min<std::int64_t>(kChannels, out_c - args.position));
-  for (int m = 0; m < kMr; ++m) {
-    for (int c = 0; c < valid; ++c) {
-      const auto position = static_cast<std::size_t>(args.position + c);
-      const int i = m * kChannels + c;
-      if (peaks[i] > check_limit[position]) suspects.push_back({pixel + m, args.position + c});
-      y[(pixel + m) * out_c + args.position + c] =
-          ClipTo16(RoundSum64(plan.rounding, position, sums[i]));
+    for (std::int64_t i = 0; i < kCount; i += kHalf) {
+      const V64 sum = AddBytes(hn::Load(d64, sums + i), hn::Load(half, high_sums + i),
+                               hn::Load(half, low_sums + i));
+      hn::Store(sum, d64, sums + i);
+      if constexpr (kWatch) watch(i, sum);
     }
   }
+  const std::int64_t out_c = plan.geometry.out_c;
+  const hn::Rebind<std::int16_t, D32> d16;
+  for (std::int64_t i = 0; i < kCount; i += kLanes) {
+    const std::int64_t position = args.position + i % kChannels;
+    if (position >= out_c) continue;
+    const V32 words = RoundToInt16(plan.rounding64, position, hn::Load(d64, sums + i),
+                                   hn::Load(d64, sums + i + kHalf));
+    StoreFirst(d16, hn::DemoteTo(d16, words), out_c - position,
+               y + (pixel + i / kChannels) * out_c + position);
+  }
+  if constexpr (kWatch)
+    ListSuspects<kMr, kNv>(args, peaks, pixel, std::min(kChannels, out_c - args.position),
+                           suspects);
+}
+
+/// A block, or two of them, over the output pixels [begin, end).
+template <int kNv, bool kWatch>
+HWY_INLINE void Int16Block(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
+                           std::int64_t block, std::int64_t begin, std::int64_t end,
+                           std::int16_t* y, std::vector<Suspect>& suspects) {
+  const TileArgs args{&plan, nullptr, nullptr, block * kBlockChannels,
+                      plan.weights.data() + block * plan.block_stride};
+  WalkTiles<8>(plan, high, begin, end,
+               [&](auto mr, const std::int16_t* const* tile, std::int64_t p) HWY_ATTR {
+                 constexpr int kMr = decltype(mr)::value;
+                 const std::int16_t* low_tile[kMr];
+                 for (int m = 0; m < kMr; ++m) low_tile[m] = low + (tile[m] - high);
+                 Int16Tile<kMr, kNv, kWatch>(args, tile, low_tile, p, y, suspects);
+               });
 }
 
 void DenseInt16(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
-                const std::int64_t* check_limit, std::int16_t* y, std::vector<Suspect>& suspects) {
+                std::int16_t* y, std::vector<Suspect>& suspects) {
   constexpr int kOne = static_cast<int>(kBlockChannels / kLanes);
   const std::int64_t pixels = plan.geometry.out_h * plan.geometry.out_w, blocks = plan.blocks();
   const std::int64_t pass = PixelsPerPass(plan);
   for (std::int64_t begin = 0; begin < pixels; begin += pass) {
     const std::int64_t end = std::min(begin + pass, pixels);
-    for (std::int64_t b = 0; b < blocks; b += kTileBlocks) {
-      const TileArgs args{&plan, nullptr, nullptr, b * kBlockChannels,
-                          plan.weights.data() + b * plan.block_stride};
-      WalkTiles<8>(plan, high, begin, end,
-                   [&](auto mr, const std::int16_t* const* tile, std::int64_t p) HWY_ATTR {
-                     constexpr int kMr = decltype(mr)::value;
-                     const std::int16_t* low_tile[kMr];
-                     for (int m = 0; m < kMr; ++m) low_tile[m] = low + (tile[m] - high);
-                     if (kTileBlocks == 2 && b + 1 < blocks) {
-                       Int16Tile<kMr, 2 * kOne>(args, tile, low_tile, p, check_limit, y, suspects);
-                     } else {
-                       Int16Tile<kMr, kOne>(args, tile, low_tile, p, check_limit, y, suspects);
-                     }
-                   });
+    for (std::int64_t b = 0; b < blocks;) {
+      const bool watched = plan.watched[static_cast<std::size_t>(b)];
+      if (watched) {
+        Int16Block<kOne, true>(plan, high, low, b, begin, end, y, suspects);
+        ++b;
+      } else if (kTileBlocks == 2 && b + 1 < blocks &&
+                 !plan.watched[static_cast<std::size_t>(b + 1)]) {
+        Int16Block<2 * kOne, false>(plan, high, low, b, begin, end, y, suspects);
+        b += 2;
+      } else {
+        Int16Block<kOne, false>(plan, high, low, b, begin, end, y, suspects);
+        ++b;
+      }
     }
   }
 }

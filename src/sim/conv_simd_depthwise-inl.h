@@ -64,17 +64,10 @@ HWY_NOINLINE std::int64_t DepthwiseTile8(const DepthwiseArgs& args, std::int8_t*
   const std::int64_t channels = plan.geometry.out_c;
   const std::int64_t valid = std::min(kStep, channels - args.channel);
   for (int m = 0; m < kMr; ++m) {
-    const V16 words = hn::ReorderDemote2To(D16(), RoundSums(plan.rounding, args.position, lower[m]),
-                                           RoundSums(plan.rounding, args.position + 16, upper[m]));
-    const auto bytes = hn::DemoteTo(d8, words);
-    std::int8_t* to = y + m * channels + args.channel;
-    if (valid == kStep) {
-      hn::StoreU(bytes, d8, to);
-    } else {
-      HWY_ALIGN std::int8_t tail[kDepthwiseBlock];
-      hn::StoreU(bytes, d8, tail);
-      std::memcpy(to, tail, static_cast<std::size_t>(valid));
-    }
+    const V16 words =
+        hn::ReorderDemote2To(D16(), RoundSums(d, plan.rounding32, args.position, lower[m]),
+                             RoundSums(d, plan.rounding32, args.position + 16, upper[m]));
+    StoreFirst(d8, hn::DemoteTo(d8, words), valid, y + m * channels + args.channel);
   }
   std::int64_t count = 0;
   if constexpr (kMode == DepthwiseMode::Counted) {
@@ -116,36 +109,47 @@ void DepthwiseInt8(const ConvPlan& plan, const std::int16_t* image,
       });
 }
 
-HWY_INLINE void DepthwiseRaw(const DepthwiseArgs& args, std::int32_t* to) {
-  V32 lower[1] = {hn::Zero(D32())}, upper[1] = {hn::Zero(D32())}, touched[2][1];
-  DepthwiseSums<1, DepthwiseMode::Plain>(args, lower, upper, touched);
-  hn::StoreU(lower[0], D32(), to);
-  hn::StoreU(upper[0], D32(), to + kLanes);
+template <int kMr>
+HWY_NOINLINE void DepthwiseTile16(DepthwiseArgs args, const std::int16_t* const* low,
+                                  std::int16_t* y) {
+  const D32 d;
+  const ConvPlan& plan = *args.plan;
+  V32 high_sums[2][kMr], low_sums[2][kMr], touched[2][kMr];
+  for (auto* sums : {&high_sums, &low_sums})
+    for (auto& half : *sums)
+      for (V32& sum : half) sum = hn::Zero(d);
+  DepthwiseSums<kMr, DepthwiseMode::Plain>(args, high_sums[0], high_sums[1], touched);
+  args.pixels = low;
+  DepthwiseSums<kMr, DepthwiseMode::Plain>(args, low_sums[0], low_sums[1], touched);
+
+  const H32 half;
+  const auto finish = [&](std::int64_t position, V32 high, V32 bytes) HWY_ATTR {
+    const V64 lower_bias = hn::Load(D64(), plan.bias64.data() + position);
+    const V64 upper_bias = hn::Load(D64(), plan.bias64.data() + position + kLanes / 2);
+    return RoundToInt16(
+        plan.rounding64, position,
+        AddBytes(lower_bias, hn::LowerHalf(half, high), hn::LowerHalf(half, bytes)),
+        AddBytes(upper_bias, hn::UpperHalf(half, high), hn::UpperHalf(half, bytes)));
+  };
+  const std::int64_t channels = plan.geometry.out_c;
+  for (int m = 0; m < kMr; ++m) {
+    const V16 words =
+        hn::ReorderDemote2To(D16(), finish(args.position, high_sums[0][m], low_sums[0][m]),
+                             finish(args.position + 16, high_sums[1][m], low_sums[1][m]));
+    StoreFirst(D16(), words, channels - args.channel, y + m * channels + args.channel);
+  }
 }
 
 void DepthwiseInt16(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
                     std::int16_t* y) {
-  const std::int64_t out_c = plan.geometry.out_c;
   const std::int64_t pixels = plan.geometry.out_h * plan.geometry.out_w;
-  PixelWalk walk(plan, 0);
-  for (std::int64_t p = 0; p < pixels; ++p) {
-    const std::int64_t offset = walk.next();
-    const std::int16_t* high_pixel = high + offset;
-    const std::int16_t* low_pixel = low + offset;
-    WalkChannels(plan, &high_pixel, [&](DepthwiseArgs args) HWY_ATTR {
-      HWY_ALIGN std::int32_t high_sums[kStep], low_sums[kStep];
-      DepthwiseRaw(args, high_sums);
-      args.pixels = &low_pixel;
-      DepthwiseRaw(args, low_sums);
-      for (std::int64_t i = 0; i < kStep; ++i) {
-        const auto position =
-            static_cast<std::size_t>(args.position + i % kLanes + i / kLanes * 16);
-        const std::int64_t channel = plan.channel_at[position];
-        if (channel < 0) continue;
-        const std::int64_t sum =
-            plan.bias64[position] + std::int64_t{high_sums[i]} * 256 + low_sums[i];
-        y[p * out_c + channel] = ClipTo16(RoundSum64(plan.rounding, position, sum));
-      }
-    });
-  }
+  WalkTiles<4>(plan, high, 0, pixels,
+               [&](auto mr, const std::int16_t* const* tile, std::int64_t p) HWY_ATTR {
+                 constexpr int kMr = decltype(mr)::value;
+                 const std::int16_t* low_tile[kMr];
+                 for (int m = 0; m < kMr; ++m) low_tile[m] = low + (tile[m] - high);
+                 WalkChannels(plan, tile, [&](const DepthwiseArgs& args) HWY_ATTR {
+                   DepthwiseTile16<kMr>(args, low_tile, y + p * plan.geometry.out_c);
+                 });
+               });
 }

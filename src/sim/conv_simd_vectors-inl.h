@@ -6,7 +6,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D32 = hn::CappedTag<std::int32_t, 16>;
 using D16 = hn::Repartition<std::int16_t, D32>;
 using D8 = hn::Rebind<std::int8_t, D32>;
+using D64 = hn::Repartition<std::int64_t, D32>;
+using H32 = hn::Half<D32>;
 using V32 = hn::Vec<D32>;
+using V64 = hn::Vec<D64>;
 using V16 = hn::Vec<D16>;
 
 constexpr std::int64_t kLanes = static_cast<std::int64_t>(hn::MaxLanes(D32()));
@@ -40,15 +43,18 @@ HWY_INLINE V32 ClipSum(V32 sum, V32 limit, V32& touched) {
   return clipped;
 }
 
-/// Sums to output elements, still in 32 bits (RoundingTable).
-HWY_INLINE V32 RoundSums(const RoundingTable& table, std::int64_t position, V32 sum) {
-  const D32 d;
-  const V32 last = hn::Load(d, table.last_shift.data() + position);
-  const V32 t = hn::Shr(sum, hn::Load(d, table.first_shift.data() + position));
-  V32 y;
+/// Sums to output elements, before they are clipped to their width (RoundingTable). D is D32 or
+/// D64.
+template <class D>
+HWY_INLINE hn::Vec<D> RoundSums(D d, const RoundingTable<hn::TFromD<D>>& table,
+                                std::int64_t position, hn::Vec<D> sum) {
+  using V = hn::Vec<D>;
+  const V last = hn::Load(d, table.last_shift.data() + position);
+  const V t = hn::Shr(sum, hn::Load(d, table.first_shift.data() + position));
+  V y;
   if (table.half_even) {
-    const V32 rest = hn::And(sum, hn::Load(d, table.rest_mask.data() + position));
-    const V32 sticky = hn::IfThenElseZero(hn::Ne(rest, hn::Zero(d)), last);
+    const V rest = hn::And(sum, hn::Load(d, table.rest_mask.data() + position));
+    const V sticky = hn::IfThenElseZero(hn::Ne(rest, hn::Zero(d)), last);
     y = hn::Shr(t, last);
     y = hn::Add(y, hn::And(hn::And(t, hn::Or(y, sticky)), last));
   } else {
@@ -57,25 +63,35 @@ HWY_INLINE V32 RoundSums(const RoundingTable& table, std::int64_t position, V32 
   return table.relu ? hn::Max(y, hn::Zero(d)) : y;
 }
 
+/// sum + 256 * high + low, of halves of 32-bit sums of the bytes of x.
+HWY_INLINE V64 AddBytes(V64 sum, hn::Vec<H32> high, hn::Vec<H32> low) {
+  const D64 d;
+  return hn::Add(hn::Add(sum, hn::PromoteTo(d, low)), hn::ShiftLeft<8>(hn::PromoteTo(d, high)));
+}
+
+/// Rounds 64-bit sums of kLanes channels to 32-bit lanes within the range of int16.
+HWY_INLINE V32 RoundToInt16(const RoundingTable<std::int64_t>& table, std::int64_t position,
+                            V64 lower, V64 upper) {
+  const D64 d;
+  const hn::RebindToUnsigned<H32> half;
+  const auto narrow = [&](V64 sum, std::int64_t at) HWY_ATTR {
+    const V64 y =
+        hn::Max(hn::Min(RoundSums(d, table, at, sum), hn::Set(d, 32767)), hn::Set(d, -32768));
+    return hn::BitCast(H32(), hn::TruncateTo(half, hn::BitCast(hn::RebindToUnsigned<D64>(), y)));
+  };
+  return hn::Combine(D32(), narrow(upper, position + kLanes / 2), narrow(lower, position));
+}
+
 /// Channels whose 16-bit elements fill a vector.
 constexpr std::int64_t kStep = 2 * kLanes;
 
-HWY_INLINE std::int64_t RoundSum64(const RoundingTable& table, std::size_t position,
-                                   std::int64_t sum) {
-  const int first = table.first_shift[position], last = table.last_shift[position];
-  const std::int64_t t = sum >> first;
-  std::int64_t y = (t + last) >> last;
-  if (table.half_even) {
-    const std::int64_t rest = sum & static_cast<std::int64_t>((std::uint64_t{1} << first) - 1);
-    y = t >> last;
-    y += t & (y | static_cast<std::int64_t>(rest != 0)) & last;
-  }
-  return table.relu && y < 0 ? 0 : y;
-}
-
-HWY_INLINE std::int16_t ClipTo16(std::int64_t v) {
-  return static_cast<std::int16_t>(
-      std::min<std::int64_t>(32767, std::max<std::int64_t>(-32768, v)));
+/// Stores the first `valid` lanes.
+template <class D>
+HWY_INLINE void StoreFirst(D d, hn::Vec<D> v, std::int64_t valid, hn::TFromD<D>* to) {
+  if (valid >= static_cast<std::int64_t>(hn::Lanes(d))) return hn::StoreU(v, d, to);
+  HWY_ALIGN hn::TFromD<D> tail[hn::MaxLanes(D())];
+  hn::Store(v, d, tail);
+  std::memcpy(to, tail, static_cast<std::size_t>(valid) * sizeof(hn::TFromD<D>));
 }
 
 /// Where the window of each output pixel starts.

@@ -40,6 +40,12 @@ OneNode& OneNode::constant(Tensor value, int exponent) {
   return *this;
 }
 
+OneNode& OneNode::constant_per_channel(Tensor value, std::vector<int> exponents) {
+  constant(std::move(value));
+  model_.initializers.back().exponents = std::move(exponents);
+  return *this;
+}
+
 OneNode& OneNode::absent() {
   model_.nodes[0].inputs.emplace_back();
   return *this;

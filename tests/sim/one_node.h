@@ -20,6 +20,8 @@ class OneNode {
   OneNode& input(Tensor value, int exponent = 0);
   /// The next input, an initializer.
   OneNode& constant(Tensor value, int exponent = 0);
+  /// The same with one exponent per output channel.
+  OneNode& constant_per_channel(Tensor value, std::vector<int> exponents);
   /// The next input, not given.
   OneNode& absent();
   OneNode& attribute(std::string name, espdl::AttributeValue value);

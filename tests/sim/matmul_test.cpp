@@ -1,0 +1,89 @@
+#include <gtest/gtest.h>
+
+#include "espdl/filter_layout.h"
+#include "sim/program.h"
+#include "tests/sim/one_node.h"
+
+namespace espquant::test {
+namespace {
+
+using Bytes = std::vector<std::int8_t>;
+
+TEST(Gemm, MultipliesRowsAndAddsTheBias) {
+  OneNode node("Gemm");
+  node.input(int8({1, 2, 3, 4}, {2, 2}))
+      .constant(int8({1, 2, 10, 20}, {1, 1, 2, 2}))  // below 16 channels: one after the other
+      .constant(Tensor::of<std::int32_t>({2}, {1, -1}))
+      .output(DType::Int8);
+  EXPECT_EQ(node.result().shape(), (Shape{2, 2}));
+  EXPECT_EQ(node.run<std::int8_t>(), (Bytes{6, 49, 12, 109}));
+}
+
+TEST(Gemm, KeepsOuterDimensions) {
+  OneNode node("Gemm");
+  node.input(int8({1, 2, 3, 4}, {2, 1, 2}))
+      .constant(int8({1, 1, 1, 1, 1, 1}, {1, 1, 2, 3}))
+      .output(DType::Int8);
+  EXPECT_EQ(node.result().shape(), (Shape{2, 1, 3}));
+}
+
+TEST(Gemm, RefusesWhatTheRuntimeAssertsAgainst) {
+  const auto gemm = [] {
+    OneNode node("Gemm");
+    node.input(int8({1, 2}, {1, 2})).constant(int8({1, 2}, {1, 1, 2, 1})).output(DType::Int8);
+    return node;
+  };
+  EXPECT_EQ(gemm().run<std::int8_t>(), Bytes{5});
+  EXPECT_THROW(gemm().attribute("transB", std::int64_t{1}).result(), Error);
+  EXPECT_THROW(gemm().attribute("alpha", 2.0F).result(), Error);
+  EXPECT_THROW(OneNode("Gemm")
+                   .input(int8({1, 2, 3}, {1, 3}))
+                   .constant(int8({1, 2}, {1, 1, 2, 1}))
+                   .output(DType::Int8)
+                   .result(),
+               Error);
+}
+
+/// [K][N] in the order of the chip.
+Tensor packed(std::initializer_list<int> values, std::int64_t k, std::int64_t n) {
+  const std::vector<std::int64_t> swap = {1, 0};
+  const Tensor logical = int8(values, {k, n}).transposed(swap).reshaped({n, 1, 1, k});
+  return espdl::pack_filter(logical, false, 16).reshaped({k, n});
+}
+
+TEST(MatMul, MultipliesByAConstantOrAVariable) {
+  const Tensor a = int8({1, 2, 3, 4}, {2, 2}), b = packed({1, 2, 3, 4}, 2, 2);
+  EXPECT_EQ(OneNode("MatMul").input(a).constant(b).output(DType::Int8).run<std::int8_t>(),
+            (Bytes{7, 10, 15, 22}));
+  EXPECT_EQ(OneNode("MatMul").input(a).input(b).output(DType::Int8).run<std::int8_t>(),
+            (Bytes{7, 10, 15, 22}));
+}
+
+TEST(MatMul, BroadcastsBatches) {
+  const Tensor a = int8({1, 0, 0, 1, 2, 0, 0, 2}, {2, 2, 2});
+  const Tensor b = packed({1, 2, 3, 4}, 2, 2);
+  OneNode node("MatMul");
+  node.input(a).constant(b.reshaped({1, 1, 2, 2})).output(DType::Int8);
+  EXPECT_EQ(node.result().shape(), (Shape{1, 2, 2, 2}));
+  EXPECT_EQ(node.run<std::int8_t>(), (Bytes{1, 2, 3, 4, 2, 4, 6, 8}));
+}
+
+TEST(MatMul, TakesVectors) {
+  OneNode dot("MatMul");
+  dot.input(int8({1, 2, 3})).input(int8({4, 5, 6})).output(DType::Int8);
+  EXPECT_EQ(dot.result().shape(), (Shape{1}));
+  EXPECT_EQ(dot.run<std::int8_t>(), Bytes{32});
+  OneNode row("MatMul");
+  row.input(int8({1, 2})).input(packed({1, 2, 3, 4}, 2, 2)).output(DType::Int8);
+  EXPECT_EQ(row.result().shape(), (Shape{2}));
+  EXPECT_EQ(row.run<std::int8_t>(), (Bytes{7, 10}));
+}
+
+TEST(MatMul, RefusesInnerExtentsThatDiffer) {
+  OneNode node("MatMul");
+  node.input(int8({1, 2, 3}, {1, 3})).input(int8({1, 2}, {2, 1})).output(DType::Int8);
+  EXPECT_THROW(node.result(), Error);
+}
+
+}  // namespace
+}  // namespace espquant::test
