@@ -3,19 +3,25 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "graph/graph.h"
 
 namespace espquant::ops {
 
-/// Float execution of a whole graph with static shapes: oneDNN primitives on channels-last memory for the heavy
-/// operators, plain kernels for the rest. Built once, then run from any number of threads.
+/// Float execution of a whole graph with static shapes: oneDNN primitives on channels-last memory
+/// for the heavy operators, plain kernels for the rest. Built once, then run from any number of
+/// threads.
 class Executor {
  public:
   struct Options {
-    /// Only the operators' reference kernels (ops::run_node), for comparison.
+    /// Only the operators' reference kernels (OpDef::run), for comparison.
     bool reference = false;
+    /// Every float activation is produced and offered to the observer. Otherwise a Relu or Clip is
+    /// fused into the convolution before it, and what only lies between the two is neither stored
+    /// nor observed.
+    bool observe_all = true;
   };
 
   /// Shapes must have been inferred. Throws Error(Unsupported) with the node's name.
@@ -29,13 +35,14 @@ class Executor {
   struct View {
     ValueId value;
     std::span<const float> data;
-    const Shape& shape;    ///< in ONNX's order (N,C,H,W)
-    bool channels_last;    ///< data are stored N,H,W,C (or N,W,C); otherwise in the order of `shape`
+    const Shape& shape;  ///< in ONNX's order (N,C,H,W)
+    bool channels_last;  ///< data are stored N,H,W,C (or N,W,C); otherwise in the order of `shape`
 
     /// A copy in ONNX's order.
     Tensor to_tensor() const;
   };
-  /// Called for each float activation, graph inputs included, right after it is computed.
+  /// Called for each float32 activation, graph inputs included, right after it is computed, once
+  /// per run. The view is valid during the call only.
   using Observer = std::function<void(const View&)>;
 
   /// Buffers of one thread, reused from run to run.
@@ -51,11 +58,19 @@ class Executor {
     std::unique_ptr<Impl> impl_;
   };
 
-  /// One pass. `inputs` in the order of graph.inputs(), of the graph's shapes; outputs in ONNX's layout.
-  /// Throws Error(BadData) where an input does not fit.
-  std::vector<Tensor> run(std::span<const Tensor> inputs, Workspace& workspace, const Observer& observe = {}) const;
+  /// One pass. `inputs` in the order of graph.inputs(), of the graph's shapes; outputs in ONNX's
+  /// layout. Throws Error(BadData) where an input does not fit.
+  std::vector<Tensor> run(std::span<const Tensor> inputs, Workspace& workspace,
+                          const Observer& observe = {}) const;
 
   const Graph& graph() const;
+
+  /// What one Workspace allocates for activations and scratch, in bytes.
+  std::size_t workspace_bytes() const;
+
+  /// One line per step: the node, how it runs ("brgconv:avx512_core", "reference", ...), layouts.
+  /// For logs.
+  std::string describe() const;
 
  private:
   struct Impl;
