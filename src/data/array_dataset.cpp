@@ -1,0 +1,221 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "data/dataset_sources.h"
+
+namespace espquant::data {
+namespace {
+
+constexpr std::array<std::string_view, 5> kLabelNames = {"labels", "label", "y", "targets",
+                                                         "target"};
+constexpr std::array<std::string_view, 8> kDataNames = {"images", "image",    "x",     "data",
+                                                        "specs",  "features", "input", "inputs"};
+
+bool is_channel_count(std::int64_t extent) { return extent == 1 || extent == 3; }
+
+/// The elements of one sample under another shape.
+Tensor slice(const Tensor& array, std::size_t index, Shape shape) {
+  Tensor out(array.dtype(), std::move(shape));
+  std::ranges::copy(array.bytes().subspan(index * out.byte_size(), out.byte_size()),
+                    out.mutable_bytes().begin());
+  return out;
+}
+
+/// The samples of one input of the network.
+class Column {
+ public:
+  Column(Tensor array, const InputSpec& input, const Preprocess& preprocess)
+      : array_(std::move(array)), shape_(sample_shape(input)), preprocess_(preprocess) {
+    if (array_.rank() == 0 || array_.size() == 0)
+      throw Error(ErrorCode::BadData,
+                  fmt::format("an array of shape {} holds no samples", to_string(array_.shape())));
+    if (array_.dtype() == DType::UInt8) {
+      check_images(input);
+    } else {
+      check_ready(input);
+    }
+  }
+
+  std::size_t size() const { return static_cast<std::size_t>(array_.shape()[0]); }
+
+  Tensor read(std::size_t index) const {
+    if (array_.dtype() != DType::UInt8) return slice(array_, index, shape_).cast(DType::Float32);
+    Tensor pixels = slice(array_, index, pixel_shape_);
+    if (planes_) {
+      const std::array<std::int64_t, 3> rows_columns_channels = {1, 2, 0};
+      pixels = pixels.transposed(rows_columns_channels);
+    }
+    return apply(preprocess_, pixels).reshaped(shape_);
+  }
+
+ private:
+  void check_images(const InputSpec& input) {
+    check_takes_images(input, preprocess_);
+    const Shape& s = array_.shape();
+    if (s.size() == 3) {
+      pixel_shape_ = {s[1], s[2], 1};
+    } else if (s.size() == 4 && (is_channel_count(s[3]) || is_channel_count(s[1]))) {
+      pixel_shape_ = {s[1], s[2], s[3]};
+      planes_ = !is_channel_count(s[3]);
+    } else {
+      throw Error(ErrorCode::BadData,
+                  fmt::format("uint8 images of shape {}, expected (N,H,W), (N,H,W,1 or 3) or "
+                              "(N,1 or 3,H,W)",
+                              to_string(s)));
+    }
+  }
+
+  /// Axes of extent 1 do not change the order of the elements, wherever they stand.
+  void check_ready(const InputSpec& input) const {
+    Shape given(array_.shape().begin() + 1, array_.shape().end());
+    Shape wanted = shape_;
+    std::erase(given, 1);
+    std::erase(wanted, 1);
+    if (given == wanted) return;
+    Error error(ErrorCode::BadData, fmt::format("an array of shape {} for an input of shape {}",
+                                                to_string(array_.shape()), to_string(input.shape)));
+    std::ranges::sort(given);
+    std::ranges::sort(wanted);
+    error.remedy(given == wanted ? "transpose it to the input's order of axes"
+                                 : "the first axis counts samples, the others must be the input's");
+    throw error;
+  }
+
+  Tensor array_;
+  Shape shape_;
+  Preprocess preprocess_;
+  Shape pixel_shape_;
+  /// Pixels stand as (C,H,W).
+  bool planes_ = false;
+};
+
+class ArrayDataset : public Dataset {
+ public:
+  ArrayDataset(std::vector<Column> columns, Tensor labels)
+      : columns_(std::move(columns)), labels_(std::move(labels)) {}
+
+  std::size_t size() const override { return columns_.front().size(); }
+  std::optional<std::vector<std::int64_t>> labels() const override {
+    if (!labels_.defined()) return std::nullopt;
+    return class_labels(labels_);
+  }
+
+ protected:
+  std::vector<Tensor> read(std::size_t index) const override {
+    std::vector<Tensor> tensors;
+    for (const Column& column : columns_) tensors.push_back(column.read(index));
+    return tensors;
+  }
+
+ private:
+  std::vector<Column> columns_;
+  Tensor labels_;
+};
+
+/// The first of `names` that the archive has and no input is called; else "".
+std::string_view first_present(const Npz& npz, std::span<const std::string_view> names,
+                               std::span<const InputSpec> inputs) {
+  for (const std::string_view name : names)
+    if (npz.has(name) && std::ranges::find(inputs, name, &InputSpec::name) == inputs.end())
+      return name;
+  return {};
+}
+
+/// The array that feeds `input`.
+std::string source_of(const Npz& npz, const InputSpec& input, bool only_one,
+                      std::string_view labels) {
+  if (npz.has(input.name)) return input.name;
+  if (only_one) {
+    std::vector<std::string> others = npz.names();
+    std::erase(others, labels);
+    if (others.size() == 1) return others.front();
+    for (const std::string_view name : kDataNames)
+      if (npz.has(name) && name != labels) return std::string(name);
+  }
+  Error error(ErrorCode::BadData, fmt::format("no array for the input; the file holds {}",
+                                              fmt::join(npz.names(), ", ")));
+  const std::string near = nearest_name(input.name, npz.names());
+  error.tensor(input.name)
+      .remedy(near.empty() ? "name the array as the input"
+                           : fmt::format("rename '{}', if that is it", near));
+  throw error;
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_npy_dataset(const std::filesystem::path& path,
+                                          std::span<const InputSpec> inputs,
+                                          const Preprocess& preprocess) {
+  std::vector<Column> columns;
+  columns.emplace_back(read_npy(path), inputs.front(), preprocess);
+  return std::make_unique<ArrayDataset>(std::move(columns), Tensor());
+}
+
+std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
+                                          std::span<const InputSpec> inputs,
+                                          const Preprocess& preprocess) {
+  ESPQUANT_ASSERT(!inputs.empty(), "a network without inputs");
+  const Npz npz = Npz::open(path);
+  const std::string_view labels_name = first_present(npz, kLabelNames, inputs);
+  std::vector<Column> columns;
+  for (const InputSpec& input : inputs) {
+    const std::string source = source_of(npz, input, inputs.size() == 1, labels_name);
+    try {
+      columns.emplace_back(npz.read(source), input, preprocess);
+    } catch (Error& error) {
+      throw error.tensor(source);
+    }
+    if (columns.back().size() != columns.front().size())
+      throw Error(ErrorCode::BadData, fmt::format("{} samples, the first input has {}",
+                                                  columns.back().size(), columns.front().size()))
+          .tensor(source);
+  }
+  Tensor labels;
+  if (!labels_name.empty()) {
+    labels = npz.read(labels_name);
+    if (labels.rank() == 0 || static_cast<std::size_t>(labels.shape()[0]) != columns.front().size())
+      throw Error(ErrorCode::BadData,
+                  fmt::format("labels of shape {} for {} samples", to_string(labels.shape()),
+                              columns.front().size()))
+          .tensor(labels_name);
+  }
+  return std::make_unique<ArrayDataset>(std::move(columns), std::move(labels));
+}
+
+std::vector<std::int64_t> class_labels(const Tensor& array) {
+  const auto refuse = [&](std::int64_t row) {
+    throw Error(ErrorCode::BadData,
+                fmt::format("the label of sample {} is neither a class number nor one-hot", row));
+  };
+  if (array.rank() < 1 || array.rank() > 2)
+    throw Error(ErrorCode::BadData, fmt::format("labels of shape {}", to_string(array.shape())))
+        .remedy("give class numbers (N) or one-hot rows (N,K)");
+  const Tensor as_double = array.cast(DType::Float64);
+  const auto values = as_double.data<double>();
+  const std::int64_t samples = array.shape()[0], columns = array.rank() == 2 ? array.shape()[1] : 1;
+  constexpr double kMaxClass = 1 << 24;
+  std::vector<std::int64_t> labels;
+  for (std::int64_t row = 0; row < samples; ++row) {
+    const auto of_row =
+        values.subspan(static_cast<std::size_t>(row * columns), static_cast<std::size_t>(columns));
+    if (columns == 1) {
+      const double v = of_row.front();
+      if (!(v >= 0 && v <= kMaxClass) || v != std::floor(v)) refuse(row);
+      labels.push_back(static_cast<std::int64_t>(v));
+    } else {
+      const auto zeros = std::ranges::count(of_row, 0.0), ones = std::ranges::count(of_row, 1.0);
+      if (ones != 1 || zeros != columns - 1) refuse(row);
+      labels.push_back(std::ranges::find(of_row, 1.0) - of_row.begin());
+    }
+  }
+  return labels;
+}
+
+}  // namespace espquant::data

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/tensor.h"
+#include "data/preprocess.h"
+
+namespace espquant::data {
+
+/// Inputs of a network, sample by sample. Reading a sample changes nothing, so threads may share a
+/// data set.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+
+  virtual std::size_t size() const = 0;
+
+  /// One float32 tensor per input of the network, in their order, of the input's shape with batch
+  /// extent 1. Throws Error(BadData) naming the sample for NaN and infinity, or what reading its
+  /// file throws.
+  std::vector<Tensor> sample(std::size_t index) const;
+
+  /// What a message calls a sample: a file's name below the folder, or "sample 7".
+  virtual std::string sample_name(std::size_t index) const;
+
+  /// The class of each sample, if the source knows them: from 0, none negative. Throws
+  /// Error(BadData) for an array of labels that are neither class numbers nor one-hot.
+  virtual std::optional<std::vector<std::int64_t>> labels() const { return std::nullopt; }
+
+  /// What was left out or looks unintended in the source.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+ protected:
+  virtual std::vector<Tensor> read(std::size_t index) const = 0;
+
+  std::vector<std::string> warnings_;
+};
+
+/// Opens, by what `path` is:
+///
+/// * a folder of JPEG and PNG images, searched recursively, in the order of their paths. When all
+/// of them lie in
+///   sub-folders, those are the classes: numbered by their names if all names are whole numbers,
+///   else by their sorted order. Names that start with a dot are passed over.
+/// * one JPEG or PNG image
+/// * .npy: the first axis counts the samples
+/// * .npz: arrays named as the inputs; for a network of one input also a single array of any name
+/// beside the labels,
+///   or one named images, image, x, data, specs, features, input or inputs. Labels: an array
+///   labels, label, y, targets or target, of class numbers or one-hot rows.
+///
+/// uint8 arrays (N,H,W), (N,H,W,1), (N,H,W,3), (N,1,H,W) and (N,3,H,W) are images (RGB) and are
+/// preprocessed; arrays of other types are ready inputs, of shape [N] + the input's shape without
+/// its batch, where axes of extent 1 may be missing or stand elsewhere. They stay as they are in
+/// memory; samples are converted one at a time, and images of a folder are decoded when asked for.
+///
+/// Throws Error(BadData) for what does not fit the inputs (both shapes named), Error(Unsupported)
+/// for other files, and what the readers throw.
+std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path,
+                                      std::span<const InputSpec> inputs,
+                                      const Preprocess& preprocess);
+
+/// `count` of the indices below `size`, ascending, all if there are fewer: evenly spread, or drawn
+/// by `seed`.
+std::vector<std::size_t> pick(std::size_t size, std::size_t count,
+                              std::optional<std::uint64_t> seed = std::nullopt);
+
+/// Reads the chosen samples and says what suggests a wrong preprocessing: no sample varies, values
+/// that look like unscaled pixels, values further than 8 standard deviations from the mean. Empty
+/// when nothing does.
+std::vector<std::string> suspicious_values(const Dataset& dataset,
+                                           std::span<const InputSpec> inputs,
+                                           std::span<const std::size_t> samples);
+
+}  // namespace espquant::data

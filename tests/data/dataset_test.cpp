@@ -1,0 +1,305 @@
+#include "data/dataset.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "data/npz.h"
+#include "tests/data/image_fixtures.h"
+#include "tests/data/patterns.h"
+#include "tests/support/shared.h"
+
+namespace espquant::data {
+namespace {
+
+namespace fs = std::filesystem;
+using Arrays = std::map<std::string, Tensor>;
+
+class DatasetTest : public testing::Test {
+ protected:
+  DatasetTest() {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::path(testing::TempDir()) / (std::string("espquant_dataset_") + test->name());
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  ~DatasetTest() override { fs::remove_all(folder_); }
+
+  fs::path put(const std::string& name, std::span<const std::byte> content) const {
+    OutputFiles files;
+    files.add(folder_ / name, content);
+    files.commit();
+    return folder_ / name;
+  }
+  fs::path put_image(const std::string& name) const {
+    return put(name, std::as_bytes(std::span(fixtures::kPngRgb)));
+  }
+
+  std::unique_ptr<Dataset> open(const Arrays& arrays, const std::vector<InputSpec>& inputs) const {
+    return open_dataset(put("data.npz", write_npz(arrays)), inputs, default_preprocess(inputs[0]));
+  }
+  std::unique_ptr<Dataset> open(const fs::path& path, const InputSpec& input) const {
+    return open_dataset(path, std::vector{input}, default_preprocess(input));
+  }
+  template <typename... Args>
+  Error error_of(const Args&... args) const {
+    try {
+      open(args...)->sample(0);
+    } catch (const Error& error) {
+      return error;
+    }
+    return {ErrorCode::Internal, "no error"};
+  }
+
+  fs::path folder_;
+};
+
+Tensor ramp(DType dtype, const Shape& shape) {
+  std::vector<std::int32_t> values(static_cast<std::size_t>(element_count(shape)));
+  std::iota(values.begin(), values.end(), 0);
+  return Tensor::of<std::int32_t>(shape, std::span<const std::int32_t>(values)).cast(dtype);
+}
+
+std::vector<float> values(const Tensor& t) {
+  return {t.data<float>().begin(), t.data<float>().end()};
+}
+
+TEST_F(DatasetTest, FloatArraysAreReadyInputs) {
+  const auto data = open({{"x", ramp(DType::Float64, {3, 2, 2})}}, {{"input", {1, 2, 2}}});
+  ASSERT_EQ(data->size(), 3U);
+  const auto sample = data->sample(2);
+  ASSERT_EQ(sample.size(), 1U);
+  EXPECT_EQ(sample[0].shape(), (Shape{1, 2, 2}));
+  EXPECT_EQ(values(sample[0]), (std::vector<float>{8, 9, 10, 11}));
+}
+
+TEST_F(DatasetTest, AxesOfExtent1MayBeMissing) {
+  const InputSpec input = {"x", {1, 1, 2, 3}};
+  for (const Shape& shape :
+       {Shape{4, 2, 3}, Shape{4, 1, 2, 3}, Shape{4, 2, 3, 1}, Shape{4, 1, 1, 2, 3}}) {
+    const auto sample = open({{"x", ramp(DType::Float32, shape)}}, {input})->sample(1);
+    EXPECT_EQ(sample[0].shape(), input.shape);
+    EXPECT_EQ(values(sample[0]), (std::vector<float>{6, 7, 8, 9, 10, 11})) << to_string(shape);
+  }
+}
+
+TEST_F(DatasetTest, RefusesOtherShapesAndNamesBoth) {
+  const Error error = error_of(Arrays{{"x", ramp(DType::Float32, {4, 2, 2, 3})}},
+                               std::vector<InputSpec>{{"in", {1, 3, 2, 2}}});
+  EXPECT_EQ(error.code(), ErrorCode::BadData);
+  EXPECT_NE(error.message().find("4x2x2x3"), std::string::npos);
+  EXPECT_NE(error.message().find("1x3x2x2"), std::string::npos);
+  EXPECT_NE(error.remedy().find("transpose"), std::string::npos);
+  EXPECT_EQ(error.tensor(), "x");
+  EXPECT_EQ(fs::path(error.file()).filename(), "data.npz");
+}
+
+TEST_F(DatasetTest, ImageArraysOfEveryLayoutGiveTheSameInput) {
+  Tensor nhwc(DType::UInt8, {2, 2, 2, 3});
+  for (std::size_t i = 0; i < 24; ++i)
+    nhwc.mutable_data<std::uint8_t>()[i] = static_cast<std::uint8_t>(10 * i);
+  const std::array<std::int64_t, 4> to_nchw = {0, 3, 1, 2};
+  for (const InputSpec& input : {InputSpec{"x", {1, 3, 2, 2}}, InputSpec{"x", {1, 2, 2, 3}}}) {
+    const Tensor expected = open({{"x", nhwc}}, {input})->sample(1)[0];
+    EXPECT_EQ(expected.shape(), input.shape);
+    EXPECT_TRUE(open({{"x", nhwc.transposed(to_nchw)}}, {input})->sample(1)[0].equals(expected));
+  }
+  const InputSpec gray = {"x", {1, 1, 2, 2}};
+  const Tensor pixels = ramp(DType::UInt8, {3, 2, 2});
+  const Tensor expected = open({{"x", pixels}}, {gray})->sample(2)[0];
+  EXPECT_EQ(values(expected),
+            (std::vector<float>{8 / 255.0F, 9 / 255.0F, 10 / 255.0F, 11 / 255.0F}));
+  EXPECT_TRUE(open({{"x", pixels.reshaped({3, 2, 2, 1})}}, {gray})->sample(2)[0].equals(expected));
+  EXPECT_TRUE(open({{"x", pixels.reshaped({3, 1, 2, 2})}}, {gray})->sample(2)[0].equals(expected));
+}
+
+TEST_F(DatasetTest, ImageArraysAreResized) {
+  const auto data = open({{"images", ramp(DType::UInt8, {1, 8, 8, 3})}}, {{"x", {1, 1, 4, 4}}});
+  EXPECT_EQ(data->sample(0)[0].shape(), (Shape{1, 1, 4, 4}));
+}
+
+TEST_F(DatasetTest, RefusesImagesWhereNoneFit) {
+  EXPECT_EQ(
+      error_of(Arrays{{"x", ramp(DType::UInt8, {2, 42})}}, std::vector<InputSpec>{{"in", {1, 42}}})
+          .code(),
+      ErrorCode::BadData);
+  EXPECT_EQ(error_of(Arrays{{"x", ramp(DType::UInt8, {2, 4, 4, 2})}},
+                     std::vector<InputSpec>{{"in", {1, 1, 4, 4}}})
+                .code(),
+            ErrorCode::BadData);
+}
+
+TEST_F(DatasetTest, FeedsSeveralInputsByName) {
+  const std::vector<InputSpec> inputs = {{"b", {1, 2}}, {"a", {1, 3}}};
+  const Arrays arrays = {{"a", ramp(DType::Float32, {2, 3})}, {"b", ramp(DType::Float32, {2, 2})}};
+  const auto sample = open(arrays, inputs)->sample(1);
+  ASSERT_EQ(sample.size(), 2U);
+  EXPECT_EQ(values(sample[0]), (std::vector<float>{2, 3}));
+  EXPECT_EQ(values(sample[1]), (std::vector<float>{3, 4, 5}));
+
+  const Error missing = error_of(Arrays{{"a", arrays.at("a")}, {"c", arrays.at("b")}}, inputs);
+  EXPECT_EQ(missing.tensor(), "b");
+  EXPECT_NE(missing.message().find("a, c"), std::string::npos);
+  const Error uneven =
+      error_of(Arrays{{"a", ramp(DType::Float32, {3, 3})}, {"b", arrays.at("b")}}, inputs);
+  EXPECT_EQ(uneven.code(), ErrorCode::BadData);
+}
+
+TEST_F(DatasetTest, FindsTheDataOfASingleInput) {
+  const std::vector<InputSpec> inputs = {{"serving_default:0", {1, 2}}};
+  const Tensor data = ramp(DType::Float32, {2, 2}), labels = ramp(DType::Int64, {2}),
+               other = ramp(DType::Float32, {9});
+  EXPECT_EQ(open({{"anything", data}}, inputs)->size(), 2U);
+  EXPECT_EQ(open({{"anything", data}, {"y", labels}}, inputs)->labels(),
+            (std::vector<std::int64_t>{0, 1}));
+  EXPECT_EQ(open({{"features", data}, {"weights", other}}, inputs)->size(), 2U);
+  EXPECT_EQ(error_of(Arrays{{"p", data}, {"q", data}}, inputs).code(), ErrorCode::BadData);
+}
+
+TEST_F(DatasetTest, ReadsLabelsAsNumbersOrOneHot) {
+  const std::vector<InputSpec> inputs = {{"x", {1, 2}}};
+  const auto labels_of = [&](const Tensor& labels) {
+    return open({{"x", ramp(DType::Float32, {3, 2})}, {"labels", labels}}, inputs)->labels();
+  };
+  const std::vector<std::int64_t> expected = {2, 0, 1};
+  EXPECT_EQ(labels_of(Tensor::of<std::uint8_t>({3}, {2, 0, 1})), expected);
+  EXPECT_EQ(labels_of(Tensor::of<std::int32_t>({3, 1}, {2, 0, 1})), expected);
+  EXPECT_EQ(labels_of(Tensor::of<float>({3, 3}, {0, 0, 1, 1, 0, 0, 0, 1, 0})), expected);
+  EXPECT_THROW(labels_of(Tensor::of<float>({3}, {0.5F, 0, 1})), Error);
+  EXPECT_THROW(labels_of(Tensor::of<std::int32_t>({3}, {-1, 0, 1})), Error);
+  EXPECT_THROW(labels_of(Tensor::of<float>({3, 2}, {1, 1, 0, 0, 1, 0})), Error);
+  EXPECT_THROW(labels_of(Tensor::of<std::int32_t>({2}, {0, 1})), Error);
+}
+
+TEST_F(DatasetTest, NamesTheSampleThatIsNotFinite) {
+  Tensor data = ramp(DType::Float32, {3, 2});
+  data.mutable_data<float>()[3] = NAN;
+  const auto dataset = open({{"x", data}}, {{"x", {1, 2}}});
+  EXPECT_NO_THROW(dataset->sample(0));
+  try {
+    dataset->sample(1);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::BadData);
+    EXPECT_NE(error.message().find("sample 1"), std::string::npos);
+  }
+}
+
+TEST_F(DatasetTest, OpensNpyFiles) {
+  const fs::path path = put("a.npy", write_npy(ramp(DType::Float32, {2, 3})));
+  EXPECT_EQ(open(path, InputSpec{"x", {1, 3}})->size(), 2U);
+  EXPECT_EQ(error_of(put("b.npy", write_npy(Tensor::scalar(1.0F))), InputSpec{"x", {1}}).code(),
+            ErrorCode::BadData);
+}
+
+TEST_F(DatasetTest, FoldersAreClassesInSortedOrder) {
+  put_image("cat/2.png");
+  put_image("cat/10.png");
+  put_image("ant/deep/1.PNG");
+  put_image(".hidden/1.png");
+  put("cat/notes.txt", {});
+  const auto data = open(folder_, InputSpec{"x", {1, 3, 2, 3}});
+  ASSERT_EQ(data->size(), 3U);
+  EXPECT_EQ(data->sample_name(0), "ant/deep/1.PNG");
+  EXPECT_EQ(data->sample_name(1), "cat/10.png");
+  EXPECT_EQ(data->labels(), (std::vector<std::int64_t>{0, 1, 1}));
+  EXPECT_EQ(data->warnings().size(), 1U);
+  EXPECT_EQ(data->sample(0)[0].shape(), (Shape{1, 3, 2, 3}));
+}
+
+TEST_F(DatasetTest, FoldersNamedByNumbersAreThoseClasses) {
+  put_image("0010/a.png");
+  put_image("0007/a.png");
+  EXPECT_EQ(open(folder_, InputSpec{"x", {1, 3, 2, 3}})->labels(),
+            (std::vector<std::int64_t>{7, 10}));
+  put_image("7/a.png");
+  EXPECT_EQ(error_of(folder_, InputSpec{"x", {1, 3, 2, 3}}).code(), ErrorCode::BadData);
+}
+
+TEST_F(DatasetTest, LooseImagesHaveNoLabels) {
+  const fs::path image = put_image("a.png");
+  put_image("b/c.png");
+  EXPECT_EQ(open(folder_, InputSpec{"x", {1, 3, 2, 3}})->labels(), std::nullopt);
+  EXPECT_EQ(open(image, InputSpec{"x", {1, 3, 2, 3}})->size(), 1U);
+}
+
+TEST_F(DatasetTest, NamesTheBrokenImage) {
+  put("a/bad.png", std::as_bytes(std::span(fixtures::kPngRgb)).first(30));
+  const Error error = error_of(folder_, InputSpec{"x", {1, 3, 2, 3}});
+  EXPECT_EQ(error.code(), ErrorCode::Malformed);
+  EXPECT_EQ(fs::path(error.file()).filename(), "bad.png");
+}
+
+TEST_F(DatasetTest, RefusesWhatItCannotOpen) {
+  const InputSpec input = {"x", {1, 3, 2, 3}};
+  EXPECT_EQ(error_of(folder_, input).code(), ErrorCode::BadData);
+  EXPECT_EQ(error_of(folder_ / "missing.npz", input).code(), ErrorCode::Io);
+  EXPECT_EQ(error_of(put("a.csv", {}), input).code(), ErrorCode::Unsupported);
+  const std::vector<InputSpec> two = {input, input};
+  EXPECT_THROW(open_dataset(put_image("a.png"), two, default_preprocess(input)), Error);
+}
+
+TEST(Pick, SpreadsEvenlyOrDrawsBySeed) {
+  EXPECT_EQ(pick(10, 4), (std::vector<std::size_t>{0, 2, 5, 7}));
+  EXPECT_EQ(pick(3, 9), (std::vector<std::size_t>{0, 1, 2}));
+  EXPECT_TRUE(pick(0, 5).empty());
+  const auto drawn = pick(1000, 50, 7);
+  EXPECT_EQ(drawn, pick(1000, 50, 7));
+  EXPECT_NE(drawn, pick(1000, 50, 8));
+  EXPECT_EQ(std::ranges::adjacent_find(drawn, std::greater_equal<>()), drawn.end());
+}
+
+TEST_F(DatasetTest, SuspectsConstantUnscaledAndFarValues) {
+  const std::vector<InputSpec> inputs = {{"x", {1, 200}}};
+  const auto suspicion = [&](const Tensor& array) {
+    const auto data = open({{"x", array}}, inputs);
+    return suspicious_values(*data, inputs, pick(data->size(), data->size()));
+  };
+  Tensor values(DType::Float32, {2, 200});
+  EXPECT_EQ(suspicion(values).size(), 1U);
+  EXPECT_EQ(suspicion(ramp(DType::Float32, {1, 200})).size(), 1U);
+  for (std::size_t i = 0; i < 400; ++i)
+    values.mutable_data<float>()[i] = static_cast<float>(i % 7) * 0.1F;
+  EXPECT_TRUE(suspicion(values).empty());
+  values.mutable_data<float>()[5] = 1000;
+  EXPECT_EQ(suspicion(values).size(), 1U);
+}
+
+TEST_F(DatasetTest, OpensTheSharedArrays) {
+  ESPQUANT_NEEDS_SHARED("data");
+  const fs::path data = test::shared_dir() / "data";
+  const auto gestures = open(data / "leapgest19.npz", InputSpec{"input", {1, 1, 96, 96}});
+  EXPECT_EQ(gestures->size(), 19U);
+  EXPECT_EQ(gestures->labels()->size(), 19U);
+  EXPECT_EQ(
+      open(data / "sign_digits_test.npz", InputSpec{"input", {1, 1, 96, 96}})->sample(0)[0].shape(),
+      (Shape{1, 1, 96, 96}));
+  EXPECT_EQ(open(data / "cifar10_calib500.npz", InputSpec{"input", {1, 32, 32, 3}})
+                ->sample(499)[0]
+                .shape(),
+            (Shape{1, 32, 32, 3}));
+  const auto words = open(data / "sww45.npz", InputSpec{"input", {1, 30, 1, 40}});
+  EXPECT_EQ(words->labels()->size(), 45U);
+  EXPECT_EQ(words->sample(44)[0].shape(), (Shape{1, 30, 1, 40}));
+  EXPECT_EQ(open(data / "hand_keypoint.npz", InputSpec{"input", {1, 42}})->size(), 1500U);
+}
+
+TEST_F(DatasetTest, OpensTheSharedPictures) {
+  ESPQUANT_NEEDS_SHARED("data/imagenet500");
+  const auto pictures =
+      open(test::shared_dir() / "data/imagenet500/calib", InputSpec{"input", {1, 3, 224, 224}});
+  EXPECT_EQ(pictures->size(), 200U);
+  EXPECT_EQ(pictures->labels()->front(), 2);
+  EXPECT_TRUE(pictures->warnings().empty());
+  for (std::size_t i = 0; i < pictures->size(); ++i)
+    EXPECT_EQ(pictures->sample(i)[0].shape(), (Shape{1, 3, 224, 224}));
+}
+
+}  // namespace
+}  // namespace espquant::data
