@@ -19,7 +19,7 @@ struct Clamp {
 /// What a Relu, Clip, Min or Max with constant scalar bounds does.
 std::optional<Clamp> clamp_of(const Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
-  if (node.inputs.empty() || node.inputs[0] == kNone ||
+  if (node.inputs.empty() || node.inputs[0] == kNone || node.outputs.at(0) == kNone ||
       graph.value(node.outputs[0]).dtype != DType::Float32)
     return std::nullopt;
   if (node.op == "Relu") return Clamp{node.inputs[0], 0.F, kInfinity};

@@ -14,7 +14,7 @@ namespace espquant::passes {
 namespace {
 
 constexpr std::array kPasses = {
-    Pass{"remove_dead", "removes nodes whose results nobody reads", remove_dead},
+    Pass{"remove_dead", "removes nodes whose results nobody reads", remove_dead, true},
     Pass{"fold_constants", "computes what depends on no input", fold_constants},
     Pass{"upgrade_opset", "rewrites operators of older sets in the meaning of the newest",
          upgrade_opset, true},
@@ -50,7 +50,7 @@ constexpr std::array kPasses = {
          decompose_conv_transpose},
     Pass{"fold_constants", "computes what depends on no input", fold_constants},
     Pass{"remove_identity", "removes nodes that return their input", remove_identity},
-    Pass{"remove_dead", "removes nodes whose results nobody reads", remove_dead},
+    Pass{"remove_dead", "removes nodes whose results nobody reads", remove_dead, true},
 };
 
 bool is_disabled(const Pass& pass, const PassOptions& options) {

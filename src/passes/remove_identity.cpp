@@ -98,7 +98,7 @@ ValueId equal_input(const Graph& graph, const Node& node) {
   const auto is_one_of = [&](const auto& ops) {
     return std::find(ops.begin(), ops.end(), node.op) != ops.end();
   };
-  if (node.inputs.empty() || node.inputs[0] == kNone || node.outputs.empty()) return kNone;
+  if (node.inputs.empty() || node.inputs[0] == kNone || node.outputs.at(0) == kNone) return kNone;
   if (node.inputs.size() == 2 && is_one_of(kArithmetic)) return arithmetic_survivor(graph, node);
   if (!same_type_and_shape(graph, node)) return kNone;
   const bool same =

@@ -46,6 +46,8 @@ bool resolve(Graph& graph, NodeId id) {
   constexpr std::array kOps = {"Conv", "ConvTranspose", "AveragePool", "MaxPool", "LpPool"};
   Node& node = graph.node(id);
   if (std::find(kOps.begin(), kOps.end(), node.op) == kOps.end()) return false;
+  // MaxPool may be asked for its indices alone.
+  if (node.outputs.at(0) == kNone) return false;
   const std::string mode = node.attributes.get_string("auto_pad", "NOTSET");
   const bool transposed = node.op == "ConvTranspose";
   const bool by_output_shape = transposed && node.attributes.has("output_shape");
