@@ -95,7 +95,8 @@ std::size_t typed_element_count(const fbs::Tensor& t, DType dtype) {
 /// Before memory is taken for them: are there as many elements as the dims say?
 Tensor decode_elements(const fbs::Tensor& t, DType dtype, Shape shape, Wire& wire) {
   const auto count = static_cast<std::size_t>(element_count(shape));
-  if (count > wire.buffer().size()) wrong_count(0, count, "elements");
+  if (count > wire.buffer().size())
+    throw Error(ErrorCode::Malformed, "the dims " + to_string(shape) + " exceed the file");
   if (const auto* raw = t.raw_data(); raw && raw->size() > 0) {
     const auto elements = raw_elements(*raw, count * size_of(dtype), wire);
     Tensor data(dtype, std::move(shape));

@@ -4,7 +4,11 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/file.h"
+#include "espdl/info.h"
 #include "espdl/reader.h"
+#include "espdl/writer.h"
+#include "tests/espdl/expect_equal.h"
 #include "tests/support/shared.h"
 
 namespace espquant::espdl {
@@ -20,19 +24,41 @@ std::vector<fs::path> golden_files() {
   return files;
 }
 
-TEST(GoldenFiles, EveryOneIsRead) {
+TEST(GoldenFiles, EveryOneIsReadAndSurvivesWriting) {
   ESPQUANT_NEEDS_SHARED("golden");
-  const auto files = golden_files();
-  EXPECT_GE(files.size(), 777U);
-  for (const auto& file : files) {
+  std::size_t first_edition = 0, second_edition = 0;
+  for (const auto& file : golden_files()) {
     SCOPED_TRACE(file.string());
+    const auto bytes = read_file(file);
+    ++(parse_header(bytes).edition == Edition::Edl1 ? first_edition : second_edition);
     Model model;
-    ASSERT_NO_THROW(model = read_model_file(file));
+    ASSERT_NO_THROW(model = read_model(bytes));
     EXPECT_FALSE(model.nodes.empty());
-    EXPECT_FALSE(model.inputs.empty());
-    EXPECT_FALSE(model.outputs.empty());
-    for (const auto& name : model.inputs) EXPECT_NE(model.find_value(name), nullptr) << name;
-    for (const auto& name : model.outputs) EXPECT_NE(model.find_value(name), nullptr) << name;
+    for (const auto* ends : {&model.inputs, &model.outputs}) {
+      EXPECT_FALSE(ends->empty());
+      for (const auto& name : *ends) EXPECT_NE(model.find_value(name), nullptr) << name;
+    }
+    const auto written = write_model(model);
+    const Model again = read_model(written);
+    expect_equal(model, again);
+    EXPECT_EQ(written, write_model(again));
+    ASSERT_FALSE(testing::Test::HasFailure());
+  }
+  EXPECT_EQ(first_edition, 289U);
+  EXPECT_EQ(second_edition, 488U);
+}
+
+TEST(GoldenFiles, InfoTextIsEspPpqs) {
+  ESPQUANT_NEEDS_SHARED("golden/esp_ppq_gesture");
+  for (const char* run : {"gesture_esp32s3_int8", "gesture_esp32s3_mixed"}) {
+    const fs::path folder = test::shared_dir() / "golden/esp_ppq_gesture" / run;
+    const auto expected = read_file(folder / "gesture.info");
+    const std::string text = info_text(read_model_file(folder / "gesture.espdl"));
+    const auto difference =
+        std::mismatch(text.begin(), text.end(), expected.begin(), expected.end(),
+                      [](char a, std::byte b) { return static_cast<std::byte>(a) == b; });
+    EXPECT_TRUE(difference.first == text.end() && difference.second == expected.end())
+        << run << " differs at byte " << difference.first - text.begin();
   }
 }
 
