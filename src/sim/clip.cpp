@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 
 #include "sim/lut.h"
@@ -40,23 +41,26 @@ Limits<T> limits_of(const NodeContext& context) {
   return limits;
 }
 
+template <typename T, typename F>
+std::unique_ptr<Kernel> map_kernel(std::int64_t count, F f) {
+  return make_kernel([count, f](const KernelArgs& args) {
+    std::transform(args.in<T>(0), args.in<T>(0) + count, args.out<T>(0), f);
+  });
+}
+
 template <typename T>
 std::unique_ptr<Kernel> clip_kernel(const NodeContext& context) {
   const std::int64_t count = element_count(context.input(0).shape);
   const Limits<T> limits = limits_of<T>(context);
-  float scale = 1;
-  if constexpr (std::is_integral_v<T>)
-    scale = chip_scale(context.input(0).exponent()) * chip_scale(-context.declared[0].exponent());
-  return make_kernel([=, rounding = context.target.rounding](const KernelArgs& args) {
-    const T* in = args.in<T>(0);
-    T* out = args.out<T>(0);
-    for (std::int64_t i = 0; i < count; ++i) {
-      if constexpr (std::is_floating_point_v<T>)
-        out[i] = limits.clip(in[i]);
-      else
-        out[i] = quantize_value<T>(static_cast<float>(limits.clip(in[i])), scale, rounding);
-    }
-  });
+  if constexpr (std::is_floating_point_v<T>) {
+    return map_kernel<T>(count, [limits](T v) { return limits.clip(v); });
+  } else {
+    const float scale =
+        chip_scale(context.input(0).exponent()) * chip_scale(-context.declared[0].exponent());
+    return map_kernel<T>(count, [limits, scale, rounding = context.target.rounding](T q) {
+      return quantize_value<T>(static_cast<float>(limits.clip(q)), scale, rounding);
+    });
+  }
 }
 
 std::unique_ptr<Kernel> assign_kernel(const NodeContext& context, const TensorDesc& output) {

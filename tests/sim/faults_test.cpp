@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -19,33 +19,45 @@ std::string text_of(const fs::path& file) {
   return text.str();
 }
 
-std::set<std::string> matches(const std::string& text, const char* pattern) {
-  const std::regex regex(pattern);
-  std::set<std::string> found;
-  for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it)
-    found.insert((*it)[1]);
-  return found;
+/// Lower-case words joined by hyphens.
+bool is_fault_name(std::string_view text) {
+  return text.find('-') != std::string_view::npos &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return c == '-' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+         });
 }
 
-/// A fault's name is a string literal of lower-case words, in the statement that adds it.
+/// The string literals of every statement that begins with `call`.
+void collect_literals(const std::string& code, std::string_view call,
+                      std::set<std::string>& names) {
+  for (std::size_t at = code.find(call); at != std::string::npos; at = code.find(call, at + 1)) {
+    std::istringstream statement(code.substr(at, code.find(';', at) - at));
+    std::string part;
+    for (bool literal = false; std::getline(statement, part, '"'); literal = !literal)
+      if (literal && is_fault_name(part)) names.insert(part);
+  }
+}
+
 std::set<std::string> faults_in_the_code() {
   std::set<std::string> names;
-  for (const auto& file : fs::directory_iterator(fs::path(ESPQUANT_SOURCE_DIR) / "src/sim")) {
-    const std::string text = text_of(file.path());
-    for (const std::string& statement :
-         matches(text, R"((?:add_fault|faults\.(?:emplace|push)_back)\(([^;]*);)"))
-      names.merge(matches(statement, R"re("([a-z0-9]+(?:-[a-z0-9]+)+)")re"));
-  }
+  for (const auto& file : fs::directory_iterator(fs::path(ESPQUANT_SOURCE_DIR) / "src/sim"))
+    for (const char* call : {"add_fault(", "faults.emplace_back("})
+      collect_literals(text_of(file.path()), call, names);
+  return names;
+}
+
+std::set<std::string> documented_faults() {
+  std::set<std::string> names;
+  std::ifstream in(fs::path(ESPQUANT_SOURCE_DIR) / "docs/runtime-faults.md");
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with("## ") && is_fault_name(line.substr(3))) names.insert(line.substr(3));
   return names;
 }
 
 TEST(Faults, EachHasASectionInTheDocumentation) {
-  const auto sections = matches(text_of(fs::path(ESPQUANT_SOURCE_DIR) / "docs/runtime-faults.md"),
-                                R"(\n## ([a-z0-9-]+))");
-  std::set<std::string> documented(sections.begin(), sections.end());
-  for (const std::string& fault : faults_in_the_code())
-    EXPECT_EQ(documented.erase(fault), 1U) << fault << " is not documented";
-  EXPECT_TRUE(documented.empty()) << *documented.begin() << " is documented but never met";
+  const std::set<std::string> faults = faults_in_the_code();
+  EXPECT_GT(faults.size(), 20U);
+  EXPECT_EQ(documented_faults(), faults);
 }
 
 }  // namespace
