@@ -10,6 +10,9 @@ constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
 /// Elements that the widest vector may read behind an image.
 constexpr std::int64_t kSlack = 64;
 
+/// Padded images beyond this are no real network's.
+constexpr std::int64_t kLargestImage = std::int64_t{1} << 27;
+
 std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
 /// Two vectors of 32-bit sums come out of interleaving 16-bit ones in blocks of 128 bits: the first
@@ -228,6 +231,15 @@ void set_sums(ConvPlan& plan, const MacArithmetic& arithmetic) {
   }
 }
 
+/// Whether the padded image can be allocated: dilations and pads of a broken file may ask for
+/// anything.
+bool is_reasonable(const ConvGeometry& g) {
+  const std::int64_t height = (g.out_h - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1;
+  const std::int64_t width = (g.out_w - 1) * g.stride_w + (g.kernel_w - 1) * g.dilation_w + 1;
+  return height <= kLargestImage && width <= kLargestImage / std::max<std::int64_t>(height, 1) &&
+         g.in_c <= kLargestImage / std::max<std::int64_t>(height * width, 1);
+}
+
 }  // namespace
 
 PaddedImage padded_image(const ConvGeometry& g) {
@@ -244,6 +256,7 @@ std::unique_ptr<ConvPlan> make_plan(const ConvGeometry& geometry, const MacArith
   if (geometry.depthwise && arithmetic.bits == 16 &&
       geometry.kernel_h * geometry.kernel_w > 2 * kInt16Pairs)
     return nullptr;
+  if (!is_reasonable(geometry)) return nullptr;
   auto plan = std::make_unique<ConvPlan>();
   plan->geometry = geometry;
   plan->image = padded_image(geometry);

@@ -10,13 +10,12 @@
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-#if HWY_TARGET == HWY_AVX3_DL
+#undef ESPQUANT_HAVE_VNNI
+#if HWY_TARGET == HWY_AVX3_DL && HWY_COMPILER_GCC && !HWY_COMPILER_CLANG
 // Highway asks the machine for VNNI before it chooses this target, but has no operation for it.
-#if HWY_COMPILER_CLANG
-#pragma clang attribute push(__attribute__((target("avx512vnni"))), apply_to = function)
-#else
+// (Clang does not add to the features of a function.)
+#define ESPQUANT_HAVE_VNNI
 #pragma GCC target("avx512vnni")
-#endif
 #endif
 namespace espquant::sim::HWY_NAMESPACE {
 
@@ -107,9 +106,6 @@ void SplitImage(const ConvPlan& plan, const std::int16_t* x, std::int16_t* high,
 #endif  // HWY_TARGET == HWY_SCALAR
 
 }  // namespace espquant::sim::HWY_NAMESPACE
-#if HWY_TARGET == HWY_AVX3_DL && HWY_COMPILER_CLANG
-#pragma clang attribute pop
-#endif
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE

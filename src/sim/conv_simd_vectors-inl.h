@@ -18,7 +18,7 @@ constexpr std::int64_t kTileBlocks = kLanes == kBlockChannels ? 2 : 1;
 
 /// sum + a[0]*b[0] + a[1]*b[1] per pair of 16-bit lanes.
 HWY_INLINE V32 MulAddPairs(V16 a, V16 b, V32 sum) {
-#if HWY_TARGET == HWY_AVX3_DL
+#ifdef ESPQUANT_HAVE_VNNI
   return V32{_mm512_dpwssd_epi32(sum.raw, a.raw, b.raw)};
 #else
   const D32 d;

@@ -12,6 +12,8 @@
 namespace espquant::sim {
 namespace {
 
+constexpr std::int64_t kMostBatches = std::int64_t{1} << 20;
+
 /// The second operand's matrices, one after the other: matrix b of the output uses x[x_index[b]]
 /// and filter[w_index[b]].
 struct Batches {
@@ -70,6 +72,9 @@ Error does_not_fit(const Shape& a, const Shape& b) {
 /// Pairs the matrices of both operands by broadcasting their outer dimensions.
 Batches pair_batches(const Shape& a, const Shape& b, Shape& outer) {
   outer = broadcast(a, b);
+  if (element_count(outer) > kMostBatches)
+    throw Error(ErrorCode::BadData,
+                fmt::format("{} products of matrices are beyond any chip", to_string(outer)));
   Batches batches;
   batches.filters = element_count(b);
   const auto flat_index = [&](const Shape& shape, std::int64_t position) {
