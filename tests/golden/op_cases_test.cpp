@@ -41,7 +41,7 @@ TEST_P(OpCases, GiveWhatEspDlGives) {
   GoldenSummary summary("op_cases/" + folder);
   for (const auto& [file, expectation] : read_expectations(root / "EXPECT.tsv")) {
     if (!file.starts_with(folder + "/")) continue;
-    run_case(summary, file, [&] {
+    run_case(summary, file, [&, &file = file, &expectation = expectation] {
       const espdl::Model model = espdl::read_model_file(root / file);
       if (expectation == "exact") return run_test_values(model, target, {sim::Tolerance::Exact});
       const fs::path npz = (root / file).replace_extension(".esp_dl.npz");
