@@ -6,10 +6,8 @@
 
 /// ConvTranspose over one to three spatial axes: X (N,C,...), W (C,M/group,...), B (M).
 namespace espquant::ops {
-namespace {
 
-/// The window whose outputs are X and whose inputs are Y: every tap of Conv, run backwards.
-Window window_of(const Node& node, const Shape& x, const Shape& w) {
+Window make_transposed_window(const Node& node, const Shape& x, const Shape& w) {
   const std::size_t spatial = x.size() - 2;
   const Attributes& attributes = node.attributes;
   const AutoPad auto_pad = auto_pad_of(attributes);
@@ -47,6 +45,8 @@ Window window_of(const Node& node, const Shape& x, const Shape& w) {
   return window;
 }
 
+namespace {
+
 void infer(const InferContext& context) {
   require_float(context, 0);
   context.shape(1);
@@ -69,7 +69,7 @@ void infer(const InferContext& context) {
         fmt::format("kernel_shape {} differs from weights {}", to_string(declared), to_string(w)));
   const std::int64_t channels = checked_mul(w[1], group);
   if (context.has(2)) require_shape(context, 2, {channels}, "the bias");
-  const Window window = window_of(context.node, x, w);
+  const Window window = make_transposed_window(context.node, x, w);
   Shape out{x[0], channels};
   for (std::size_t i = kMaxSpatialAxes - kernel.size(); i < window.size(); ++i)
     out.push_back(window[i].in);
@@ -99,7 +99,7 @@ void scatter_tap(const Window& w, const T* x, T weight, const std::array<std::in
 template <typename T>
 void run_typed(const RunContext& context) {
   const Shape &x = context.in(0).shape(), &w = context.in(1).shape();
-  const Window window = window_of(context.node, x, w);
+  const Window window = make_transposed_window(context.node, x, w);
   const std::int64_t group = context.node.attributes.get_int("group", 1);
   const std::int64_t per_group = x[1] / group, channels = w[1] * group;
   const std::int64_t x_plane = out_volume(window), y_plane = in_volume(window);

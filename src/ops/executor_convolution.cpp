@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <optional>
 
 #include "ops/dnnl_primitives.h"
@@ -21,13 +20,20 @@ struct Problem {
   dnnl::primitive_attr attributes;
 };
 
+/// As an image of one row where there is one spatial axis: oneDNN's depthwise kernels know images
+/// only (1-D ones run 10 to 40 times slower).
+memory::dims as_image(Shape dims) {
+  if (dims.size() == 3) dims.insert(dims.begin() + 2, 1);
+  return dims;
+}
+
 memory::desc channels_last(const Shape& shape) {
-  return {memory::dims(shape.begin(), shape.end()), kFloat,
-          shape.size() == 3 ? memory::format_tag::nwc : memory::format_tag::nhwc};
+  return {as_image(shape), kFloat, memory::format_tag::nhwc};
 }
 
 /// ONNX stores (O, I/group, k...) for Conv and (I, O/group, k...) for ConvTranspose.
-void describe_weights(const Shape& shape, std::int64_t groups, Problem& problem) {
+void describe_weights(const Shape& given, std::int64_t groups, Problem& problem) {
+  const Shape shape = as_image(given);
   const Shape dense = strides_of(shape);
   const std::int64_t per_group = shape[0] / groups;
   memory::dims dims{groups, per_group, shape[1]};
@@ -46,46 +52,22 @@ void describe_weights(const Shape& shape, std::int64_t groups, Problem& problem)
   problem.weights_any = {dims, kFloat, memory::format_tag::any};
 }
 
-void set_conv_window(const Node& node, const Shape& input, const Shape& weights, Problem& p) {
-  const Window window =
-      make_window(node.attributes, input, {weights.begin() + 2, weights.end()}, false);
-  for (std::size_t i = window.size() - (input.size() - 2); i < window.size(); ++i) {
-    p.strides.push_back(window[i].stride);
-    p.dilations.push_back(window[i].dilation - 1);
-    p.begin.push_back(window[i].pad_begin);
-    p.end.push_back(window[i].pad_end);
+/// False where a padding is negative, which oneDNN does not take.
+bool set_window(const Node& node, const Shape& input, const Shape& weights, Problem& p) {
+  const Window window = p.transposed ? make_transposed_window(node, input, weights)
+                                     : make_window(node.attributes, input,
+                                                   {weights.begin() + 2, weights.end()}, false);
+  for (const WindowAxis& axis : {window[1], window[2]}) {
+    // Without output_padding, which is a matter of the output's extent.
+    const std::int64_t covered = (axis.out - 1) * axis.stride + axis.reach() - axis.in;
+    const std::int64_t end = p.transposed ? covered - axis.pad_begin : axis.pad_end;
+    if (axis.pad_begin < 0 || end < 0) return false;
+    p.strides.push_back(axis.stride);
+    p.dilations.push_back(axis.dilation - 1);
+    p.begin.push_back(axis.pad_begin);
+    p.end.push_back(end);
   }
-}
-
-/// The padding at the end follows from the extents. False where one is negative, which oneDNN does
-/// not take.
-bool set_transposed_window(const Node& node, const Shape& input, const Shape& weights,
-                           const Shape& output, Problem& p) {
-  const std::size_t axes = input.size() - 2;
-  const Attributes& a = node.attributes;
-  p.strides = spatial_attribute(a, "strides", axes, 1, 1);
-  const auto dilations = spatial_attribute(a, "dilations", axes, 1, 1);
-  const auto extra = spatial_attribute(a, "output_padding", axes, 0, 0);
-  const auto pads = spatial_attribute(a, "pads", 2 * axes, 0, 0);
-  const AutoPad mode = auto_pad_of(a);
-  const bool from_output =
-      mode == AutoPad::SameUpper || mode == AutoPad::SameLower || a.has("output_shape");
-  for (std::size_t i = 0; i < axes; ++i) {
-    const std::int64_t reach = (weights[2 + i] - 1) * dilations[i] + 1;
-    const std::int64_t full = p.strides[i] * (input[2 + i] - 1) + reach;
-    // ONNX ConvTranspose: SAME_UPPER puts the odd row at the end, every other mode at the
-    // beginning.
-    const std::int64_t total = full + extra[i] - output[2 + i];
-    const std::int64_t begin = !from_output                 ? pads[i]
-                               : mode == AutoPad::SameUpper ? total / 2
-                                                            : total - total / 2;
-    p.dilations.push_back(dilations[i] - 1);
-    p.begin.push_back(begin);
-    p.end.push_back(full - output[2 + i] - begin);
-  }
-  const auto negative = [](std::int64_t v) { return v < 0; };
-  return std::none_of(p.begin.begin(), p.begin.end(), negative) &&
-         std::none_of(p.end.begin(), p.end.end(), negative);
+  return true;
 }
 
 struct Made {
@@ -141,10 +123,7 @@ bool lower_convolution(PlanBuilder& plan, NodeId n) {
     return false;
   Problem problem;
   problem.transposed = node.op == "ConvTranspose";
-  if (!problem.transposed)
-    set_conv_window(node, plan.shape(x), weights->shape(), problem);
-  else if (!set_transposed_window(node, plan.shape(x), weights->shape(), plan.shape(y), problem))
-    return false;
+  if (!set_window(node, plan.shape(x), weights->shape(), problem)) return false;
   problem.input = channels_last(plan.shape(x));
   problem.output = channels_last(plan.shape(y));
   describe_weights(weights->shape(), node.attributes.get_int("group", 1), problem);
