@@ -1,0 +1,168 @@
+#include "cli/frames.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "base/fixed_point.h"
+#include "cli/port_metadata.h"
+
+namespace espquant::cli {
+namespace {
+
+using Perm = std::vector<std::int64_t>;
+
+Perm identity(std::size_t rank) {
+  Perm perm(rank);
+  std::iota(perm.begin(), perm.end(), std::int64_t{0});
+  return perm;
+}
+
+/// N,C,spatial... stored as N,spatial...,C.
+Perm channels_last(std::size_t rank) {
+  Perm perm = identity(rank);
+  if (rank >= 3) std::rotate(perm.begin() + 1, perm.begin() + 2, perm.end());
+  return perm;
+}
+
+bool is_tail(const Shape& tail, const Shape& whole, std::size_t skipped) {
+  return std::equal(tail.begin(), tail.end(), whole.begin() + static_cast<std::ptrdiff_t>(skipped),
+                    whole.end());
+}
+
+/// How many frames of shape `frame` the array holds; 0 when it holds none.
+std::int64_t count_frames(const Shape& array, const Shape& frame) {
+  if (array == frame) return 1;
+  const bool has_batch_axis = !frame.empty() && frame[0] == 1;
+  const Shape without_batch = has_batch_axis ? Shape(frame.begin() + 1, frame.end()) : frame;
+  if (has_batch_axis && array == without_batch) return 1;
+  if (array.size() == without_batch.size() + 1 && is_tail(without_batch, array, 1)) return array[0];
+  if (array.size() == frame.size() + 1 && is_tail(frame, array, 1)) return array[0];
+  return 0;
+}
+
+/// The elements of `array` from frame `i` on, `frame` in shape.
+Tensor slice(const Tensor& array, std::int64_t i, const Shape& frame) {
+  Tensor part(array.dtype(), frame);
+  if (part.byte_size() > 0)
+    std::memcpy(part.mutable_bytes().data(),
+                array.bytes().data() + static_cast<std::size_t>(i) * part.byte_size(),
+                part.byte_size());
+  return part;
+}
+
+Tensor quantized(const Port& port, const Tensor& values, const Target& target) {
+  for (const float v : values.data<float>())
+    if (!std::isfinite(v))
+      throw Error(ErrorCode::BadData, "the input holds NaN or an infinity").tensor(port.name);
+  Tensor result(port.desc.dtype, port.desc.shape);
+  sim::assign({DType::Float32, port.desc.shape, {0}}, values.bytes().data(), port.desc,
+              result.mutable_bytes().data(), target);
+  return result;
+}
+
+Error wrong_shape(const Port& port, const Tensor& array) {
+  const Shape& stored = port.desc.shape;
+  const Shape network = network_shape(port);
+  const std::string other =
+      network == stored ? "" : fmt::format(", or {} in the file's layout", to_string(stored));
+  return Error(ErrorCode::BadData, fmt::format("the array has shape {}, the input takes {}{}",
+                                               to_string(array.shape()), to_string(network), other))
+      .tensor(port.name)
+      .remedy("Several frames go along the first axis");
+}
+
+}  // namespace
+
+Port port_of(const sim::Program& program, std::size_t tensor) {
+  const std::string& name = program.tensor_name(tensor);
+  const auto& desc = program.desc(tensor);
+  return {name, desc, layout_of(program.model(), name, desc.shape.size())};
+}
+
+Shape network_shape(const Port& port) {
+  const auto& stored = port.desc.shape;
+  return network_shape(stored, port.perm.value_or(channels_last(stored.size())));
+}
+
+std::vector<Tensor> frames_of(const Port& port, const Tensor& array, const Target& target) {
+  const Shape& stored = port.desc.shape;
+  const bool as_stored = array.dtype() == port.desc.dtype;
+  if (!as_stored && !is_float(array.dtype()))
+    throw Error(ErrorCode::BadData,
+                fmt::format("the array is {}, the input takes {}", to_string(array.dtype()),
+                            to_string(port.desc.dtype)))
+        .tensor(port.name)
+        .remedy("Give floats, which are quantized, or the input's own integers");
+
+  const Perm as_file = identity(stored.size());
+  const Perm as_network = port.perm.value_or(channels_last(stored.size()));
+  const bool network_first = port.perm.has_value() && is_float(array.dtype());
+  for (const Perm& perm :
+       network_first ? std::array{as_network, as_file} : std::array{as_file, as_network}) {
+    const Shape frame = network_shape(stored, perm);
+    const std::int64_t count = count_frames(array.shape(), frame);
+    std::vector<Tensor> frames;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Tensor part = slice(array, i, frame).transposed(perm);
+      frames.push_back(as_stored ? part : quantized(port, part.cast(DType::Float32), target));
+    }
+    if (count > 0) return frames;
+  }
+  throw wrong_shape(port, array);
+}
+
+std::vector<Tensor> frames_of_bytes(const Port& port, std::span<const std::byte> bytes) {
+  const std::size_t size = port.desc.byte_size();
+  if (size == 0 || bytes.empty() || bytes.size() % size != 0)
+    throw Error(ErrorCode::BadData,
+                fmt::format("{} bytes; the input takes {} ({} {})", bytes.size(), size,
+                            to_string(port.desc.dtype), to_string(port.desc.shape)))
+        .tensor(port.name)
+        .remedy("A raw file holds one or more whole frames");
+  std::vector<Tensor> frames;
+  for (std::size_t at = 0; at < bytes.size(); at += size) {
+    Tensor frame(port.desc.dtype, port.desc.shape);
+    std::memcpy(frame.mutable_bytes().data(), bytes.data() + at, size);
+    frames.push_back(std::move(frame));
+  }
+  return frames;
+}
+
+Tensor dequantized(const Port& port, const Tensor& stored) {
+  Tensor values = stored;
+  const DType dtype = stored.dtype();
+  if (!is_float(dtype) && dtype != DType::Bool && dtype != DType::Int64) {
+    const float scale = pow2(port.desc.exponent());
+    values = stored.cast(DType::Float32);
+    for (float& v : values.mutable_data<float>()) v *= scale;
+  }
+  if (!port.perm) return values;
+  Perm inverse(port.perm->size());
+  for (std::size_t i = 0; i < inverse.size(); ++i)
+    inverse[static_cast<std::size_t>((*port.perm)[i])] = static_cast<std::int64_t>(i);
+  return values.transposed(inverse);
+}
+
+Tensor joined(const std::vector<Tensor>& frames) {
+  ESPQUANT_ASSERT(!frames.empty(), "there is no frame to join");
+  const Tensor& first = frames.front();
+  if (frames.size() == 1) return first;
+  const auto count = static_cast<std::int64_t>(frames.size());
+  Shape shape = first.shape();
+  if (shape.empty())
+    shape = {count};
+  else
+    shape[0] *= count;
+  Tensor whole(first.dtype(), shape);
+  auto* out = whole.mutable_bytes().data();
+  for (const Tensor& frame : frames)
+    out = std::copy(frame.bytes().begin(), frame.bytes().end(), out);
+  return whole;
+}
+
+}  // namespace espquant::cli

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/program.h"
+
+/// Between the arrays that users have and the tensors that a chip holds.
+namespace espquant::cli {
+
+/// The outside of one input or output of a program.
+struct Port {
+  std::string name;
+  sim::TensorDesc desc;
+  /// Stored axis i is axis perm[i] of the network; nothing where the file does not say.
+  std::optional<std::vector<std::int64_t>> perm;
+};
+
+Port port_of(const sim::Program& program, std::size_t tensor);
+
+/// The network's shape of the port: by its layout, else N,C,H,W (or N,C,L) for N,H,W,C.
+Shape network_shape(const Port& port);
+
+/// Cuts an array into frames, each of the port's type and stored shape. The array is one frame or
+/// several along its first axis (which may be the batch axis, if its extent is 1, or an axis more).
+/// An array of the port's own type is taken as it is, in the file's layout or, where only that
+/// fits, the network's; another float type is quantized as the chip does it, and the network's
+/// layout is preferred where the file states it. Throws Error(BadData) for other types and shapes,
+/// and for NaN.
+std::vector<Tensor> frames_of(const Port& port, const Tensor& array, const Target& target);
+
+/// One frame from the chip's own bytes.
+std::vector<Tensor> frames_of_bytes(const Port& port, std::span<const std::byte> bytes);
+
+/// Integers times 2^exponent as float32, axes in the network's order where the file states it.
+/// Bools, int64 and floats keep their type.
+Tensor dequantized(const Port& port, const Tensor& stored);
+
+/// Frames of one shape, joined along the first axis.
+Tensor joined(const std::vector<Tensor>& frames);
+
+}  // namespace espquant::cli

@@ -1,0 +1,106 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/model_file.h"
+#include "espdl/info.h"
+#include "espdl/package.h"
+#include "onnx/import.h"
+#include "ops/op.h"
+#include "passes/pass_manager.h"
+#include "report/model_file.h"
+#include "report/network.h"
+
+namespace espquant::cli {
+namespace {
+
+struct InspectCommand {
+  ModelFile file;
+  bool simplified = false;
+  bool json = false;
+  bool info = false;
+};
+
+void usage(const std::string& message) { throw Error(ErrorCode::Usage, message); }
+
+void inspect_onnx(const InspectCommand& command) try {
+  if (command.info) usage("--info shows .espdl files");
+  Graph graph = onnx::import_model(command.file.path);
+  if (command.simplified)
+    graph = passes::simplify(std::move(graph));
+  else
+    ops::infer_shapes(graph);
+  const auto network = report::describe(graph);
+  fmt::print("{}", command.json ? report::to_json(network) : report::to_text(network));
+} catch (Error& error) {
+  throw error.file(command.file.path.string());
+}
+
+std::string edition_of(const espdl::Header& header) {
+  return fmt::format("EDL{}{}", static_cast<int>(header.edition),
+                     header.encrypted ? ", encrypted" : "");
+}
+
+/// Container and size of the chosen model, whose file is known to be sound.
+report::FileFacts facts_of(std::span<const std::byte> bytes, const ModelFile& file) {
+  report::FileFacts facts;
+  facts.path = file.path.string();
+  if (espdl::is_package(bytes)) {
+    const auto package = espdl::open_package(bytes);
+    const auto& entry = file.name.empty() ? package.at(0) : package.find(file.name);
+    std::vector<std::string> names;
+    for (const auto& other : package.entries) names.push_back(other.name);
+    facts.path += fmt::format(": {}", entry.name);
+    facts.container =
+        fmt::format("PDL{} package of {} models ({})", static_cast<int>(package.edition),
+                    names.size(), fmt::join(names, ", "));
+    facts.size = espdl::parse_header(entry.file).file_size();
+  } else {
+    const auto header = espdl::parse_header(bytes);
+    facts.container = edition_of(header);
+    facts.size = header.file_size();
+  }
+  return facts;
+}
+
+void inspect_espdl(const InspectCommand& command) try {
+  if (command.simplified) usage("--simplified shows .onnx files");
+  const auto bytes = read_file(command.file.path);
+  const espdl::Model model = espdl::read_model(bytes, command.file.read_options());
+  if (command.info) {
+    fmt::print("{}", espdl::info_text(model));
+    return;
+  }
+  auto facts = facts_of(bytes, command.file);
+  facts.target = sim::target_of(model).name;
+  fmt::print("{}", command.json ? report::to_json(model, facts) : report::to_text(model, facts));
+} catch (Error& error) {
+  throw error.file(command.file.path.string());
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Context&) {
+  auto& sub = *app.add_subcommand("inspect", "Show what is in an .onnx or .espdl file");
+  const auto command = std::make_shared<InspectCommand>();
+  add_model_file(sub, command->file);
+  sub.add_flag("--simplified", command->simplified,
+               ".onnx: as it is quantized, after all graph rewrites");
+  auto* json = sub.add_flag("--json", command->json, "Print JSON");
+  sub.add_flag("--info", command->info, ".espdl: the .info text, every element included")
+      ->excludes(json);
+  sub.footer(
+      "Examples:\n"
+      "  espquant inspect model.onnx --simplified\n"
+      "  espquant inspect model.espdl --json\n");
+  sub.callback([command] {
+    if (command->file.path.extension() == ".onnx")
+      inspect_onnx(*command);
+    else
+      inspect_espdl(*command);
+  });
+}
+
+}  // namespace espquant::cli

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "espdl/model.h"
+#include "espdl/reader.h"
+#include "sim/program.h"
+
+namespace espquant::cli {
+
+/// Which model a command works on: the options that all commands on .espdl files share.
+struct ModelFile {
+  std::filesystem::path path;
+  /// 32 hexadecimal digits for an encrypted file, else empty.
+  std::string key;
+  /// Of a package.
+  std::string name;
+  /// Empty: the one that the file was made for.
+  std::string target;
+
+  espdl::ReadOptions read_options() const;
+  espdl::Model load() const;
+  const Target& target_for(const espdl::Model& model) const;
+};
+
+/// FILE, --key and --model.
+void add_model_file(CLI::App& command, ModelFile& file);
+/// --target.
+void add_target(CLI::App& command, ModelFile& file);
+/// --kernels and --no-saturation.
+void add_simulation(CLI::App& command, sim::Options& options);
+
+/// One line on stderr for each known fault of the runtime that the model meets.
+void print_faults(const sim::Program& program);
+
+}  // namespace espquant::cli

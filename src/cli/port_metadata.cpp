@@ -1,0 +1,81 @@
+#include "cli/port_metadata.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+
+#include "base/error.h"
+#include "lower/lower.h"
+
+namespace espquant::cli {
+namespace {
+
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  while (true) {
+    const auto end = text.find(separator);
+    parts.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+bool is_permutation(std::vector<std::int64_t> axes, std::size_t rank) {
+  std::sort(axes.begin(), axes.end());
+  std::vector<std::int64_t> all(rank);
+  std::iota(all.begin(), all.end(), std::int64_t{0});
+  return axes == all;
+}
+
+}  // namespace
+
+std::string preprocess_key(std::string_view input) {
+  return fmt::format("espquant.preprocess.{}", input);
+}
+
+std::string preprocess_text(const data::Preprocess& preprocess) {
+  std::string text;
+  for (const auto& [key, value] : data::to_settings(preprocess))
+    if (!value.empty()) text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value);
+  return text;
+}
+
+data::Settings preprocess_settings(const espdl::Model& model, std::string_view input) try {
+  const std::string text = model.metadata_value(preprocess_key(input));
+  if (text.empty()) return {};
+  return data::parse_settings(split(text, ' '));
+} catch (const Error& error) {
+  throw Error(ErrorCode::Malformed,
+              fmt::format("the model's preprocessing is unreadable: {}", error.message()))
+      .tensor(input)
+      .remedy("Quantize the network again");
+}
+
+std::optional<std::vector<std::int64_t>> layout_of(const espdl::Model& model,
+                                                   std::string_view tensor, std::size_t rank) {
+  const std::string text = model.metadata_value(lower::layout_key(tensor));
+  if (text.empty()) return std::nullopt;
+  std::vector<std::int64_t> perm;
+  for (const std::string& axis : split(text, ',')) {
+    std::int64_t number = -1;
+    std::from_chars(axis.data(), axis.data() + axis.size(), number);
+    perm.push_back(number);
+  }
+  if (!is_permutation(perm, rank))
+    throw Error(ErrorCode::Malformed,
+                fmt::format("layout '{}' is no order of its {} axes", text, rank))
+        .tensor(tensor)
+        .remedy("Quantize the network again");
+  return perm;
+}
+
+Shape network_shape(const Shape& stored, std::span<const std::int64_t> perm) {
+  Shape shape(stored.size());
+  for (std::size_t i = 0; i < stored.size(); ++i)
+    shape[static_cast<std::size_t>(perm[i])] = stored[i];
+  return shape;
+}
+
+}  // namespace espquant::cli

@@ -1,0 +1,293 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <numeric>
+
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/frames.h"
+#include "cli/model_file.h"
+#include "cli/port_metadata.h"
+#include "cli/progress.h"
+#include "data/image.h"
+#include "data/npz.h"
+#include "report/table.h"
+
+namespace espquant::cli {
+namespace {
+
+struct RunCommand {
+  ModelFile file;
+  std::vector<std::string> inputs;
+  std::vector<std::string> preprocess;
+  std::filesystem::path output;
+  sim::Options simulation;
+  bool all_tensors = false;
+  bool quantized = false;
+  bool raw = false;
+};
+
+/// Frames by input.
+using Frames = std::map<std::string, std::vector<Tensor>>;
+
+class InputReader {
+ public:
+  InputReader(const RunCommand& command, const sim::Program& program, bool quiet)
+      : command_(command), program_(program), quiet_(quiet) {
+    for (const std::size_t input : program.inputs()) ports_.push_back(port_of(program, input));
+  }
+
+  Frames read() {
+    for (const std::string& argument : command_.inputs) read_argument(argument);
+    for (const Port& port : ports_)
+      if (!frames_.contains(port.name))
+        throw Error(ErrorCode::Usage, "nothing is given for this input")
+            .tensor(port.name)
+            .remedy(fmt::format("Add --input {}=FILE", port.name));
+    const auto count = frames_.begin()->second.size();
+    for (const auto& [name, frames] : frames_)
+      if (frames.size() != count)
+        throw Error(ErrorCode::BadData, fmt::format("{} frames, but '{}' has {}", frames.size(),
+                                                    frames_.begin()->first, count))
+            .tensor(name);
+    return std::move(frames_);
+  }
+
+ private:
+  /// "FILE", or "NAME=FILE" where NAME is one of the model's inputs.
+  void read_argument(const std::string& argument) {
+    for (const Port& port : ports_)
+      if (argument.starts_with(port.name + '=')) {
+        read_file_for(&port, argument.substr(port.name.size() + 1));
+        return;
+      }
+    read_file_for(ports_.size() == 1 ? &ports_.front() : nullptr, argument);
+  }
+
+  /// `port` is null when the file itself must name the inputs.
+  void read_file_for(const Port* port, const std::filesystem::path& path) try {
+    if (!command_.raw && path.extension() == ".npz") {
+      read_archive(port, path);
+      return;
+    }
+    if (port == nullptr)
+      throw Error(ErrorCode::Usage, "the model has several inputs")
+          .remedy(fmt::format("Say which: --input {}=FILE, or give an .npz that names them",
+                              ports_.front().name));
+    if (command_.raw || path.extension() == ".bin")
+      add(*port, frames_of_bytes(*port, read_file(path)));
+    else if (path.extension() == ".npy")
+      add(*port, frames_of(*port, data::read_npy(path), program_.target()));
+    else if (data::has_image_extension(path))
+      add(*port, frames_of(*port, data::apply(preprocess_of(*port), data::read_image(path)),
+                           program_.target()));
+    else
+      throw Error(ErrorCode::Usage, "not a kind of input that is known")
+          .remedy("Give .jpg, .png, .npy, .npz or .bin, or --raw for the chip's own bytes");
+  } catch (Error& error) {
+    throw error.file(path.string());
+  }
+
+  void read_archive(const Port* port, const std::filesystem::path& path) {
+    const auto npz = data::Npz::open(path);
+    if (port != nullptr && npz.names().size() == 1) {
+      add(*port, frames_of(*port, npz.read(npz.names().front()), program_.target()));
+      return;
+    }
+    bool found = false;
+    for (const Port& candidate : ports_) {
+      if (port != nullptr && port != &candidate) continue;
+      for (const std::string& key : {"input:" + candidate.name, candidate.name}) {
+        if (!npz.has(key)) continue;
+        add(candidate, frames_of(candidate, npz.read(key), program_.target()));
+        found = true;
+        break;
+      }
+    }
+    if (!found)
+      throw Error(ErrorCode::BadData,
+                  fmt::format("no array '{}' among: {}", (port ? *port : ports_.front()).name,
+                              fmt::join(npz.names(), ", ")))
+          .remedy("Name the arrays as the inputs, or input:<name>");
+  }
+
+  data::Preprocess preprocess_of(const Port& port) {
+    const data::InputSpec spec{port.name, network_shape(port)};
+    auto settings = preprocess_settings(program_.model(), port.name);
+    if (settings.empty() && command_.preprocess.empty() && !quiet_)
+      fmt::print(stderr,
+                 "espquant: note: the file does not say how pictures are prepared; pixels are "
+                 "scaled to 0..1 (change it with --preprocess)\n");
+    for (auto& setting : data::parse_settings(command_.preprocess)) {
+      std::erase_if(settings, [&](const auto& s) { return s.first == setting.first; });
+      settings.push_back(std::move(setting));
+    }
+    const auto preprocess = data::preprocess_for(spec, settings);
+    if (preprocess.width == 0)
+      throw Error(ErrorCode::BadData,
+                  fmt::format("the input takes {}, which is no picture", to_string(spec.shape)))
+          .tensor(port.name)
+          .remedy("Give an .npy or .npz file");
+    return preprocess;
+  }
+
+  void add(const Port& port, std::vector<Tensor> frames) {
+    auto& all = frames_[port.name];
+    std::move(frames.begin(), frames.end(), std::back_inserter(all));
+  }
+
+  const RunCommand& command_;
+  const sim::Program& program_;
+  bool quiet_;
+  std::vector<Port> ports_;
+  Frames frames_;
+};
+
+/// The tensors that are written, in the order of the file.
+std::vector<std::size_t> wanted_tensors(const RunCommand& command, const sim::Program& program) {
+  if (!command.all_tensors) return {program.outputs().begin(), program.outputs().end()};
+  std::vector<std::size_t> all(program.tensor_count());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return all;
+}
+
+struct Result {
+  Port port;
+  std::vector<Tensor> frames;
+};
+
+/// One frame after the other: streaming operators keep their state from frame to frame.
+std::vector<Result> simulate(const RunCommand& command, const sim::Program& program,
+                             const Frames& inputs, bool quiet) {
+  sim::Program::Frame frame(program, command.all_tensors);
+  const auto tensors = wanted_tensors(command, program);
+  std::vector<Result> results;
+  for (const std::size_t tensor : tensors) results.push_back({port_of(program, tensor), {}});
+  const auto count = inputs.begin()->second.size();
+  Progress progress("running", static_cast<std::int64_t>(count), quiet);
+  for (std::size_t i = 0; i < count; ++i) {
+    for (const std::size_t input : program.inputs())
+      frame.set(input, inputs.at(program.tensor_name(input))[i]);
+    frame.run();
+    for (std::size_t r = 0; r < tensors.size(); ++r) {
+      const Tensor stored = frame.tensor(tensors[r]);
+      results[r].frames.push_back(command.quantized ? stored
+                                                    : dequantized(results[r].port, stored));
+    }
+    progress.update(static_cast<std::int64_t>(i) + 1);
+  }
+  return results;
+}
+
+void write_results(const RunCommand& command, const std::vector<Result>& results) {
+  OutputFiles files;
+  if (command.output.extension() == ".npy") {
+    if (results.size() != 1)
+      throw Error(ErrorCode::Usage,
+                  fmt::format("{} tensors do not fit into an .npy file", results.size()))
+          .file(command.output.string())
+          .remedy("Write an .npz file");
+    files.add(command.output, data::write_npy(joined(results.front().frames)));
+  } else {
+    std::map<std::string, Tensor> arrays;
+    for (const auto& [port, frames] : results) {
+      arrays.emplace(port.name, joined(frames));
+      if (command.quantized)
+        arrays.emplace("exponent:" + port.name, Tensor::scalar<std::int32_t>(port.desc.exponent()));
+    }
+    files.add(command.output, data::write_npz(arrays));
+  }
+  files.commit();
+}
+
+constexpr std::size_t kTop = 5;
+constexpr std::size_t kFramesShown = 10;
+constexpr std::int64_t kMostClasses = 10000;
+
+/// One axis that counts, long enough to rank.
+bool is_classifier_like(const sim::TensorDesc& desc) {
+  const std::int64_t count = element_count(desc.shape);
+  return count > 2 && count <= kMostClasses &&
+         count == *std::max_element(desc.shape.begin(), desc.shape.end());
+}
+
+void print_top(const Result& result, bool quantized) {
+  using enum report::Table::Align;
+  report::Table table({{"frame", Right}, {"rank", Right}, {"class", Right}, {"value", Right}});
+  for (std::size_t f = 0; f < std::min(result.frames.size(), kFramesShown); ++f) {
+    const Tensor values = result.frames[f].cast(DType::Float32);
+    const auto v = values.data<float>();
+    std::vector<std::size_t> order(v.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return v[a] > v[b]; });
+    for (std::size_t rank = 0; rank < std::min(kTop, order.size()); ++rank)
+      table.add_row({rank == 0 ? fmt::format("{}", f) : "", fmt::format("{}", rank + 1),
+                     fmt::format("{}", order[rank]), fmt::format("{:g}", v[order[rank]])});
+  }
+  fmt::print("{}{}:\n{}", result.port.name, quantized ? " (quantized)" : "", table.to_string());
+  if (result.frames.size() > kFramesShown)
+    fmt::print("and {} more frames\n", result.frames.size() - kFramesShown);
+}
+
+void execute(const RunCommand& command, const Context& context) {
+  const auto extension = command.output.extension();
+  if (extension != ".npz" && extension != ".npy")
+    throw Error(ErrorCode::Usage, "the output must be an .npz or .npy file")
+        .file(command.output.string());
+  const espdl::Model model = command.file.load();
+  const sim::Program program(model, command.file.target_for(model), command.simulation);
+  print_faults(program);
+  if (program.inputs().empty())
+    throw Error(ErrorCode::Unsupported, "the model has no inputs").file(command.file.path.string());
+  const Frames inputs = InputReader(command, program, context.quiet).read();
+  const auto results = simulate(command, program, inputs, context.quiet);
+  write_results(command, results);
+  if (context.quiet) return;
+  for (const auto& result : results)
+    if (!command.all_tensors && is_classifier_like(result.port.desc))
+      print_top(result, command.quantized);
+  fmt::print("{}: {} tensors of {} frames\n", command.output.string(), results.size(),
+             inputs.begin()->second.size());
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Context& context) {
+  auto& sub = *app.add_subcommand("run", "Compute an .espdl model's outputs as the chip does");
+  const auto command = std::make_shared<RunCommand>();
+  add_model_file(sub, command->file);
+  add_target(sub, command->file);
+  sub.add_option("--input,-i", command->inputs,
+                 "Picture (.jpg, .png), array (.npy, .npz: floats, or the input's own integers; "
+                 "frames along the first axis) or raw bytes (.bin). May be repeated; NAME=FILE for "
+                 "one of several inputs")
+      ->required()
+      ->allow_extra_args(false)
+      ->type_name("[NAME=]FILE");
+  sub.add_option("--output,-o", command->output, "Where the outputs go")
+      ->required()
+      ->type_name("NPZ|NPY");
+  sub.add_option("--preprocess", command->preprocess,
+                 "How pictures are prepared, e.g. mean=0.5 (default: as the file says)")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+  sub.add_flag("--all-tensors", command->all_tensors, "Write every activation");
+  auto* quantized = sub.add_flag("--quantized", command->quantized,
+                                 "Write the chip's integers, in its layout, and exponent:<tensor>");
+  sub.add_flag_function(
+         "--dequantize", [](std::int64_t) {}, "Write floats, in the network's layout (default)")
+      ->excludes(quantized);
+  sub.add_flag("--raw", command->raw, "Every input file holds the chip's own bytes");
+  add_simulation(sub, command->simulation);
+  sub.footer(
+      "Examples:\n"
+      "  espquant run model.espdl --input hand.jpg --output scores.npz\n"
+      "  espquant run model.espdl -i test.npz -o out.npz --all-tensors --quantized\n");
+  sub.callback([command, &context] { execute(*command, context); });
+}
+
+}  // namespace espquant::cli

@@ -1,0 +1,152 @@
+#include "sim/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/model_file.h"
+#include "data/npz.h"
+#include "report/table.h"
+
+namespace espquant::cli {
+namespace {
+
+struct VerifyCommand {
+  ModelFile file;
+  std::filesystem::path against;
+  sim::VerifyOptions options;
+  sim::Options simulation;
+  bool json = false;
+};
+
+/// The arrays whose key starts with `prefix`, by what follows.
+std::map<std::string, Tensor> arrays_of(const data::Npz& npz, std::string_view prefix) {
+  std::map<std::string, Tensor> arrays;
+  for (const std::string& name : npz.names())
+    if (name.starts_with(prefix)) arrays.emplace(name.substr(prefix.size()), npz.read(name));
+  return arrays;
+}
+
+std::vector<sim::OutputCheck> verify_against(const sim::Program& program,
+                                             const VerifyCommand& command) try {
+  const auto npz = data::Npz::open(command.against);
+  const auto expected = arrays_of(npz, "output:");
+  if (expected.empty())
+    throw Error(ErrorCode::BadData, "no expected results in it")
+        .remedy("Name the arrays input:<tensor> and output:<tensor>");
+  return sim::verify(program, arrays_of(npz, "input:"), expected, command.options);
+} catch (Error& error) {
+  throw error.file(command.against.string());
+}
+
+std::vector<sim::OutputCheck> verify_stored(const sim::Program& program,
+                                            const VerifyCommand& command) try {
+  return sim::verify_test_values(program, command.options);
+} catch (Error& error) {
+  throw error.file(command.file.path.string());
+}
+
+bool is_exact(const sim::OutputCheck& check) {
+  return check.problem.empty() && check.different == 0;
+}
+
+std::string verdict(const sim::OutputCheck& check) {
+  if (!check.problem.empty()) return check.problem;
+  if (check.different == 0) return "exact";
+  if (check.passed()) return "within tolerance";
+  return fmt::format("DIFFERS, first at {}", check.first);
+}
+
+std::string table_of(const std::vector<sim::OutputCheck>& checks) {
+  using enum report::Table::Align;
+  report::Table table({{"output", Left},
+                       {"elements", Right},
+                       {"different", Right},
+                       {"mismatches", Right},
+                       {"largest", Right},
+                       {"verdict", Left}});
+  for (const auto& check : checks)
+    table.add_row({check.name, report::with_separators(check.elements),
+                   report::with_separators(check.different),
+                   report::with_separators(check.mismatches), fmt::format("{:g}", check.largest),
+                   verdict(check)});
+  return table.to_string();
+}
+
+std::string json_of(const std::vector<sim::OutputCheck>& checks, const sim::Program& program,
+                    const VerifyCommand& command, bool passed) {
+  nlohmann::ordered_json json;
+  json["file"] = command.file.path.string();
+  json["target"] = program.target().name;
+  json["tolerance"] = command.options.tolerance == sim::Tolerance::Exact ? "exact" : "espdl";
+  json["passed"] = passed;
+  json["outputs"] = nlohmann::ordered_json::array();
+  for (const auto& check : checks)
+    json["outputs"].push_back({{"name", check.name},
+                               {"elements", check.elements},
+                               {"different", check.different},
+                               {"mismatches", check.mismatches},
+                               {"largest", check.largest},
+                               {"first", check.first},
+                               {"problem", check.problem}});
+  json["faults"] = nlohmann::ordered_json::array();
+  for (const auto& fault : program.faults())
+    json["faults"].push_back({{"node", fault.node}, {"name", fault.name}});
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+}
+
+void run_verify(const VerifyCommand& command, Context& context) {
+  const espdl::Model model = command.file.load();
+  const sim::Program program(model, command.file.target_for(model), command.simulation);
+  if (!command.json) print_faults(program);
+  const auto checks =
+      command.against.empty() ? verify_stored(program, command) : verify_against(program, command);
+  const auto count = [&](auto&& predicate) {
+    return std::count_if(checks.begin(), checks.end(), predicate);
+  };
+  const auto passed = count([](const sim::OutputCheck& check) { return check.passed(); });
+  const bool all_passed = passed == static_cast<std::ptrdiff_t>(checks.size());
+  if (!all_passed) context.exit_code = 1;
+  if (command.json) {
+    fmt::print("{}", json_of(checks, program, command, all_passed));
+  } else if (!context.quiet) {
+    fmt::print("{}{} on {}: {} of {} outputs exact, {} within tolerance, {} differ\n",
+               table_of(checks), command.file.path.string(), program.target().name, count(is_exact),
+               checks.size(), passed - count(is_exact),
+               static_cast<std::ptrdiff_t>(checks.size()) - passed);
+  }
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Context& context) {
+  static const std::map<std::string, sim::Tolerance> kTolerances = {
+      {"exact", sim::Tolerance::Exact}, {"espdl", sim::Tolerance::EspDl}};
+  auto& sub = *app.add_subcommand(
+      "verify", "Compare what the chip computes with the test values that an .espdl carries");
+  const auto command = std::make_shared<VerifyCommand>();
+  add_model_file(sub, command->file);
+  add_target(sub, command->file);
+  sub.add_option("--against", command->against,
+                 "Compare with this file in place of the test values: arrays input:<tensor> "
+                 "(quantized, in the file's layout) and output:<tensor>")
+      ->type_name("NPZ");
+  sub.add_option("--tolerance", command->options.tolerance,
+                 "espdl (default): int8 exact, int16 within 1, float within 2e-5, as ESP-DL's own "
+                 "test; or exact")
+      ->transform(CLI::CheckedTransformer(kTolerances))
+      ->type_name("KIND");
+  add_simulation(sub, command->simulation);
+  sub.add_flag("--json", command->json, "Print JSON");
+  sub.footer(
+      "Examples:\n"
+      "  espquant verify model.espdl\n"
+      "  espquant verify model.espdl --target esp32p4 --against recorded.npz --tolerance exact\n");
+  sub.callback([command, &context] { run_verify(*command, context); });
+}
+
+}  // namespace espquant::cli

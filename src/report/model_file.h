@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "espdl/model.h"
+
+namespace espquant::report {
+
+/// What a file says beside its model.
+struct FileFacts {
+  std::string path;
+  /// "EDL2", "EDL1, encrypted", "PDL3 package of 3 models".
+  std::string container;
+  /// Bytes that the model takes, header included.
+  std::size_t size = 0;
+  /// The chip that the model is for.
+  std::string target;
+};
+
+/// An .espdl model: header, inputs and outputs, nodes, and where the bytes go. At most 100 columns
+/// wide. Shapes are in ESP-DL's layout (N,H,W,C); exponents read "inputs => outputs".
+std::string to_text(const espdl::Model& model, const FileFacts& facts);
+std::string to_json(const espdl::Model& model, const FileFacts& facts);
+
+}  // namespace espquant::report

@@ -1,0 +1,117 @@
+#include "tests/e2e/program.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "base/file.h"
+#include "data/npz.h"
+#include "espdl/writer.h"
+
+extern char** environ;
+
+namespace espquant::test {
+namespace {
+
+std::string text_of(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+espdl::Model relu_model() {
+  const Shape shape{1, 2, 2, 3};
+  espdl::Model model;
+  model.name = "relu";
+  model.producer = "test";
+  model.metadata = {
+      {"target", "esp32s3"}, {"espquant.layout.x", "0,2,3,1"}, {"espquant.layout.y", "0,2,3,1"}};
+  model.inputs = {"x"};
+  model.outputs = {"y"};
+  model.values = {{"x", DType::Int8, shape, {-4}}, {"y", DType::Int8, shape, {-4}}};
+  espdl::Node node;
+  node.name = "the_relu";
+  node.op = "Relu";
+  node.inputs = {"x"};
+  node.outputs = {"y"};
+  model.nodes = {node};
+  model.opsets = {{"", 18}};
+  return model;
+}
+
+void write_model_file(const std::string& path, const espdl::Model& model) {
+  OutputFiles files;
+  files.add(path, espdl::write_model(model));
+  files.commit();
+}
+
+}  // namespace
+
+Outcome run_program(const std::vector<std::string>& arguments) {
+  const TemporaryFolder folder;
+  const std::string out = folder.path("out"), err = folder.path("err");
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT, 0600);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT, 0600);
+  std::vector<std::string> words{ESPQUANT_PROGRAM};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t child = 0;
+  const int failure = posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  EXPECT_EQ(failure, 0) << "cannot start " << argv[0];
+  if (failure != 0) return {};
+  int status = 0;
+  waitpid(child, &status, 0);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of(out), text_of(err)};
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "espquant-XXXXXX").string();
+  folder_ = mkdtemp(pattern.data());
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+std::vector<std::string> TemporaryFolder::entries() const {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void write_text(const std::string& path, std::string_view text) { std::ofstream(path) << text; }
+
+void write_arrays(const std::string& path, const std::map<std::string, Tensor>& arrays) {
+  OutputFiles files;
+  files.add(path, data::write_npz(arrays));
+  files.commit();
+}
+
+void write_relu_model(const std::string& path, bool with_error) {
+  auto model = relu_model();
+  const Shape shape{1, 2, 2, 3};
+  const auto x = Tensor::of<std::int8_t>(shape, {-128, -1, 0, 1, 2, 127, -5, 5, -6, 6, -7, 7});
+  auto y = Tensor::of<std::int8_t>(shape, {0, 0, 0, 1, 2, 127, 0, 5, 0, 6, 0, 7});
+  if (with_error) y.mutable_data<std::int8_t>()[3] = 2;
+  model.test_inputs = {{"x", x, {-4}, ""}};
+  model.test_outputs = {{"y", y, {-4}, ""}};
+  write_model_file(path, model);
+}
+
+void write_untested_model(const std::string& path) { write_model_file(path, relu_model()); }
+
+}  // namespace espquant::test

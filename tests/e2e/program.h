@@ -1,0 +1,46 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/tensor.h"
+
+/// Runs the real program, and makes files for it.
+namespace espquant::test {
+
+struct Outcome {
+  int exit_code = -1;
+  std::string out, err;
+};
+
+/// Runs espquant with these arguments (no shell involved).
+Outcome run_program(const std::vector<std::string>& arguments);
+
+/// A folder that goes with the test.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  /// Names of what lies in it.
+  std::vector<std::string> entries() const;
+
+ private:
+  std::filesystem::path folder_;
+};
+
+void write_text(const std::string& path, std::string_view text);
+void write_arrays(const std::string& path, const std::map<std::string, Tensor>& arrays);
+
+/// An .espdl for the ESP32-S3: y = Relu(x), int8 1x2x2x3, exponent -4. Its test values are right,
+/// or off by one in one place. The network's layout is N,C,H,W by the metadata.
+void write_relu_model(const std::string& path, bool with_error = false);
+/// The same without test values.
+void write_untested_model(const std::string& path);
+
+}  // namespace espquant::test
