@@ -26,7 +26,8 @@ struct InspectCommand {
 void usage(const std::string& message) { throw Error(ErrorCode::Usage, message); }
 
 void inspect_onnx(const InspectCommand& command) try {
-  if (command.info) usage("--info shows .espdl files");
+  if (command.info || !command.file.key.empty() || !command.file.name.empty())
+    usage("--info, --key and --model are for .espdl files");
   Graph graph = onnx::import_model(command.file.path);
   if (command.simplified)
     graph = passes::simplify(std::move(graph));

@@ -4,6 +4,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -13,6 +14,7 @@ namespace espquant::cli {
 namespace {
 
 constexpr auto kExamples = R"(Examples:
+  espquant quantize model.onnx --calib images/ --target esp32s3 --out out/
   espquant inspect model.onnx
   espquant inspect model.espdl
   espquant verify model.espdl
@@ -25,6 +27,8 @@ void add_commands(CLI::App& app, Context& context) {
   add_inspect(app, context);
   add_verify(app, context);
   add_run(app, context);
+  add_quantize(app, context);
+  add_evaluate(app, context);
 }
 
 int fail(int code, std::string_view message) {
@@ -68,6 +72,8 @@ int main(int argc, char** argv) {
     return espquant::cli::parse_and_run(argc, argv);
   } catch (const espquant::Error& error) {
     return fail(espquant::exit_code(error.code()), error.what());
+  } catch (const std::system_error& error) {  // fmt::print, on a full disk or a closed pipe
+    return fail(1, fmt::format("cannot write to the standard output: {}", error.code().message()));
   } catch (const std::bad_alloc&) {
     return fail(kOwnFault,
                 "out of memory. Use fewer threads or a smaller input, or a machine with more");

@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <cstdio>
-#include <map>
 
 namespace espquant::cli {
 
@@ -36,15 +35,18 @@ void add_target(CLI::App& command, ModelFile& file) {
 }
 
 void add_simulation(CLI::App& command, sim::Options& options) {
-  static const std::map<std::string, sim::KernelChoice> kChoices = {
-      {"fast", sim::KernelChoice::Fast}, {"reference", sim::KernelChoice::Reference}};
   command
-      .add_option("--kernels", options.kernels,
-                  "fast (default), or reference: plain loops that follow the rules one by one")
-      ->transform(CLI::CheckedTransformer(kChoices))
+      .add_option_function<std::string>(
+          "--kernels",
+          [&options](const std::string& kind) {
+            options.kernels =
+                kind == "fast" ? sim::KernelChoice::Fast : sim::KernelChoice::Reference;
+          },
+          "fast (default), or reference: plain loops that follow the rules one by one")
+      ->check(CLI::IsMember({"fast", "reference"}))
       ->type_name("KIND");
-  command.add_flag(
-      "!--no-saturation", options.saturation,
+  command.add_flag_callback(
+      "--no-saturation", [&options] { options.saturation = false; },
       "Wide accumulators in place of the ESP32-S3's saturating lanes, for comparison only");
 }
 

@@ -250,7 +250,7 @@ void execute(const RunCommand& command, const Context& context) {
   for (const auto& result : results)
     if (!command.all_tensors && is_classifier_like(result.port.desc))
       print_top(result, command.quantized);
-  fmt::print("{}: {} tensors of {} frames\n", command.output.string(), results.size(),
+  fmt::print("{}: tensors {}, frames {}\n", command.output.string(), results.size(),
              inputs.begin()->second.size());
 }
 

@@ -68,7 +68,8 @@ std::string brief(const espdl::AttributeValue& value) {
 std::string attributes_of(const espdl::Node& node) {
   std::string text;
   for (const auto& [name, value] : node.attributes)
-    text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, brief(value));
+    if (name != "quant_type")  // the elements' type says the same
+      text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, brief(value));
   return text;
 }
 
@@ -143,7 +144,8 @@ std::string to_text(const espdl::Model& model, const FileFacts& facts) {
   line("file", facts.path);
   line("container", facts.container);
   line("model", model.name);
-  line("producer", fmt::format("{} {}", model.producer, model.producer_version));
+  if (!model.producer.empty())
+    line("producer", fmt::format("{} {}", model.producer, model.producer_version));
   line("target", facts.target);
   for (const auto& [key, value] : model.metadata)
     line("metadata", fmt::format("{}={}", key, value));

@@ -48,6 +48,13 @@ TEST(Usage, ThreadsMustBePositive) {
   expect_one_error(run_program({"inspect", "m.espdl", "--threads", "0"}), 2, "--threads");
 }
 
+TEST(Usage, UnknownChoiceIsNamed) {
+  const TemporaryFolder folder;
+  write_relu_model(folder.path("m.espdl"));
+  expect_one_error(run_program({"verify", folder.path("m.espdl"), "--kernels", "slow"}), 2,
+                   "reference");
+}
+
 TEST(BadFiles, MissingFileIsNamed) {
   for (const char* name : {"/nowhere/m.espdl", "/nowhere/m.onnx"})
     expect_one_error(run_program({"inspect", name}), 1, name);
