@@ -14,7 +14,7 @@ step() {
   build/espquant "$@"
 }
 step inspect "$example/gesture.onnx"
-step quantize "$example/gesture.onnx" --calib "$example/calib.npz" --target esp32s3 --output "$out/gesture.espdl"
+step quantize "$example/gesture.onnx" --calib "$example/calib.npz" --target esp32s3 --out "$out"
 step inspect "$out/gesture.espdl"
 step verify "$out/gesture.espdl"
 step evaluate "$out/gesture.espdl" --data "$example/test.npz"

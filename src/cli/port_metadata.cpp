@@ -31,26 +31,14 @@ bool is_permutation(std::vector<std::int64_t> axes, std::size_t rank) {
 
 }  // namespace
 
-std::string preprocess_key(std::string_view input) {
-  return fmt::format("espquant.preprocess.{}", input);
-}
-
-std::string preprocess_text(const data::Preprocess& preprocess) {
-  std::string text;
-  for (const auto& [key, value] : data::to_settings(preprocess))
-    if (!value.empty()) text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value);
-  return text;
-}
-
-data::Settings preprocess_settings(const espdl::Model& model, std::string_view input) try {
-  const std::string text = model.metadata_value(preprocess_key(input));
-  if (text.empty()) return {};
-  return data::parse_settings(split(text, ' '));
-} catch (const Error& error) {
-  throw Error(ErrorCode::Malformed,
-              fmt::format("the model's preprocessing is unreadable: {}", error.message()))
-      .tensor(input)
-      .remedy("Quantize the network again");
+data::Settings preprocess_settings(const espdl::Model& model) {
+  const data::Settings known = data::to_settings({});
+  data::Settings settings;
+  for (const auto& entry : model.metadata)
+    if (std::any_of(known.begin(), known.end(),
+                    [&](const auto& setting) { return setting.first == entry.first; }))
+      settings.push_back(entry);
+  return settings;
 }
 
 std::optional<std::vector<std::int64_t>> layout_of(const espdl::Model& model,

@@ -116,7 +116,7 @@ class InputReader {
 
   data::Preprocess preprocess_of(const Port& port) {
     const data::InputSpec spec{port.name, network_shape(port)};
-    auto settings = preprocess_settings(program_.model(), port.name);
+    auto settings = preprocess_settings(program_.model());
     if (settings.empty() && command_.preprocess.empty() && !quiet_)
       fmt::print(stderr,
                  "espquant: note: the file does not say how pictures are prepared; pixels are "

@@ -112,6 +112,11 @@ void write_relu_model(const std::string& path, bool with_error) {
   write_model_file(path, model);
 }
 
-void write_untested_model(const std::string& path) { write_model_file(path, relu_model()); }
+void write_untested_model(const std::string& path,
+                          const std::vector<std::pair<std::string, std::string>>& metadata) {
+  auto model = relu_model();
+  model.metadata.insert(model.metadata.end(), metadata.begin(), metadata.end());
+  write_model_file(path, model);
+}
 
 }  // namespace espquant::test

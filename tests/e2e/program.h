@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/tensor.h"
@@ -40,7 +41,8 @@ void write_arrays(const std::string& path, const std::map<std::string, Tensor>& 
 /// An .espdl for the ESP32-S3: y = Relu(x), int8 1x2x2x3, exponent -4. Its test values are right,
 /// or off by one in one place. The network's layout is N,C,H,W by the metadata.
 void write_relu_model(const std::string& path, bool with_error = false);
-/// The same without test values.
-void write_untested_model(const std::string& path);
+/// The same without test values, with more metadata.
+void write_untested_model(const std::string& path,
+                          const std::vector<std::pair<std::string, std::string>>& metadata = {});
 
 }  // namespace espquant::test
