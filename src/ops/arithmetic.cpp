@@ -108,11 +108,6 @@ struct Quotient {
   }
 };
 
-void infer_binary(const InferContext& context) {
-  context.shape(1);
-  infer_broadcast(context);
-}
-
 void infer_mod(const InferContext& context) {
   if (is_float(context.dtype(0)) && context.node.attributes.get_int("fmod", 0) == 0)
     malformed("Mod of floating point numbers needs fmod=1");

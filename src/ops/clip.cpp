@@ -11,6 +11,7 @@ namespace espquant::ops {
 namespace {
 
 void infer(const InferContext& context) {
+  if (context.opset < 11) require_float(context, 0);
   if (context.opset >= 11) {
     for (std::size_t i = 1; i < 3; ++i) {
       if (!context.has(i)) continue;

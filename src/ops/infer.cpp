@@ -89,8 +89,14 @@ void infer_broadcast(const InferContext& context) {
   set_output(context, 0, context.dtype(0), std::move(shape));
 }
 
-void infer_comparison(const InferContext& context) {
+void infer_binary(const InferContext& context) {
+  if (context.inputs.size() != 2)
+    malformed(fmt::format("{} of {} inputs, expected 2", context.node.op, context.inputs.size()));
   infer_broadcast(context);
+}
+
+void infer_comparison(const InferContext& context) {
+  infer_binary(context);
   context.outputs[0].dtype = DType::Bool;
 }
 

@@ -45,6 +45,8 @@ void infer_float_map(const InferContext& context);
 void infer_map(const InferContext& context);
 /// Output 0 has the broadcast shape of all inputs, which share one type.
 void infer_broadcast(const InferContext& context);
+/// The same of exactly two inputs.
+void infer_binary(const InferContext& context);
 /// The same, with a boolean output.
 void infer_comparison(const InferContext& context);
 

@@ -67,14 +67,9 @@ void require_bool(const InferContext& context, std::size_t i) {
               std::string(to_string(context.dtype(i))) + ", expected bool");
 }
 
-void infer_two(const InferContext& context) {
-  context.shape(1);
-  infer_comparison(context);
-}
-
 void infer_boolean(const InferContext& context) {
   require_bool(context, 0);
-  infer_two(context);
+  infer_comparison(context);
 }
 
 void infer_not(const InferContext& context) {
@@ -121,12 +116,13 @@ void run_where(const RunContext& context) {
 }  // namespace
 
 const OpDef kAnd{"And", QuantRule::Float, infer_boolean, run_boolean<Conjunction>};
-const OpDef kEqual{"Equal", QuantRule::CompareInputs, infer_two, run_comparison<IsEqual>};
-const OpDef kGreater{"Greater", QuantRule::CompareInputs, infer_two, run_comparison<IsGreater>};
-const OpDef kGreaterOrEqual{"GreaterOrEqual", QuantRule::CompareInputs, infer_two,
+const OpDef kEqual{"Equal", QuantRule::CompareInputs, infer_comparison, run_comparison<IsEqual>};
+const OpDef kGreater{"Greater", QuantRule::CompareInputs, infer_comparison,
+                     run_comparison<IsGreater>};
+const OpDef kGreaterOrEqual{"GreaterOrEqual", QuantRule::CompareInputs, infer_comparison,
                             run_comparison<IsGreaterOrEqual>};
-const OpDef kLess{"Less", QuantRule::CompareInputs, infer_two, run_comparison<IsLess>};
-const OpDef kLessOrEqual{"LessOrEqual", QuantRule::CompareInputs, infer_two,
+const OpDef kLess{"Less", QuantRule::CompareInputs, infer_comparison, run_comparison<IsLess>};
+const OpDef kLessOrEqual{"LessOrEqual", QuantRule::CompareInputs, infer_comparison,
                          run_comparison<IsLessOrEqual>};
 const OpDef kNot{"Not", QuantRule::Float, infer_not, run_not};
 const OpDef kOr{"Or", QuantRule::Float, infer_boolean, run_boolean<Disjunction>};

@@ -52,6 +52,7 @@ ESPQUANT_FLOAT_FUNCTION(Inverse, T{1} / x);
 ESPQUANT_FLOAT_FUNCTION(Rounded, std::nearbyint(x));
 ESPQUANT_FLOAT_FUNCTION(Sine, std::sin(x));
 ESPQUANT_FLOAT_FUNCTION(SquareRoot, std::sqrt(x));
+ESPQUANT_FLOAT_FUNCTION(Tangent, std::tan(x));
 #undef ESPQUANT_FLOAT_FUNCTION
 
 }  // namespace
@@ -70,5 +71,6 @@ const OpDef kRound{"Round", QuantRule::Float, infer_float_map, run_float_map<Rou
 const OpDef kSign{"Sign", QuantRule::Float, infer_map, run_number_map<Signum>};
 const OpDef kSin{"Sin", QuantRule::Float, infer_float_map, run_float_map<Sine>};
 const OpDef kSqrt{"Sqrt", QuantRule::Independent, infer_float_map, run_float_map<SquareRoot>};
+const OpDef kTan{"Tan", QuantRule::Float, infer_float_map, run_float_map<Tangent>};
 
 }  // namespace espquant::ops

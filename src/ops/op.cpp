@@ -12,7 +12,7 @@ namespace {
 /// Constants evaluated only to know shapes: small ones, so that a hostile file cannot make
 /// inference slow.
 constexpr std::int64_t kMaxShapeElements = 4096;
-constexpr std::int64_t kMaxShapeInputElements = std::int64_t{1} << 20;
+constexpr std::int64_t kMaxShapeInputElements = std::int64_t{1} << 16;
 
 template <typename F>
 auto naming(const Node& node, F&& f) {
@@ -127,7 +127,8 @@ class Inference {
   void set_outputs(const Node& node) {
     std::vector<InferInput> inputs(node.inputs.size());
     std::vector<const Tensor*> constants(node.inputs.size(), nullptr);
-    bool small = true;
+    // No shape is the result of a convolution: what multiplies much is not worth the time.
+    bool small = op_of(node).macs == nullptr;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       const ValueId id = node.inputs[i];
       if (id == kNone) continue;

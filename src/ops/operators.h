@@ -110,6 +110,7 @@ extern const OpDef kSqueeze;
 extern const OpDef kSub;
 extern const OpDef kSum;
 extern const OpDef kSwish;
+extern const OpDef kTan;
 extern const OpDef kTanh;
 extern const OpDef kThresholdedRelu;
 extern const OpDef kTile;

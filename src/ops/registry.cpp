@@ -113,6 +113,7 @@ std::span<const OpDef> all_ops() {
                                kSub,
                                kSum,
                                kSwish,
+                               kTan,
                                kTanh,
                                kThresholdedRelu,
                                kTile,

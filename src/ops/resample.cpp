@@ -31,8 +31,10 @@ float input_coordinate(Coordinates coordinates, const AxisGeometry& g, std::int6
     case Coordinates::PytorchHalfPixel:
       return g.out > 1 ? (x + 0.5F) / g.scale - 0.5F : 0.0F;
     case Coordinates::AlignCorners: {
-      // ONNX's own tests take the resized length before it is rounded down.
-      const float length = g.scale * in;
+      // ONNX's own tests take the resized length before it is rounded down; where that is a whole
+      // number, the rounding of the scale must not show.
+      const float scaled = g.scale * in;
+      const float length = std::abs(scaled - out) < 0.01F ? out : scaled;
       return g.out == 1 ? 0.0F : x * (in - 1) / (length - 1);
     }
     case Coordinates::Asymmetric:

@@ -143,7 +143,9 @@ Arguments arguments_of(const Node& node, std::int64_t opset, TensorAt&& tensor) 
   } else if (node.op == "Upsample" || opset < 11) {
     if (const Tensor* t = tensor(1)) a.scales = to_floats(*t);
   } else {
-    if (const Tensor* t = tensor(1); t != nullptr && t->size() != 0) a.roi = to_floats(*t);
+    // Other modes ignore the roi, whatever it is.
+    if (sampling_of(node.attributes).coordinates == Coordinates::CropAndResize)
+      if (const Tensor* t = tensor(1); t != nullptr && t->size() != 0) a.roi = to_floats(*t);
     if (const Tensor* t = tensor(2); t != nullptr && t->size() != 0) a.scales = to_floats(*t);
     if (const Tensor* t = tensor(3); t != nullptr && t->size() != 0) a.sizes = to_ints(*t);
   }
