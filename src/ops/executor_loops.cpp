@@ -12,105 +12,222 @@ HWY_BEFORE_NAMESPACE();
 namespace espquant::ops::exec::HWY_NAMESPACE {
 namespace {
 
-HWY_INLINE float smaller(float a, float b) { return b < a ? b : a; }
-HWY_INLINE float larger(float a, float b) { return a < b ? b : a; }
+namespace hn = hwy::HWY_NAMESPACE;
 
-template <typename F>
-HWY_ATTR void each(const float* x, float* y, std::int64_t count, F f) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] = f(x[i]);
+// Choices by comparison, not by the processor's min and max: NaN has to come through, so that
+// whoever observes the values sees it.
+template <typename V>
+HWY_INLINE V smaller(V a, V b) {
+  return hn::IfThenElse(hn::Lt(b, a), b, a);
+}
+template <typename V>
+HWY_INLINE V larger(V a, V b) {
+  return hn::IfThenElse(hn::Lt(a, b), b, a);
+}
+template <typename D, typename V>
+HWY_INLINE V unit_clamp(D d, V v) {
+  return smaller(larger(v, hn::Zero(d)), hn::Set(d, 1.0F));
 }
 
-HWY_ATTR void map_unary(Unary f, float p, float q, const float* x, float* y, std::int64_t count) {
+struct Parameters {
+  float p, q;
+};
+
+struct AbsOf : Parameters {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D, V v) const {
+    return hn::Abs(v);
+  }
+};
+struct Clipped : Parameters {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D d, V v) const {
+    return smaller(larger(v, hn::Set(d, p)), hn::Set(d, q));
+  }
+};
+struct HardSigmoidOf : Parameters {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D d, V v) const {
+    return unit_clamp(d, hn::Add(hn::Mul(hn::Set(d, p), v), hn::Set(d, q)));
+  }
+};
+struct HardSwishOf : Parameters {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D d, V v) const {
+    return hn::Mul(v, unit_clamp(d, hn::Add(hn::Div(v, hn::Set(d, 6.0F)), hn::Set(d, 0.5F))));
+  }
+};
+struct LeakyReluOf : Parameters {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D d, V v) const {
+    return hn::IfThenElse(hn::Lt(v, hn::Zero(d)), hn::Mul(v, hn::Set(d, p)), v);
+  }
+};
+struct Negated : Parameters {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D, V v) const {
+    return hn::Neg(v);
+  }
+};
+struct ReluOf : Parameters {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D d, V v) const {
+    return larger(v, hn::Zero(d));
+  }
+};
+struct Root : Parameters {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D, V v) const {
+    return hn::Sqrt(v);
+  }
+};
+
+/// Whole vectors, then single elements.
+template <typename Step>
+HWY_INLINE void sweep(std::int64_t count, Step step) {
+  const hn::ScalableTag<float> whole;
+  const hn::CappedTag<float, 1> single;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(whole));
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) step(whole, i);
+  for (; i < count; ++i) step(single, i);
+}
+
+template <typename F>
+HWY_INLINE void each(const float* x, float* y, std::int64_t count, F f) {
+  sweep(count,
+        [=](auto d, std::int64_t i) HWY_ATTR { hn::StoreU(f(d, hn::LoadU(d, x + i)), d, y + i); });
+}
+
+void map_unary(Unary f, float p, float q, const float* x, float* y, std::int64_t count) {
+  const Parameters parameters{p, q};
   switch (f) {
     case Unary::Abs:
-      return each(x, y, count, [](float v) HWY_ATTR { return std::fabs(v); });
+      return each(x, y, count, AbsOf{parameters});
     case Unary::Clip:
-      return each(x, y, count, [p, q](float v) HWY_ATTR { return smaller(larger(v, p), q); });
+      return each(x, y, count, Clipped{parameters});
     case Unary::HardSigmoid:
-      return each(x, y, count,
-                  [p, q](float v) HWY_ATTR { return smaller(larger(p * v + q, 0.0F), 1.0F); });
+      return each(x, y, count, HardSigmoidOf{parameters});
     case Unary::HardSwish:
-      return each(x, y, count, [](float v) HWY_ATTR {
-        return v * smaller(larger(v / 6.0F + 0.5F, 0.0F), 1.0F);
-      });
+      return each(x, y, count, HardSwishOf{parameters});
     case Unary::LeakyRelu:
-      return each(x, y, count, [p](float v) HWY_ATTR { return v < 0.0F ? v * p : v; });
+      return each(x, y, count, LeakyReluOf{parameters});
     case Unary::Neg:
-      return each(x, y, count, [](float v) HWY_ATTR { return -v; });
+      return each(x, y, count, Negated{parameters});
     case Unary::Relu:
-      return each(x, y, count, [](float v) HWY_ATTR { return v < 0.0F ? 0.0F : v; });
+      return each(x, y, count, ReluOf{parameters});
     case Unary::Sqrt:
-      return each(x, y, count, [](float v) HWY_ATTR { return std::sqrt(v); });
+      return each(x, y, count, Root{parameters});
   }
+}
+
+struct Sum {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Add(a, b);
+  }
+};
+struct Difference {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Sub(a, b);
+  }
+};
+struct Product {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Mul(a, b);
+  }
+};
+struct Quotient {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Div(a, b);
+  }
+};
+struct Larger {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return larger(a, b);
+  }
+};
+struct Smaller {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return smaller(a, b);
+  }
+};
+struct SlopeWhereNegative {
+  template <typename D, typename V>
+  HWY_INLINE V operator()(D d, V a, V b) const {
+    return hn::IfThenElse(hn::Lt(a, hn::Zero(d)), hn::Mul(a, b), a);
+  }
+};
+
+template <typename F>
+HWY_INLINE void pairs(const float* a, const float* b, float* y, std::int64_t count, F f) {
+  sweep(count, [=](auto d, std::int64_t i) HWY_ATTR {
+    hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i);
+  });
 }
 
 template <typename F>
-HWY_ATTR void pairwise(const float* a, std::int64_t step_a, const float* b, std::int64_t step_b,
-                       float* y, std::int64_t count, F f) {
-  if (step_a == 1 && step_b == 1) {
-#pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]);
-  } else if (step_a == 1 && step_b == 0) {
-    const float right = *b;
-#pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i], right);
-  } else if (step_a == 0 && step_b == 1) {
-    const float left = *a;
-#pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i) y[i] = f(left, b[i]);
-  } else {
-    for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i * step_a], b[i * step_b]);
-  }
+HWY_INLINE void strided_pairs(const float* a, std::int64_t step_a, const float* b,
+                              std::int64_t step_b, float* y, std::int64_t count, F f) {
+  if (step_a == 1 && step_b == 1) return pairs(a, b, y, count, f);
+  if (step_a == 1 && step_b == 0)
+    return sweep(count, [=](auto d, std::int64_t i) HWY_ATTR {
+      hn::StoreU(f(d, hn::LoadU(d, a + i), hn::Set(d, *b)), d, y + i);
+    });
+  if (step_a == 0 && step_b == 1)
+    return sweep(count, [=](auto d, std::int64_t i) HWY_ATTR {
+      hn::StoreU(f(d, hn::Set(d, *a), hn::LoadU(d, b + i)), d, y + i);
+    });
+  const hn::CappedTag<float, 1> d;
+  for (std::int64_t i = 0; i < count; ++i)
+    hn::StoreU(f(d, hn::LoadU(d, a + i * step_a), hn::LoadU(d, b + i * step_b)), d, y + i);
 }
 
-HWY_ATTR void map_binary(Binary f, const float* a, std::int64_t step_a, const float* b,
-                         std::int64_t step_b, float* y, std::int64_t count) {
-  const auto with = [&](auto g) HWY_ATTR { pairwise(a, step_a, b, step_b, y, count, g); };
+void map_binary(Binary f, const float* a, std::int64_t step_a, const float* b, std::int64_t step_b,
+                float* y, std::int64_t count) {
   switch (f) {
     case Binary::Add:
-      return with([](float u, float v) HWY_ATTR { return u + v; });
+      return strided_pairs(a, step_a, b, step_b, y, count, Sum{});
     case Binary::Div:
-      return with([](float u, float v) HWY_ATTR { return u / v; });
+      return strided_pairs(a, step_a, b, step_b, y, count, Quotient{});
     case Binary::Max:
-      return with([](float u, float v) HWY_ATTR { return larger(u, v); });
+      return strided_pairs(a, step_a, b, step_b, y, count, Larger{});
     case Binary::Min:
-      return with([](float u, float v) HWY_ATTR { return smaller(u, v); });
+      return strided_pairs(a, step_a, b, step_b, y, count, Smaller{});
     case Binary::Mul:
-      return with([](float u, float v) HWY_ATTR { return u * v; });
+      return strided_pairs(a, step_a, b, step_b, y, count, Product{});
     case Binary::PRelu:
-      return with([](float u, float v) HWY_ATTR { return u < 0.0F ? u * v : u; });
+      return strided_pairs(a, step_a, b, step_b, y, count, SlopeWhereNegative{});
     case Binary::Sub:
-      return with([](float u, float v) HWY_ATTR { return u - v; });
+      return strided_pairs(a, step_a, b, step_b, y, count, Difference{});
   }
 }
 
-HWY_ATTR void scale_columns(const float* x, const float* factor, const float* offset, float* y,
-                            std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-#pragma omp simd
-    for (std::int64_t c = 0; c < columns; ++c) y[c] = x[c] * factor[c] + offset[c];
-  }
+void scale_columns(const float* x, const float* factor, const float* offset, float* y,
+                   std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t r = 0; r < rows; ++r, x += columns, y += columns)
+    sweep(columns, [=](auto d, std::int64_t i) HWY_ATTR {
+      const auto scaled = hn::Mul(hn::LoadU(d, x + i), hn::LoadU(d, factor + i));
+      hn::StoreU(hn::Add(scaled, hn::LoadU(d, offset + i)), d, y + i);
+    });
 }
 
-HWY_ATTR void add_into(const float* x, float* sum, std::int64_t count) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) sum[i] += x[i];
+HWY_INLINE void add_into(const float* x, float* sum, std::int64_t count) {
+  pairs(sum, x, sum, count, Sum{});
 }
 
-HWY_ATTR void max_into(const float* x, float* best, std::int64_t count) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) best[i] = larger(best[i], x[i]);
-}
-
-HWY_ATTR void scale(float* y, float factor, std::int64_t count) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] *= factor;
+HWY_INLINE void max_into(const float* x, float* best, std::int64_t count) {
+  pairs(best, x, best, count, Larger{});
 }
 
 /// Sums of short blocks are added up, so that the rounding error grows with the root of the rows.
-HWY_ATTR void mean_of_rows(const float* x, float* y, float* partial, std::int64_t rows,
-                           std::int64_t columns) {
+void mean_of_rows(const float* x, float* y, float* partial, std::int64_t rows,
+                  std::int64_t columns) {
   const auto block = static_cast<std::int64_t>(std::sqrt(static_cast<double>(rows))) + 1;
   std::fill(y, y + columns, 0.0F);
   for (std::int64_t r0 = 0; r0 < rows; r0 += block) {
@@ -119,10 +236,11 @@ HWY_ATTR void mean_of_rows(const float* x, float* y, float* partial, std::int64_
       add_into(x + r * columns, partial, columns);
     add_into(partial, y, columns);
   }
-  for (std::int64_t c = 0; c < columns; ++c) y[c] /= static_cast<float>(rows);
+  const auto divisor = static_cast<float>(rows);
+  strided_pairs(y, 1, &divisor, 0, y, columns, Quotient{});
 }
 
-HWY_ATTR void max_of_rows(const float* x, float* y, std::int64_t rows, std::int64_t columns) {
+void max_of_rows(const float* x, float* y, std::int64_t rows, std::int64_t columns) {
   std::copy(x, x + columns, y);
   for (std::int64_t r = 1; r < rows; ++r) max_into(x + r * columns, y, columns);
 }
@@ -135,7 +253,7 @@ std::int64_t counted(const WindowAxis& axis, std::int64_t o, bool padding) {
 
 /// Calls f(pixel) for each input pixel under output (z, y, x).
 template <typename F>
-HWY_ATTR void for_each_tap(const Window& w, std::int64_t z, std::int64_t y, std::int64_t x, F f) {
+HWY_INLINE void for_each_tap(const Window& w, std::int64_t z, std::int64_t y, std::int64_t x, F f) {
   const Range tz = w[0].taps(z), ty = w[1].taps(y), tx = w[2].taps(x);
   for (std::int64_t i = tz.begin; i < tz.end; ++i) {
     for (std::int64_t j = ty.begin; j < ty.end; ++j) {
@@ -147,7 +265,7 @@ HWY_ATTR void for_each_tap(const Window& w, std::int64_t z, std::int64_t y, std:
   }
 }
 
-HWY_ATTR void pool_windows(const PoolWindow& pool, const float* in, float* out) {
+void pool_windows(const PoolWindow& pool, const float* in, float* out) {
   const Window& w = pool.window;
   const std::int64_t channels = pool.channels;
   for (std::int64_t z = 0; z < w[0].out; ++z) {
@@ -168,7 +286,10 @@ HWY_ATTR void pool_windows(const PoolWindow& pool, const float* in, float* out) 
         const std::int64_t count = counted(w[0], z, pool.count_padding) *
                                    counted(w[1], y, pool.count_padding) *
                                    counted(w[2], x, pool.count_padding);
-        if (pool.average && !first) scale(out, 1.0F / static_cast<float>(count), channels);
+        if (pool.average && !first) {
+          const auto divisor = static_cast<float>(count);
+          strided_pairs(out, 1, &divisor, 0, out, channels, Quotient{});
+        }
       }
     }
   }

@@ -436,6 +436,18 @@ TEST(Executor, ReusesTheMemoryOfValuesThatAreDone) {
   EXPECT_LE(Executor(graph).workspace_bytes(), 2 * kActivation + 64 * 1024);
 }
 
+TEST(Executor, NanComesThroughActivations) {
+  Network net;
+  const ValueId x = net.input("x", {1, 37});
+  const Graph graph = net.finish({net.node("Relu", {x}), net.node("LeakyRelu", {x}),
+                                  net.node("Clip", {x, net.scalar(0), net.scalar(6)})});
+  Tensor given(DType::Float32, {1, 37});
+  for (std::size_t i : {std::size_t{3}, std::size_t{36}}) given.mutable_data<float>()[i] = NAN;
+  for (const Tensor& out : run(graph, {given}, {}))
+    for (std::size_t i = 0; i < 37; ++i)
+      EXPECT_EQ(std::isnan(out.data<float>()[i]), i == 3 || i == 36) << i;
+}
+
 TEST(Executor, KnownValuesAreComputedOnceAndShown) {
   Network net;
   const ValueId known = net.node("Add", {net.scalar(1), net.scalar(2)});
