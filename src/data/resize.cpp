@@ -106,20 +106,26 @@ Tensor resize_pillow(const Tensor& image, std::int64_t width, std::int64_t heigh
   return height == in.height ? out : filter_columns(out, height);
 }
 
+/// The input position of each output position. A running sum, as Pillow's: where a centre falls on
+/// the edge between two pixels, the sum's rounding decides.
+std::vector<std::int64_t> nearest_positions(std::int64_t in, std::int64_t out) {
+  const double step = static_cast<double>(in) / static_cast<double>(out);
+  double centre = 0.5 * step;
+  std::vector<std::int64_t> positions;
+  for (std::int64_t i = 0; i < out; ++i, centre += step)
+    positions.push_back(std::min(static_cast<std::int64_t>(centre), in - 1));
+  return positions;
+}
+
 Tensor resize_nearest(const Tensor& image, std::int64_t width, std::int64_t height) {
   const View in = view_of(image);
   Tensor out(DType::UInt8, {height, width, in.channels});
   const auto from = image.data<std::uint8_t>();
   auto to = out.mutable_data<std::uint8_t>().begin();
-  const auto source = [](std::int64_t i, std::int64_t from_extent, std::int64_t to_extent) {
-    return (2 * i + 1) * from_extent / (2 * to_extent);
-  };
-  for (std::int64_t y = 0; y < height; ++y)
-    for (std::int64_t x = 0; x < width; ++x) {
-      const std::int64_t pixel =
-          source(y, in.height, height) * in.width + source(x, in.width, width);
-      to = std::copy_n(from.begin() + pixel * in.channels, in.channels, to);
-    }
+  const auto columns = nearest_positions(in.width, width);
+  for (const std::int64_t y : nearest_positions(in.height, height))
+    for (const std::int64_t x : columns)
+      to = std::copy_n(from.begin() + (y * in.width + x) * in.channels, in.channels, to);
   return out;
 }
 
