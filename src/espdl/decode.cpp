@@ -16,7 +16,7 @@ const fbs::Model& verified_root(std::span<const std::byte> buffer) {
   if (buffer.size() >= FLATBUFFERS_MAX_BUFFER_SIZE)
     throw Error(ErrorCode::Malformed, "the model exceeds 2 GiB");
   constexpr flatbuffers::uoffset_t kMaxDepth = 16, kMaxTables = 1'000'000;
-  // A table takes at least 8 bytes; inputs and outputs of the graph are referred to twice.
+  // A table takes at least 8 bytes, and an honest file refers to it twice at most.
   const auto max_tables = std::min<flatbuffers::uoffset_t>(
       kMaxTables, 64 + static_cast<flatbuffers::uoffset_t>(buffer.size() / 4));
   const auto* data = reinterpret_cast<const std::uint8_t*>(buffer.data());
