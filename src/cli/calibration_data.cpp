@@ -1,0 +1,55 @@
+#include "cli/calibration_data.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <optional>
+
+#include "base/error.h"
+
+namespace espquant::cli {
+
+calib::SampleSource Data::source() const {
+  return {static_cast<std::int64_t>(chosen.size()),
+          [this](std::int64_t i) { return dataset->sample(chosen[static_cast<std::size_t>(i)]); }};
+}
+
+std::vector<std::int64_t> Data::labels() const {
+  std::vector<std::int64_t> picked;
+  std::optional<std::vector<std::int64_t>> all;
+  try {
+    all = dataset->labels();
+  } catch (const Error& error) {
+    // What the labels mean is unknown, but the rest of the evaluation does not need them.
+    fmt::print(stderr, "espquant: note: the labels are left out: {}\n", error.what());
+  }
+  if (!all) return picked;
+  for (std::size_t i : chosen) picked.push_back(all->at(i));
+  return picked;
+}
+
+Data open_data(const DataOptions& options, const Graph& network, const data::Settings& stored) {
+  std::vector<data::InputSpec> inputs;
+  for (ValueId v : network.inputs())
+    inputs.push_back({network.value(v).name, *network.value(v).shape});
+  if (inputs.empty()) throw Error(ErrorCode::Malformed, "the network has no input");
+  data::Settings settings = stored;
+  const auto append = [&](const data::Settings& more) {
+    settings.insert(settings.end(), more.begin(), more.end());
+  };
+  if (!options.preprocess_file.empty()) append(data::read_settings(options.preprocess_file));
+  append(data::parse_settings(options.preprocess));
+  Data data;
+  data.preprocess = data::preprocess_for(inputs.front(), settings);
+  data.dataset = data::open_dataset(options.path, inputs, data.preprocess);
+  const std::size_t size = data.dataset->size();
+  data.chosen =
+      data::pick(size, options.count > 0 ? static_cast<std::size_t>(options.count) : size);
+  if (data.chosen.empty())
+    throw Error(ErrorCode::BadData, "holds no samples")
+        .file(options.path.string())
+        .remedy("Give at least a few dozen inputs");
+  return data;
+}
+
+}  // namespace espquant::cli

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "calib/calibrate.h"
+#include "data/dataset.h"
+#include "graph/graph.h"
+
+namespace espquant::cli {
+
+/// Where a command's data come from and how they become the network's inputs.
+struct DataOptions {
+  std::filesystem::path path;
+  /// key=value settings of the preprocessing, and a TOML file with the same keys.
+  std::vector<std::string> preprocess;
+  std::filesystem::path preprocess_file;
+  std::int64_t count = 0;  ///< 0: all
+};
+
+struct Data {
+  std::unique_ptr<data::Dataset> dataset;
+  data::Preprocess preprocess;
+  std::vector<std::size_t> chosen;
+
+  /// Refers to this object.
+  calib::SampleSource source() const;
+  /// Labels of the chosen samples; empty when there are none.
+  std::vector<std::int64_t> labels() const;
+};
+
+/// Opens the data for the inputs of `network`. `stored` are settings found in a model's metadata;
+/// the options override.
+Data open_data(const DataOptions& options, const Graph& network, const data::Settings& stored = {});
+
+}  // namespace espquant::cli

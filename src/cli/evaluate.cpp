@@ -1,0 +1,106 @@
+#include "strategy/evaluate.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/calibration_data.h"
+#include "cli/commands.h"
+#include "cli/model_file.h"
+#include "cli/port_metadata.h"
+#include "cli/progress.h"
+#include "onnx/import.h"
+#include "ops/op.h"
+#include "passes/pass_manager.h"
+
+namespace espquant::cli {
+namespace {
+
+struct EvaluateCommand {
+  ModelFile file;
+  DataOptions data;
+  std::filesystem::path reference;
+  sim::Options simulation;
+  bool json = false;
+};
+
+Graph load_reference(const std::filesystem::path& path) try {
+  return passes::simplify(onnx::import_model(path));
+} catch (Error& error) {
+  throw error.file(path.string());
+}
+
+// The network as far as an .espdl tells it: inputs and outputs in their stored order.
+Graph describe(const espdl::Model& model) {
+  Graph graph;
+  for (const std::string& name : model.inputs)
+    graph.add_input(graph.add_value(name, DType::Float32, model.find_value(name)->shape));
+  for (const std::string& name : model.outputs) {
+    const ValueId known = graph.find_value(name);
+    graph.add_output(known != kNone
+                         ? known
+                         : graph.add_value(name, DType::Float32, model.find_value(name)->shape));
+  }
+  return graph;
+}
+
+void run_evaluate(const EvaluateCommand& command, Context& context) {
+  const espdl::Model model = command.file.load();
+  const sim::Program program(model, command.file.target_for(model), command.simulation);
+  print_faults(program);
+  const bool compared = !command.reference.empty();
+  const Graph network = compared ? load_reference(command.reference) : describe(model);
+  std::unique_ptr<ops::Executor> reference;
+  if (compared)
+    reference =
+        std::make_unique<ops::Executor>(network, ops::Executor::Options{.observe_all = false});
+  const Data data = open_data(command.data, network, preprocess_settings(model));
+  Progress bar("evaluate", static_cast<std::int64_t>(data.chosen.size()),
+               context.quiet || command.json);
+  const auto result =
+      strategy::evaluate(program, network, reference.get(), data.source(), data.labels(),
+                         [&](std::int64_t done, std::int64_t) { bar.update(done); });
+  if (command.json) {
+    nlohmann::ordered_json j{{"samples", result.samples}};
+    if (result.noise) j["noise_to_signal"] = result.noise->ratio();
+    if (result.accuracy) j["accuracy"] = *result.accuracy;
+    if (result.reference_accuracy) j["reference_accuracy"] = *result.reference_accuracy;
+    if (result.agreement) j["agreement"] = *result.agreement;
+    fmt::print("{}\n", j.dump(2));
+    return;
+  }
+  fmt::print("Samples          {}\n", result.samples);
+  if (result.noise) fmt::print("Noise to signal  {:.3f} %\n", 100 * result.noise->ratio());
+  if (result.accuracy) fmt::print("Accuracy         {:.2f} %\n", 100 * *result.accuracy);
+  if (result.reference_accuracy)
+    fmt::print("Float accuracy   {:.2f} %\n", 100 * *result.reference_accuracy);
+  if (result.agreement) fmt::print("Agreement        {:.2f} %\n", 100 * *result.agreement);
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Context& context) {
+  auto command = std::make_shared<EvaluateCommand>();
+  CLI::App* sub = app.add_subcommand(
+      "evaluate", "Measure a simulated .espdl on data, beside the float network");
+  add_model_file(*sub, command->file);
+  sub->add_option("--data", command->data.path,
+                  "Data: .npz, .npy, or a folder of images; labels where it has them")
+      ->required();
+  sub->add_option("--reference", command->reference, "The float network, .onnx, to compare with");
+  sub->add_option("--count", command->data.count, "Use at most this many samples, evenly spread")
+      ->check(CLI::PositiveNumber);
+  sub->add_option("--preprocess", command->data.preprocess,
+                  "Preprocessing as key=value (default: what the .espdl says)");
+  sub->add_option("--preprocess-file", command->data.preprocess_file,
+                  "The same keys in a TOML file");
+  add_target(*sub, command->file);
+  add_simulation(*sub, command->simulation);
+  sub->add_flag("--json", command->json, "Print the result as JSON");
+  sub->footer("Example:\n  espquant evaluate model.espdl --data test.npz --reference model.onnx\n");
+  sub->callback([command, &context] { run_evaluate(*command, context); });
+}
+
+}  // namespace espquant::cli

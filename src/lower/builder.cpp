@@ -1,0 +1,221 @@
+#include "lower/builder.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/fixed_point.h"
+
+namespace espquant::lower {
+
+Perm identity_perm(std::size_t rank) {
+  Perm perm(rank);
+  std::iota(perm.begin(), perm.end(), std::int64_t{0});
+  return perm;
+}
+
+Perm channels_last_perm(std::size_t rank) {
+  Perm perm = identity_perm(rank);
+  if (rank >= 3) std::rotate(perm.begin() + 1, perm.begin() + 2, perm.end());
+  return perm;
+}
+
+Perm inverse(const Perm& perm) {
+  Perm out(perm.size());
+  for (std::size_t i = 0; i < perm.size(); ++i)
+    out[static_cast<std::size_t>(perm[i])] = static_cast<std::int64_t>(i);
+  return out;
+}
+
+std::int64_t stored_axis(const Perm& perm, std::int64_t axis) {
+  return inverse(perm).at(static_cast<std::size_t>(axis));
+}
+
+bool same_order(const Shape& shape, const Perm& a, const Perm& b) {
+  const auto without_units = [&](const Perm& perm) {
+    Perm kept;
+    for (std::int64_t axis : perm)
+      if (shape[static_cast<std::size_t>(axis)] != 1) kept.push_back(axis);
+    return kept;
+  };
+  return without_units(a) == without_units(b);
+}
+
+namespace {
+
+// The permutation that takes a tensor stored in the order `from` to the order `to`.
+Perm moves_between(const Perm& from, const Perm& to) {
+  const Perm where = inverse(from);
+  Perm moves(to.size());
+  for (std::size_t i = 0; i < to.size(); ++i) moves[i] = where[static_cast<std::size_t>(to[i])];
+  return moves;
+}
+
+DType integer_type(int bits) { return bits == 8 ? DType::Int8 : DType::Int16; }
+
+}  // namespace
+
+const Shape& Builder::shape(ValueId v) const {
+  const auto& s = graph_.value(v).shape;
+  ESPQUANT_ASSERT(s.has_value(), "a value without shape reached the lowering");
+  return *s;
+}
+
+const Stored& Builder::stored(ValueId v) const {
+  const auto it = stored_.find(v);
+  ESPQUANT_ASSERT(it != stored_.end(),
+                  "a value is read before it is written: " + graph_.value(v).name);
+  return it->second;
+}
+
+std::string Builder::unique_name(const std::string& base) {
+  const int n = names_[base]++;
+  if (n == 0 && graph_.find_value(base) == kNone) return base;
+  return unique_name(fmt::format("{}_{}", base, n));
+}
+
+void Builder::add_value(const std::string& name, DType dtype, Shape stored_shape, int exponent) {
+  model_.values.push_back({name, dtype, std::move(stored_shape), {exponent}});
+}
+
+espdl::Node& Builder::node(std::string op, std::string name, std::vector<std::string> inputs,
+                           std::vector<std::string> outputs, int bits) {
+  espdl::Node n;
+  n.op = std::move(op);
+  n.name = std::move(name);
+  n.inputs = std::move(inputs);
+  n.outputs = std::move(outputs);
+  n.attributes["quant_type"] = std::string(bits == 8 ? "S8" : bits == 16 ? "S16" : "F32");
+  model_.nodes.push_back(std::move(n));
+  return model_.nodes.back();
+}
+
+std::string Builder::constant(const std::string& name, Tensor data, std::vector<int> exponents,
+                              std::string doc) {
+  model_.initializers.push_back({name, std::move(data), std::move(exponents), std::move(doc)});
+  return name;
+}
+
+std::string Builder::constant_ints(const std::string& name,
+                                   const std::vector<std::int64_t>& values) {
+  return constant(
+      unique_name(name),
+      Tensor::of<std::int64_t>({static_cast<std::int64_t>(values.size())}, std::span(values)), {0});
+}
+
+Tensor Builder::quantized(const Tensor& real, const TensorQuant& quant) const {
+  Tensor out(integer_type(quant.bits), real.shape());
+  ESPQUANT_ASSERT(!quant.per_channel(), "quantized() is for one exponent");
+  const auto x = real.data<float>();
+  const float inv = pow2(-quant.exponent());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (quant.bits == 8) {
+      out.mutable_data<std::int8_t>()[i] = quantize_value<std::int8_t>(x[i], inv, target_.rounding);
+    } else {
+      out.mutable_data<std::int16_t>()[i] =
+          quantize_value<std::int16_t>(x[i], inv, target_.rounding);
+    }
+  }
+  return out;
+}
+
+std::string Builder::reordered(const Stored& from, const Shape& value_shape, const Perm& perm) {
+  if (from.perm == perm) return from.name;
+  // Keyed by how the stored axes move: values that are one tensor seen in several orders share what
+  // is derived.
+  const std::string key =
+      fmt::format("{}|{}", from.name, fmt::join(moves_between(from.perm, perm), ","));
+  if (const auto it = derived_.find(key); it != derived_.end()) return it->second;
+  const std::string out = unique_name(from.name + "_reordered");
+  write_reordered(from, value_shape, perm, out);
+  return derived_[key] = out;
+}
+
+void Builder::write_reordered(const Stored& from, const Shape& value_shape, const Perm& perm,
+                              const std::string& out) {
+  const int bits = from.dtype == DType::Int8 ? 8 : from.dtype == DType::Int16 ? 16 : 0;
+  const Shape after = permuted(value_shape, perm);
+  add_value(out, from.dtype, after, from.exponent);
+  if (same_order(value_shape, from.perm, perm)) {
+    // Only unit axes move, if any: a Reshape, which ESP-DL turns into an alias.
+    const std::string target_shape = constant_ints(out + "_shape", after);
+    node("Reshape", unique_name(out + "_node"), {from.name, target_shape}, {out}, bits);
+  } else {
+    node("Transpose", unique_name(out + "_node"), {from.name}, {out}, bits).attributes["perm"] =
+        moves_between(from.perm, perm);
+  }
+}
+
+std::string Builder::read(ValueId v, const Perm& perm) {
+  return reordered(stored(v), shape(v), perm);
+}
+
+std::string Builder::read_as(ValueId v, const Perm& perm, const TensorQuant& quant) {
+  const Stored s = stored(v);
+  const DType wanted = integer_type(quant.bits);
+  if (s.dtype == wanted && s.exponent == quant.exponent()) return read(v, perm);
+  const std::string key = fmt::format("{}|q{}e{}", s.name, quant.bits, quant.exponent());
+  auto it = derived_.find(key);
+  if (it == derived_.end()) {
+    const std::string out =
+        unique_name(graph_.value(v).name + (is_float(s.dtype) ? "_quantized" : "_requantized"));
+    add_value(out, wanted, permuted(shape(v), s.perm), quant.exponent());
+    // The runtime goes by the exponents; scale and zero point are there because its loader expects
+    // three inputs.
+    const float scale =
+        is_float(s.dtype) ? pow2(quant.exponent()) : pow2(quant.exponent() - s.exponent);
+    const std::string scale_name =
+        constant(unique_name(out + "_scale"), Tensor::scalar(scale), {0});
+    const std::string zero_name = constant(unique_name(out + "_zero"), Tensor(wanted, {}), {0});
+    node(is_float(s.dtype) ? "QuantizeLinear" : "RequantizeLinear", unique_name(out + "_node"),
+         {s.name, scale_name, zero_name}, {out}, quant.bits);
+    it = derived_.emplace(key, out).first;
+  }
+  return reordered({it->second, s.perm, wanted, quant.exponent()}, shape(v), perm);
+}
+
+std::string Builder::read_float(ValueId v, const Perm& perm) {
+  const Stored s = stored(v);
+  if (is_float(s.dtype)) return read(v, perm);
+  const std::string key = s.name + "|f";
+  auto it = derived_.find(key);
+  if (it == derived_.end()) {
+    const std::string out = unique_name(graph_.value(v).name + "_dequantized");
+    add_value(out, DType::Float32, permuted(shape(v), s.perm), 0);
+    const std::string scale_name =
+        constant(unique_name(out + "_scale"), Tensor::scalar(pow2(s.exponent)), {0});
+    const std::string zero_name = constant(unique_name(out + "_zero"), Tensor(s.dtype, {}), {0});
+    node("DequantizeLinear", unique_name(out + "_node"), {s.name, scale_name, zero_name}, {out}, 0);
+    it = derived_.emplace(key, out).first;
+  }
+  return reordered({it->second, s.perm, DType::Float32, 0}, shape(v), perm);
+}
+
+std::string Builder::define(ValueId v, const Perm& perm) {
+  const Value& value = graph_.value(v);
+  if (!value.quant) return define_float(v, perm);
+  const Stored s{value.name, perm, integer_type(value.quant->bits), value.quant->exponent()};
+  add_value(s.name, s.dtype, permuted(shape(v), perm), s.exponent);
+  orders_[s.name] = perm;
+  stored_[v] = s;
+  return s.name;
+}
+
+std::string Builder::define_float(ValueId v, const Perm& perm) {
+  const Value& value = graph_.value(v);
+  add_value(value.name, value.dtype, permuted(shape(v), perm), 0);
+  orders_[value.name] = perm;
+  stored_[v] = {value.name, perm, value.dtype, 0};
+  return value.name;
+}
+
+void Builder::alias(ValueId v, ValueId source, Perm perm) {
+  Stored s = stored(source);
+  s.perm = std::move(perm);
+  stored_[v] = std::move(s);
+}
+
+}  // namespace espquant::lower

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "espdl/model.h"
+#include "graph/graph.h"
+#include "target/target.h"
+
+namespace espquant::lower {
+
+/// Stored axis i of a tensor is axis perm[i] of the network's value.
+using Perm = std::vector<std::int64_t>;
+
+Perm identity_perm(std::size_t rank);
+/// N,H,W,C of N,C,H,W for any rank from 3 on.
+Perm channels_last_perm(std::size_t rank);
+Perm inverse(const Perm& perm);
+/// Position of network axis `axis` in the stored tensor.
+std::int64_t stored_axis(const Perm& perm, std::int64_t axis);
+/// True when storing `shape` in either order gives the same elements in the same sequence.
+bool same_order(const Shape& shape, const Perm& a, const Perm& b);
+
+/// How the data of a value stand on the chip.
+struct Stored {
+  std::string name;
+  Perm perm;
+  DType dtype = DType::Undefined;
+  int exponent = 0;
+};
+
+/// The espdl::Model under construction, and where each value of the Graph stands in it.
+class Builder {
+ public:
+  Builder(const Graph& graph, const Target& target) : graph_(graph), target_(target) {}
+
+  const Graph& graph() const { return graph_; }
+  const Target& target() const { return target_; }
+  espdl::Model& model() { return model_; }
+
+  const Shape& shape(ValueId v) const;
+  const Stored& stored(ValueId v) const;
+  bool is_stored(ValueId v) const { return stored_.contains(v); }
+
+  /// Name of the value's data in the order `perm`, inserting a Transpose where its present order
+  /// differs.
+  std::string read(ValueId v, const Perm& perm);
+  /// The same, as an integer tensor of `quant`: requantized or quantized where it is not yet.
+  std::string read_as(ValueId v, const Perm& perm, const TensorQuant& quant);
+  /// The same, as float: dequantized where it is an integer.
+  std::string read_float(ValueId v, const Perm& perm);
+
+  /// Declares that a node writes value `v` in the order `perm`, as `quant` says or, without, as
+  /// float. Returns its name.
+  std::string define(ValueId v, const Perm& perm);
+  std::string define_float(ValueId v, const Perm& perm);
+  /// Writes the data of `from`, a value of shape `value_shape`, once more in the order `perm` under
+  /// the name `out`.
+  void write_reordered(const Stored& from, const Shape& value_shape, const Perm& perm,
+                       const std::string& out);
+  /// `v` is `source` seen with its axes in another order: nothing is written.
+  void alias(ValueId v, ValueId source, Perm perm);
+
+  /// `op` with `quant_type` set from `bits` (8, 16, or 0 for float).
+  espdl::Node& node(std::string op, std::string name, std::vector<std::string> inputs,
+                    std::vector<std::string> outputs, int bits);
+
+  std::string constant(const std::string& name, Tensor data, std::vector<int> exponents,
+                       std::string doc = "");
+  std::string constant_ints(const std::string& name, const std::vector<std::int64_t>& values);
+  /// Rounded to integers as `quant` says, in the target's rounding; `perm` reorders the axes of the
+  /// stored tensor.
+  Tensor quantized(const Tensor& real, const TensorQuant& quant) const;
+
+  /// Order of every activation under its own name.
+  const std::map<std::string, Perm>& orders() const { return orders_; }
+
+  std::string unique_name(const std::string& base);
+
+  /// Flattened values whose elements stand in the stored order of a channels-last tensor: the
+  /// reader (a Gemm) permutes its weights instead. Key: the flattened value; entry: shape (N,C,H,W)
+  /// and order of what was flattened.
+  struct FlattenedOrder {
+    Shape shape;
+    Perm perm;
+  };
+  std::map<ValueId, FlattenedOrder> flattened;
+
+ private:
+  std::string reordered(const Stored& from, const Shape& value_shape, const Perm& perm);
+  void add_value(const std::string& name, DType dtype, Shape stored_shape, int exponent);
+
+  const Graph& graph_;
+  const Target& target_;
+  espdl::Model model_;
+  std::map<ValueId, Stored> stored_;
+  std::map<std::string, std::string> derived_;
+  std::map<std::string, int> names_;
+  std::map<std::string, Perm> orders_;
+};
+
+}  // namespace espquant::lower

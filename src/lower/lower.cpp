@@ -1,0 +1,123 @@
+#include "lower/lower.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/text.h"
+#include "lower/rules.h"
+
+namespace espquant::lower {
+namespace {
+
+// Operators whose kernels read channels last (ESP-DL 3.0).
+bool wants_channels_last(std::string_view op) {
+  static constexpr std::array<std::string_view, 10> kOps = {
+      "AveragePool", "Conv",  "DepthToSpace", "GlobalAveragePool", "GlobalMaxPool", "InsertZeros",
+      "MaxPool",     "PRelu", "Resize",       "SpaceToDepth"};
+  return std::find(kOps.begin(), kOps.end(), op) != kOps.end();
+}
+
+// Operators that work in whatever order their input stands.
+bool keeps_order(std::string_view op) {
+  static constexpr std::array<std::string_view, 16> kOps = {
+      "Add", "Clip", "Concat", "Div",     "Elu",   "HardSigmoid", "HardSwish", "LeakyRelu",
+      "Mul", "Pad",  "Relu",   "Sigmoid", "Slice", "Split",       "Sub",       "Swish"};
+  return std::find(kOps.begin(), kOps.end(), op) != kOps.end();
+}
+
+// A graph input stands channels last when that is what the first operator that cares about order
+// wants.
+bool reaches_channels_last(const Graph& graph, ValueId v, std::set<ValueId>& seen) {
+  if (!seen.insert(v).second) return false;
+  for (NodeId id : graph.value(v).consumers) {
+    const Node& n = graph.node(id);
+    if (wants_channels_last(n.op)) return true;
+    if (!keeps_order(n.op)) continue;
+    for (ValueId out : n.outputs)
+      if (out != kNone && reaches_channels_last(graph, out, seen)) return true;
+  }
+  return false;
+}
+
+const RuleEntry& rule_of(const Node& n) {
+  const auto rules = all_rules();
+  const auto it =
+      std::find_if(rules.begin(), rules.end(), [&](const RuleEntry& r) { return r.op == n.op; });
+  if (it != rules.end()) return *it;
+  const auto names = supported_operators();
+  const std::string nearest = nearest_name(n.op, names);
+  throw Error(ErrorCode::Unsupported,
+              fmt::format("ESP-DL has no operator '{}' that espquant can write", n.op))
+      .node(n.name)
+      .remedy(nearest.empty()
+                  ? "Replace it in the model, or cut the model before it"
+                  : fmt::format("Replace it in the model (the nearest operator is {})", nearest));
+}
+
+// What a channels-last operator writes stays so: that is where the post-processing of ESP-DL
+// expects it. A value that is another tensor seen in another order is written out in the network's
+// own. Returns the order of the output.
+Perm finish_output(Builder& b, ValueId v) {
+  const Stored s = b.stored(v);
+  const std::string& name = b.graph().value(v).name;
+  if (s.name == name) return s.perm;
+  const Perm natural = identity_perm(s.perm.size());
+  b.write_reordered(s, b.shape(v), natural, name);
+  return natural;
+}
+
+}  // namespace
+
+std::string layout_key(std::string_view tensor) {
+  return fmt::format("espquant.layout.{}", tensor);
+}
+
+std::vector<std::string> supported_operators() {
+  std::vector<std::string> names;
+  for (const RuleEntry& r : all_rules()) names.emplace_back(r.op);
+  return names;
+}
+
+Lowered lower(const Graph& graph, const Target& target, const Options& options) {
+  Builder b(graph, target);
+  espdl::Model& model = b.model();
+  model.name = graph.name;
+  model.producer = "espquant";
+  model.metadata = options.metadata;
+  model.metadata.emplace_back("target", target.name);
+  for (ValueId v : graph.inputs()) {
+    const std::size_t rank = b.shape(v).size();
+    std::set<ValueId> seen;
+    const Perm perm = rank >= 3 && reaches_channels_last(graph, v, seen) ? channels_last_perm(rank)
+                                                                         : identity_perm(rank);
+    model.inputs.push_back(b.define(v, perm));
+  }
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    const bool written = std::all_of(n.outputs.begin(), n.outputs.end(),
+                                     [&](ValueId v) { return v == kNone || b.is_stored(v); });
+    if (written && !n.outputs.empty()) continue;  // fused into its producer
+    try {
+      rule_of(n).rule(b, n);
+    } catch (Error& e) {
+      e.node(n.name);
+      throw;
+    }
+  }
+  const auto note_layout = [&](ValueId v, const Perm& perm) {
+    model.metadata.emplace_back(layout_key(graph.value(v).name),
+                                fmt::format("{}", fmt::join(perm, ",")));
+  };
+  for (ValueId v : graph.inputs()) note_layout(v, b.stored(v).perm);
+  for (ValueId v : graph.outputs()) {
+    note_layout(v, finish_output(b, v));
+    model.outputs.push_back(graph.value(v).name);
+  }
+  return {std::move(model), b.orders()};
+}
+
+}  // namespace espquant::lower

@@ -1,0 +1,132 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/fixed_point.h"
+#include "lower/rules.h"
+#include "ops/op.h"
+#include "quant/groups.h"
+
+/// Operators of one input and one output, element by element: at 8 bits a table of 256 entries
+/// (ESP-DL 3.12).
+namespace espquant::lower {
+namespace {
+
+// Those that ESP-DL knows by name; any other becomes the operator LUT.
+bool known_to_runtime(std::string_view op) {
+  static constexpr std::array<std::string_view, 14> kOps = {
+      "Clip", "Elu", "Exp",   "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu",
+      "Log",  "Neg", "PRelu", "Relu", "Sigmoid",     "Sqrt",      "Swish"};
+  return op == "Tanh" || std::find(kOps.begin(), kOps.end(), op) != kOps.end();
+}
+
+// f(q * 2^in) for the given integers, in the output's integers.
+template <typename T>
+Tensor tabulate(const Builder& b, const Node& n, std::int64_t first, std::int64_t step,
+                std::int64_t count, int in, int out) {
+  Tensor x(DType::Float32, {count});
+  auto values = x.mutable_data<float>();
+  for (std::int64_t i = 0; i < count; ++i)
+    values[static_cast<std::size_t>(i)] = static_cast<float>(first + i * step) * pow2(in);
+  std::vector<const Tensor*> inputs{&x};
+  // PRelu's slope has the network's rank; a scalar serves the table.
+  std::vector<Tensor> constants;
+  constants.reserve(n.inputs.size());
+  for (std::size_t i = 1; i < n.inputs.size(); ++i) {
+    if (n.inputs[i] == kNone) {
+      inputs.push_back(nullptr);
+      continue;
+    }
+    const Tensor& c = b.graph().value(n.inputs[i]).constant;
+    constants.push_back(n.op == "PRelu" ? c.reshaped({1}) : c);
+    inputs.push_back(&constants.back());
+  }
+  const Tensor y = ops::run_node(b.graph(), n, inputs).at(0);
+  Tensor table(dtype_of<T>, {count});
+  auto entries = table.mutable_data<T>();
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    entries[i] = quantize_value<T>(y.data<float>()[i], pow2(-out), b.target().rounding);
+  return table;
+}
+
+void copy_attributes(const Node& from, espdl::Node& to) {
+  for (const auto& [name, value] : from.attributes) {
+    if (const auto* i = std::get_if<std::int64_t>(&value))
+      to.attributes[name] = *i;
+    else if (const auto* f = std::get_if<float>(&value))
+      to.attributes[name] = *f;
+    else if (const auto* s = std::get_if<std::string>(&value))
+      to.attributes[name] = *s;
+  }
+}
+
+void lower_with_table(Builder& b, const Node& n) {
+  const TensorQuant& in = quant_of(b, n.inputs[0]);
+  const TensorQuant& out = quant_of(b, n.outputs[0]);
+  const Perm perm = b.stored(n.inputs[0]).perm;
+  std::vector<std::string> inputs{b.read_as(n.inputs[0], perm, in)};
+  if (in.bits != out.bits)
+    refuse(n, "its input and output differ in width", "Give both the same bits");
+  const bool bounded = n.op == "Clip" || n.op == "PRelu";
+  if (bounded) {
+    for (std::size_t i = 1; i < n.inputs.size(); ++i) {
+      if (n.inputs[i] == kNone) {
+        inputs.emplace_back();
+        continue;
+      }
+      const Value& c = b.graph().value(n.inputs[i]);
+      if (!c.is_constant())
+        refuse(n, "one of its parameters is computed at run time", "Make it a constant");
+      inputs.push_back(b.constant(b.unique_name(c.name),
+                                  b.quantized(c.constant, quant_of(b, n.inputs[i])),
+                                  quant_of(b, n.inputs[i]).exponents));
+    }
+  }
+  const bool named = known_to_runtime(n.op) && !(in.bits == 16 && n.op == "Gelu");
+  espdl::Node& node = b.node(named ? n.op : "LUT", n.name, std::move(inputs),
+                             {b.define(n.outputs[0], perm)}, out.bits);
+  copy_attributes(n, node);
+  if (!named) node.attributes["original_op_type"] = n.op;
+  if (in.bits == 8) {
+    const std::string table = b.unique_name(fmt::format("{}_lut", n.name));
+    node.attributes["lut"] = table;
+    b.constant(table, tabulate<std::int8_t>(b, n, -128, 1, 256, in.exponent(), out.exponent()),
+               {out.exponent()});
+  } else if (!named) {
+    // The int16 operator LUT takes the nearest entry without interpolation: only a full table is
+    // exact.
+    const std::string table = b.unique_name(fmt::format("{}_lut", n.name));
+    node.attributes["lut"] = table;
+    node.attributes["int16_lut_step"] = std::int64_t{1};
+    b.constant(table, tabulate<std::int16_t>(b, n, -32768, 1, 65536, in.exponent(), out.exponent()),
+               {out.exponent()});
+  }
+}
+
+}  // namespace
+
+void lower_table(Builder& b, const Node& n) { lower_with_table(b, n); }
+
+void lower_prelu(Builder& b, const Node& n) {
+  const Value& slope = b.graph().value(n.inputs.at(1));
+  if (!slope.is_constant())
+    refuse(n, "its slope is computed at run time", "Make the slope a constant");
+  if (slope.constant.size() == 1) return lower_with_table(b, n);
+  const std::size_t rank = b.shape(n.inputs[0]).size();
+  if (rank != 4 || slope.constant.size() != b.shape(n.inputs[0])[1])
+    refuse(n, "ESP-DL's PRelu takes N,C,H,W and one slope per channel",
+           "Use a slope per channel, or one for all");
+  const Perm perm = channels_last_perm(rank);
+  const TensorQuant& in = quant_of(b, n.inputs[0]);
+  const TensorQuant& alpha = quant_of(b, n.inputs[1]);
+  const std::int64_t channels = slope.constant.size();
+  const std::string table =
+      b.constant(b.unique_name(slope.name),
+                 b.quantized(slope.constant, alpha).reshaped({channels, 1, 1}), alpha.exponents);
+  const std::string input = b.read_as(n.inputs[0], perm, in);
+  b.node("PRelu", n.name, {input, table}, {b.define(n.outputs[0], perm)},
+         quant_of(b, n.outputs[0]).bits);
+}
+
+}  // namespace espquant::lower

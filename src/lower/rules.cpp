@@ -1,0 +1,85 @@
+#include "lower/rules.h"
+
+#include <array>
+#include <cmath>
+
+#include "quant/groups.h"
+
+namespace espquant::lower {
+
+std::span<const RuleEntry> all_rules() {
+  static constexpr std::array kRules = {
+      RuleEntry{"Abs", lower_table},
+      RuleEntry{"Add", lower_aligned_binary},
+      RuleEntry{"AveragePool", lower_average_pool},
+      RuleEntry{"Clip", lower_table},
+      RuleEntry{"Concat", lower_concat},
+      RuleEntry{"Conv", lower_conv},
+      RuleEntry{"DepthToSpace", lower_depth_space},
+      RuleEntry{"Div", lower_binary},
+      RuleEntry{"Elu", lower_table},
+      RuleEntry{"Erf", lower_table},
+      RuleEntry{"Exp", lower_table},
+      RuleEntry{"Flatten", lower_reshape},
+      RuleEntry{"Gather", lower_gather},
+      RuleEntry{"Gelu", lower_table},
+      RuleEntry{"Gemm", lower_gemm},
+      RuleEntry{"GlobalAveragePool", lower_global_average_pool},
+      RuleEntry{"GlobalMaxPool", lower_global_max_pool},
+      RuleEntry{"HardSigmoid", lower_table},
+      RuleEntry{"HardSwish", lower_table},
+      RuleEntry{"InsertZeros", lower_insert_zeros},
+      RuleEntry{"LeakyRelu", lower_table},
+      RuleEntry{"Log", lower_table},
+      RuleEntry{"LogSoftmax", lower_softmax},
+      RuleEntry{"MatMul", lower_matmul},
+      RuleEntry{"MaxPool", lower_max_pool},
+      RuleEntry{"Mul", lower_binary},
+      RuleEntry{"Neg", lower_table},
+      RuleEntry{"PRelu", lower_prelu},
+      RuleEntry{"Pad", lower_pad},
+      RuleEntry{"Reciprocal", lower_table},
+      RuleEntry{"ReduceMax", lower_reduce},
+      RuleEntry{"ReduceMean", lower_reduce},
+      RuleEntry{"ReduceMin", lower_reduce},
+      RuleEntry{"ReduceSum", lower_reduce},
+      RuleEntry{"Relu", lower_table},
+      RuleEntry{"Reshape", lower_reshape},
+      RuleEntry{"Resize", lower_resize},
+      RuleEntry{"Selu", lower_table},
+      RuleEntry{"Sigmoid", lower_table},
+      RuleEntry{"Slice", lower_slice},
+      RuleEntry{"Softmax", lower_softmax},
+      RuleEntry{"Softplus", lower_table},
+      RuleEntry{"SpaceToDepth", lower_depth_space},
+      RuleEntry{"Split", lower_split},
+      RuleEntry{"Sqrt", lower_table},
+      RuleEntry{"Squeeze", lower_reshape},
+      RuleEntry{"Sub", lower_aligned_binary},
+      RuleEntry{"Swish", lower_table},
+      RuleEntry{"Tanh", lower_table},
+      RuleEntry{"Transpose", lower_transpose},
+      RuleEntry{"Unsqueeze", lower_reshape},
+  };
+  return kRules;
+}
+
+bool is_saturating_relu(const Graph& graph, const Node& activation, const TensorQuant& quant) {
+  if (activation.op == "Relu") return true;
+  const auto bounds = quant::clip_bounds(graph, activation);
+  return bounds && bounds->min == 0 &&
+         std::ldexp(static_cast<double>(bounds->max), -quant.exponent()) >= quant.max_q() - 0.5;
+}
+
+const TensorQuant& quant_of(const Builder& b, ValueId v) {
+  const auto& q = b.graph().value(v).quant;
+  ESPQUANT_ASSERT(q.has_value(),
+                  "a tensor without exponent reached the lowering: " + b.graph().value(v).name);
+  return *q;
+}
+
+void refuse(const Node& n, std::string_view what, std::string_view remedy) {
+  throw Error(ErrorCode::Illegal, std::string(what)).node(n.name).remedy(remedy);
+}
+
+}  // namespace espquant::lower

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "calib/calibrate.h"
+#include "ops/executor.h"
+#include "strategy/layer_noise.h"
+
+namespace espquant::strategy {
+
+/// How a simulated network does on data, beside the float one. Fractions in [0, 1].
+struct Evaluation {
+  std::int64_t samples = 0;
+  std::optional<Noise> noise;
+  /// Share of samples whose largest class score is at the label; where there are labels.
+  std::optional<double> accuracy, reference_accuracy;
+  /// Share of samples in which both networks have their largest score at the same class.
+  std::optional<double> agreement;
+};
+
+/// `network` gives names and shapes of inputs and outputs; `reference` (float, of that network) may
+/// be null. Class scores are the first output, when it has one value per class for each sample.
+/// `labels` may be empty.
+Evaluation evaluate(const sim::Program& program, const Graph& network,
+                    const ops::Executor* reference, const calib::SampleSource& source,
+                    std::span<const std::int64_t> labels, const calib::Progress& progress = {});
+
+}  // namespace espquant::strategy

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "calib/calibrate.h"
+#include "ops/executor.h"
+#include "strategy/simulate.h"
+
+namespace espquant::strategy {
+
+/// Sum of squared differences and of squares of the float signal.
+struct Noise {
+  double noise = 0, signal = 0;
+
+  void add(std::span<const float> actual, std::span<const float> reference);
+  void add(const Noise& other) {
+    noise += other.noise;
+    signal += other.signal;
+  }
+  /// Noise over signal; 0 when there is neither.
+  double ratio() const { return signal > 0 ? noise / signal : noise > 0 ? 1.0 : 0.0; }
+};
+
+/// What one node of the chip's model does to the signal.
+struct LayerNoise {
+  std::string node, op, tensor;
+  DType dtype = DType::Undefined;
+  int exponent = 0;
+  /// Of its output after everything before it was quantized too.
+  Noise accumulated;
+  /// Of its output when its inputs are the float network's, quantized.
+  Noise alone;
+};
+
+struct NoiseReport {
+  std::vector<LayerNoise> layers;
+  /// Over all outputs of the network.
+  Noise output;
+  std::int64_t samples = 0;
+};
+
+/// Compares every tensor that the chip writes with the float network's, in one float and two
+/// simulated passes over `samples`. `order` as from lower(). The result does not depend on the
+/// number of threads.
+NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& program,
+                          const std::map<std::string, std::vector<std::int64_t>>& order,
+                          const calib::SampleSource& source, std::span<const std::int64_t> samples);
+
+}  // namespace espquant::strategy

@@ -1,0 +1,118 @@
+#include "strategy/quantize_model.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "lower/lower.h"
+#include "quant/quantize.h"
+
+namespace espquant::strategy {
+namespace {
+
+// The windows of exponents are laid around the range of a few samples; the pass over all of them
+// decides.
+constexpr std::int64_t kScanSamples = 8;
+
+class Stopwatch {
+ public:
+  Stopwatch(std::vector<Stage>& stages, const StageProgress& progress)
+      : stages_(stages), progress_(progress) {}
+
+  template <typename F>
+  auto run(std::string name, F&& work) {
+    if (progress_) progress_(name, 0, 0);
+    const auto begin = std::chrono::steady_clock::now();
+    const auto finish = [&] {
+      stages_.push_back(
+          {std::move(name),
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()});
+    };
+    if constexpr (std::is_void_v<decltype(work())>) {
+      work();
+      finish();
+    } else {
+      auto result = work();
+      finish();
+      return result;
+    }
+  }
+
+ private:
+  std::vector<Stage>& stages_;
+  const StageProgress& progress_;
+};
+
+std::vector<std::int64_t> spread(std::int64_t size, std::int64_t count) {
+  std::vector<std::int64_t> picked;
+  const std::int64_t n = std::min(size, count);
+  for (std::int64_t i = 0; i < n; ++i) picked.push_back(i * size / n);
+  return picked;
+}
+
+calib::Statistics calibrate(const ops::Executor& executor, const calib::SampleSource& source,
+                            quant::Plan& plan, const quant::Settings& settings,
+                            const StageProgress& progress) {
+  const calib::Progress forward = [&](std::int64_t done, std::int64_t total) {
+    if (progress) progress("calibrate", done, total);
+  };
+  calib::Statistics statistics = calib::gather(executor, source, plan.requests, forward);
+  // Rarely the first samples were far too tame: another pass with the windows moved settles it.
+  while (quant::widen_plan(plan, settings, statistics))
+    statistics = calib::gather(executor, source, plan.requests, forward);
+  return statistics;
+}
+
+void write_test_values(espdl::Model& model, const sim::Program& program,
+                       const SimulatedNetwork& network, const calib::SampleSource& source) {
+  sim::Program::Frame frame(program);
+  network.feed(source.sample(0), frame);
+  const auto keep = [&](std::span<const std::size_t> tensors, std::vector<espdl::Constant>& into) {
+    for (std::size_t t : tensors)
+      into.push_back({program.tensor_name(t), frame.tensor(t), program.desc(t).exponents, ""});
+  };
+  std::vector<espdl::Constant> inputs, outputs;
+  keep(program.inputs(), inputs);
+  frame.run();
+  keep(program.outputs(), outputs);
+  model.test_inputs = std::move(inputs);
+  model.test_outputs = std::move(outputs);
+}
+
+}  // namespace
+
+QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
+                              const QuantizeOptions& options, const StageProgress& progress) {
+  quant::check_settings(options.settings);
+  QuantizedModel result;
+  Stopwatch watch(result.stages, progress);
+  result.network = watch.run("simplify", [&] {
+    return passes::simplify(std::move(imported), options.passes, &result.passes);
+  });
+
+  quant::Plan plan{quant::ValueSets(0), {quant::ValueSets(0), {}}, {}, {}, {}};
+  const calib::Statistics statistics = watch.run("calibrate", [&] {
+    const ops::Executor executor(result.network);
+    plan = quant::make_plan(result.network, options.settings,
+                            calib::scan(executor, source, kScanSamples));
+    return calibrate(executor, source, plan, options.settings, progress);
+  });
+  result.quantized = result.network;
+  watch.run("quantize",
+            [&] { quant::quantize(result.quantized, plan, statistics, options.settings); });
+  lower::Lowered lowered = watch.run("lower", [&] {
+    return lower::lower(result.quantized, *options.settings.target, {options.metadata});
+  });
+  result.model = std::move(lowered.model);
+  watch.run("simulate", [&] {
+    const sim::Program program(result.model, *options.settings.target);
+    result.faults.assign(program.faults().begin(), program.faults().end());
+    const ops::Executor executor(result.quantized);
+    result.noise = measure_noise(executor, program, lowered.order, source,
+                                 spread(source.count, options.report_samples));
+    if (options.test_values)
+      write_test_values(result.model, program, SimulatedNetwork(program, result.network), source);
+  });
+  return result;
+}
+
+}  // namespace espquant::strategy
