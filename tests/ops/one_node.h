@@ -72,6 +72,21 @@ inline std::vector<float> values(const Tensor& t) {
   return {data.begin(), data.end()};
 }
 
+/// The error that `f` throws; Error(Internal) when it throws none.
+template <typename F>
+Error error_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e;
+  }
+  return {ErrorCode::Internal, "nothing was refused"};
+}
+/// Why the node does not run.
+inline ErrorCode refusal(const OneNode& node) {
+  return error_of([&] { node.run(); }).code();
+}
+
 using Ints = std::vector<std::int64_t>;
 using Floats = std::vector<float>;
 

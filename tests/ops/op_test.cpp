@@ -1,0 +1,157 @@
+#include "ops/op.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/ops/one_node.h"
+
+namespace espquant::ops {
+namespace {
+
+using test::counting;
+using test::error_of;
+using test::ints;
+
+TEST(Registry, IsInAlphabeticalOrderWithoutTwins) {
+  const auto ops = all_ops();
+  for (std::size_t i = 1; i < ops.size(); ++i) EXPECT_LT(ops[i - 1].type, ops[i].type);
+}
+
+TEST(Registry, FindsEachOfItsOperators) {
+  for (const OpDef& op : all_ops()) EXPECT_EQ(find_op(op.type), &op);
+  EXPECT_EQ(find_op("Conb"), nullptr);
+}
+
+TEST(Registry, AnUnknownOperatorIsRefusedWithTheNearestOne) {
+  Node node;
+  node.name = "stem";
+  node.op = "Conb";
+  const Error e = error_of([&] { op_of(node); });
+  EXPECT_EQ(e.code(), ErrorCode::Unsupported);
+  EXPECT_EQ(e.node(), "stem");
+  EXPECT_NE(e.message().find("Conb"), std::string::npos);
+  EXPECT_NE(e.remedy().find("'Conv'"), std::string::npos);
+}
+
+TEST(Registry, AnOperatorOfAnotherDomainIsAnotherOperator) {
+  Node node;
+  node.op = "Gelu";
+  node.domain = "com.microsoft";
+  EXPECT_EQ(error_of([&] { op_of(node); }).code(), ErrorCode::Unsupported);
+}
+
+/// x (batch, 3, 4) -> Reshape to (Shape(x)[0], -1).
+struct FlattenByShape {
+  Graph graph;
+  ValueId x, shape, first, target, y;
+
+  explicit FlattenByShape(Shape input) {
+    x = graph.add_value("x", DType::Float32, std::move(input));
+    graph.add_input(x);
+    const ValueId zero = graph.add_constant("zero", ints({0}));
+    const ValueId rest = graph.add_constant("rest", ints({-1}));
+    shape = graph.add_value("shape", DType::Int64);
+    first = graph.add_value("first", DType::Int64);
+    target = graph.add_value("target", DType::Int64);
+    y = graph.add_value("y", DType::Float32);
+    graph.add_node("Shape", "shape_of", {x}, {shape});
+    graph.add_node("Gather", "take", {shape, zero}, {first});
+    Attributes axis;
+    axis.set("axis", std::int64_t{0});
+    graph.add_node("Concat", "join", {first, rest}, {target}, axis);
+    graph.add_node("Reshape", "flatten", {x, target}, {y});
+    graph.add_output(y);
+  }
+};
+
+TEST(InferShapes, FollowsShapesThroughIntegerArithmetic) {
+  FlattenByShape network({2, 3, 4});
+  infer_shapes(network.graph);
+  EXPECT_EQ(*network.graph.value(network.y).shape, (Shape{2, 12}));
+  EXPECT_EQ(network.graph.value(network.target).dtype, DType::Int64);
+  EXPECT_FALSE(network.graph.value(network.target).is_constant()) << "folding is a pass of its own";
+}
+
+TEST(InferShapes, AnUnknownFirstExtentTakesTheBatch) {
+  FlattenByShape network({-1, 3, 4});
+  infer_shapes(network.graph, 5);
+  EXPECT_EQ(*network.graph.value(network.x).shape, (Shape{5, 3, 4}));
+  EXPECT_EQ(*network.graph.value(network.y).shape, (Shape{5, 12}));
+}
+
+TEST(InferShapes, AnyOtherUnknownExtentIsRefused) {
+  FlattenByShape network({1, -1, 4});
+  const Error e = error_of([&] { infer_shapes(network.graph); });
+  EXPECT_EQ(e.code(), ErrorCode::Unsupported);
+  EXPECT_EQ(e.tensor(), "x");
+}
+
+TEST(InferShapes, AShapeThatDependsOnDataIsRefused) {
+  Graph graph;
+  const ValueId x = graph.add_value("x", DType::Float32, Shape{4});
+  const ValueId target = graph.add_value("target", DType::Int64, Shape{1});
+  const ValueId y = graph.add_value("y", DType::Float32);
+  graph.add_input(x);
+  graph.add_input(target);
+  graph.add_node("Reshape", "r", {x, target}, {y});
+  const Error e = error_of([&] { infer_shapes(graph); });
+  EXPECT_EQ(e.code(), ErrorCode::Unsupported);
+  EXPECT_EQ(e.node(), "r");
+}
+
+TEST(InferShapes, AnInputThatNothingComputesIsMalformed) {
+  Graph graph;
+  const ValueId x = graph.add_value("x", DType::Float32), y = graph.add_value("y", DType::Float32);
+  graph.add_node("Relu", "r", {x}, {y});
+  EXPECT_EQ(error_of([&] { infer_shapes(graph); }).code(), ErrorCode::Malformed);
+}
+
+TEST(InferShapes, AnOutputThatTheOperatorLacksIsMalformed) {
+  Graph graph;
+  const ValueId x = graph.add_value("x", DType::Float32, Shape{2});
+  const ValueId y = graph.add_value("y", DType::Float32), z = graph.add_value("z", DType::Float32);
+  graph.add_input(x);
+  graph.add_node("Relu", "r", {x}, {y, z});
+  EXPECT_EQ(error_of([&] { infer_shapes(graph); }).code(), ErrorCode::Malformed);
+}
+
+TEST(InferShapes, ATensorOfAbsurdSizeIsRefusedBeforeMemoryIsTaken) {
+  const test::OneNode expand("Expand", {counting({1}), ints({1 << 20, 1 << 20})});
+  EXPECT_EQ(error_of([&] { expand.run(); }).code(), ErrorCode::BadData);
+  const test::OneNode shapes("ConstantOfShape", {ints({INT64_MAX, 0})});
+  EXPECT_EQ(error_of([&] { shapes.run(); }).code(), ErrorCode::BadData);
+}
+
+TEST(FoldNode, KnowsAShapeWithoutTheData) {
+  FlattenByShape network({2, 3, 4});
+  infer_shapes(network.graph);
+  const auto folded = fold_node(network.graph, network.graph.node(0), 100);
+  ASSERT_TRUE(folded.has_value());
+  EXPECT_TRUE(folded->at(0).equals(ints({2, 3, 4})));
+}
+
+TEST(FoldNode, LeavesWhatDependsOnDataOrIsTooLarge) {
+  FlattenByShape network({2, 3, 4});
+  infer_shapes(network.graph);
+  EXPECT_FALSE(fold_node(network.graph, network.graph.node(3), 100).has_value());
+  EXPECT_FALSE(fold_node(network.graph, network.graph.node(0), 2).has_value());
+}
+
+TEST(RunNode, NamesTheNodeThatFails) {
+  const Error e = error_of([] { test::OneNode("Add", {counting({2}), counting({3})}).run(); });
+  EXPECT_EQ(e.code(), ErrorCode::BadData);
+  EXPECT_EQ(e.node(), "n");
+}
+
+TEST(RunNode, AMissingInputIsMalformed) {
+  EXPECT_EQ(error_of([] {
+              test::OneNode("MatMul", {counting({2, 2})}).run();
+            }).code(),
+            ErrorCode::Malformed);
+  EXPECT_EQ(error_of([] {
+              test::OneNode("Add", {Tensor(), counting({3})}).run();
+            }).code(),
+            ErrorCode::Malformed);
+}
+
+}  // namespace
+}  // namespace espquant::ops
