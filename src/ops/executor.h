@@ -65,7 +65,8 @@ class Executor {
 
   const Graph& graph() const;
 
-  /// What one Workspace allocates for activations and scratch, in bytes.
+  /// What one Workspace holds for float activations and scratch, in bytes; reference kernels take
+  /// memory of their own during a run.
   std::size_t workspace_bytes() const;
 
   /// One line per step: the node, how it runs ("brgconv:avx512_core", "reference", ...), layouts.
