@@ -12,8 +12,11 @@ void infer(const InferContext& context) {
     };
     const Tensor* training = constant_of(2);
     const Tensor* ratio = constant_of(1);
-    if (training == nullptr || training->dtype() != DType::Bool || training->size() != 1)
-      malformed("training_mode must be a constant boolean");
+    if (training == nullptr)
+      unsupported("Dropout whose training_mode is not constant",
+                  "Export the network in evaluation mode");
+    if (training->dtype() != DType::Bool || training->size() != 1)
+      malformed("training_mode must be one boolean");
     const bool drops = ratio == nullptr || ratio->size() != 1 ||
                        ratio->cast(DType::Float32).data<float>()[0] != 0.0F;
     if (training->data<bool>()[0] && drops)
