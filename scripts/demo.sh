@@ -13,10 +13,11 @@ step() {
   echo "\$ espquant $*"
   build/espquant "$@"
 }
+model="$out/gesture_int8/gesture_int8.espdl"
 step inspect "$example/gesture.onnx"
-step quantize "$example/gesture.onnx" --calib "$example/calib.npz" --target esp32s3 --out "$out"
-step inspect "$out/gesture.espdl"
-step verify "$out/gesture.espdl"
-step evaluate "$out/gesture.espdl" --data "$example/test.npz"
+step quantize "$example/gesture.onnx" --calib "$example/calib.npz" --test "$example/test.npz" --target esp32s3 --out "$out"
+step inspect "$model"
+step verify "$model"
+step evaluate "$model" --data "$example/test.npz" --reference "$example/gesture.onnx"
 echo
-ls -l "$out"
+ls -l "$out/gesture_int8"

@@ -46,6 +46,8 @@ void observe(const ops::Executor::View& view, const Request& request, ValueStati
     into.mean.resize(view.data.size());
     into.channels_last = view.channels_last;
     add_to(view.data, into.mean);
+    into.mean_square.resize(view.data.size());
+    add_squares_to(view.data, into.mean_square);
   }
 }
 
@@ -61,6 +63,8 @@ void merge(const ValueStatistics& lane, ValueStatistics& total) {
     total.mean.resize(lane.mean.size());
     total.channels_last = lane.channels_last;
     add_to(lane.mean, total.mean);
+    total.mean_square.resize(lane.mean_square.size());
+    add_to(lane.mean_square, total.mean_square);
   }
 }
 
@@ -112,6 +116,7 @@ Statistics run(const ops::Executor& executor, const SampleSource& source, std::i
   for (std::size_t v = 0; v < total.values.size(); ++v) {
     if (v < requests.size()) total.values[v].steps = requests[v].steps;
     for (float& m : total.values[v].mean) m /= static_cast<float>(count);
+    for (float& m : total.values[v].mean_square) m /= static_cast<float>(count);
   }
   refuse_infinite(graph, total);
   return total;

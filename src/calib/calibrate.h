@@ -24,7 +24,7 @@ struct Request {
   /// Least significant bits whose squared error is summed.
   std::vector<float> steps;
   int max_q = 127;
-  /// Gather the mean over the samples of every element.
+  /// Gather the mean over the samples of every element, and of its square.
   bool mean = false;
 };
 
@@ -36,7 +36,7 @@ struct ValueStatistics {
   /// Squared error summed over all samples, per step.
   std::vector<double> errors;
   /// In the memory order of the executor: see `channels_last`.
-  std::vector<float> mean;
+  std::vector<float> mean, mean_square;
   bool channels_last = false;
 };
 

@@ -115,6 +115,17 @@ void AddTo(const float* x, std::size_t n, float* sums) {
   for (; i < n; ++i) sums[i] += x[i];
 }
 
+void AddSquaresTo(const float* x, std::size_t n, float* sums) {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto v = hn::LoadU(d, x + i);
+    hn::StoreU(hn::MulAdd(v, v, hn::LoadU(d, sums + i)), d, sums + i);
+  }
+  for (; i < n; ++i) sums[i] += x[i] * x[i];
+}
+
 }  // namespace espquant::calib::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -125,6 +136,7 @@ HWY_EXPORT(ExtentOf);
 HWY_EXPORT(SumOfSquares);
 HWY_EXPORT(AddStepErrors);
 HWY_EXPORT(AddTo);
+HWY_EXPORT(AddSquaresTo);
 
 Extent extent_of(std::span<const float> values) {
   return HWY_DYNAMIC_DISPATCH(ExtentOf)(values.data(), values.size());
@@ -145,6 +157,11 @@ void add_step_errors(std::span<const float> values, std::span<const float> steps
 void add_to(std::span<const float> values, std::span<float> sums) {
   ESPQUANT_ASSERT(values.size() == sums.size(), "sums of another shape");
   HWY_DYNAMIC_DISPATCH(AddTo)(values.data(), values.size(), sums.data());
+}
+
+void add_squares_to(std::span<const float> values, std::span<float> sums) {
+  ESPQUANT_ASSERT(values.size() == sums.size(), "sums of another shape");
+  HWY_DYNAMIC_DISPATCH(AddSquaresTo)(values.data(), values.size(), sums.data());
 }
 
 }  // namespace espquant::calib

@@ -29,6 +29,9 @@ double sum_of_squares(std::span<const float> values);
 void add_step_errors(std::span<const float> values, std::span<const float> steps, int max_q,
                      std::span<double> errors);
 
+/// sums[i] += values[i]^2.
+void add_squares_to(std::span<const float> values, std::span<float> sums);
+
 /// sums[i] += values[i].
 void add_to(std::span<const float> values, std::span<float> sums);
 

@@ -22,6 +22,8 @@ class ActivationErrors {
   /// Sum of relative() over the rounded values among `members`.
   double relative(std::span<const ValueId> members, float factor, int exponent) const;
 
+  const calib::ValueStatistics& statistics_of(ValueId v) const { return statistics_.of(v); }
+
   struct Choice {
     int exponent = 0;
     double error = 0;

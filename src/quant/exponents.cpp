@@ -79,14 +79,19 @@ namespace {
 /// Exponents of one weighted node, made legal for the chip.
 class LayerExponents {
  public:
-  LayerExponents(Graph& graph, const Plan& plan, const Settings& settings)
-      : graph_(graph), groups_(plan.exponents.members()), plan_(plan), settings_(settings) {}
+  LayerExponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
+                 const Settings& settings)
+      : graph_(graph),
+        errors_(errors),
+        groups_(plan.exponents.members()),
+        plan_(plan),
+        settings_(settings) {}
 
   /// Returns true when an activation's exponent had to be raised: layers seen before may have read
   /// the old one.
   bool assign(NodeId id) {
     const Node& n = graph_.node(id);
-    const WeightRows rows = weight_rows(graph_, n);
+    const WeightRows rows = weight_rows(graph_, n, &errors_.statistics_of(n.inputs[0]));
     const bool per_channel = settings_.per_channel_weights && n.op != "MatMul";
     const int in = graph_.value(n.inputs[0]).quant->exponent();
     std::vector<float> bias;
@@ -151,6 +156,7 @@ class LayerExponents {
   }
 
   Graph& graph_;
+  const ActivationErrors& errors_;
   std::vector<std::vector<ValueId>> groups_;
   const Plan& plan_;
   const Settings& settings_;
@@ -189,8 +195,9 @@ void assign_constant(Graph& graph, const Node& n, std::size_t input, const Setti
 
 }  // namespace
 
-void assign_parameter_exponents(Graph& graph, const Plan& plan, const Settings& settings) {
-  LayerExponents layers(graph, plan, settings);
+void assign_parameter_exponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
+                                const Settings& settings) {
+  LayerExponents layers(graph, plan, errors, settings);
   const auto groups = plan.exponents.members();
   const std::vector<NodeId> order = graph.topological_order();
   // Exponents are only ever raised, and each round that raises one starts over, so this ends.

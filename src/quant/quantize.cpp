@@ -27,11 +27,11 @@ void quantize(Graph& graph, const Plan& plan, const calib::Statistics& statistic
   const std::vector<float> factors = choose_factors(graph, plan, errors, settings);
   apply_factors(graph, plan, factors);
   assign_activation_exponents(graph, plan, errors, factors, settings);
-  assign_parameter_exponents(graph, plan, settings);
+  assign_parameter_exponents(graph, plan, errors, settings);
   if (settings.bias_correction) {
     correct_biases(graph, plan, statistics, factors, settings);
     // Corrected biases must still fit the chip's width.
-    assign_parameter_exponents(graph, plan, settings);
+    assign_parameter_exponents(graph, plan, errors, settings);
   }
 }
 

@@ -18,7 +18,8 @@ float into_octave(float x) { return std::ldexp(x, -std::ilogb(x)); }
 /// remembered.
 class WeightErrors {
  public:
-  WeightErrors(const Graph& graph, const Settings& settings) : graph_(graph), settings_(settings) {}
+  WeightErrors(const Graph& graph, const ActivationErrors& errors, const Settings& settings)
+      : graph_(graph), errors_(errors), settings_(settings) {}
 
   double relative(NodeId id, float factor) {
     // Powers of two do not matter: only the place within an octave does.
@@ -26,8 +27,12 @@ class WeightErrors {
     const auto [it, fresh] = known_.try_emplace({id, key}, 0.0);
     if (!fresh) return it->second;
     auto rows = rows_.find(id);
-    if (rows == rows_.end()) rows = rows_.emplace(id, weight_rows(graph_, graph_.node(id))).first;
-    const double signal = calib::sum_of_squares(rows->second.values);
+    if (rows == rows_.end())
+      rows = rows_
+                 .emplace(id, weight_rows(graph_, graph_.node(id),
+                                          &errors_.statistics_of(graph_.node(id).inputs[0])))
+                 .first;
+    const double signal = weight_signal(rows->second);
     const auto choice =
         best_weight_exponents(rows->second, into_octave(factor), settings_.max_q(),
                               settings_.per_channel_weights && graph_.node(id).op != "MatMul");
@@ -36,6 +41,7 @@ class WeightErrors {
 
  private:
   const Graph& graph_;
+  const ActivationErrors& errors_;
   const Settings& settings_;
   std::map<std::pair<NodeId, int>, double> known_;
   std::map<NodeId, WeightRows> rows_;
@@ -68,7 +74,7 @@ std::vector<float> choose_factors(const Graph& graph, const Plan& plan,
   for (const auto& members : plan.exponents.members())
     if (!members.empty()) parts[plan.scales.sets.find(members.front())].push_back(members);
 
-  WeightErrors weights(graph, settings);
+  WeightErrors weights(graph, errors, settings);
   const auto factor_of = [&](ValueId group) -> float& {
     return factors[static_cast<std::size_t>(group)];
   };

@@ -1,8 +1,8 @@
 #include "quant/weights.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <limits>
 
 #include "base/fixed_point.h"
 #include "calib/step_errors.h"
@@ -16,7 +16,7 @@ int output_axis(const Graph& graph, const Node& n) {
   return static_cast<int>(graph.value(n.inputs.at(1)).constant.rank()) - 1;
 }
 
-WeightRows weight_rows(const Graph& graph, const Node& n) {
+WeightRows weight_rows(const Graph& graph, const Node& n, const calib::ValueStatistics* input) {
   const Tensor& w = graph.value(n.inputs.at(1)).constant;
   const auto axis = static_cast<std::size_t>(output_axis(graph, n));
   std::vector<std::int64_t> perm{static_cast<std::int64_t>(axis)};
@@ -28,24 +28,71 @@ WeightRows weight_rows(const Graph& graph, const Node& n) {
   rows.columns = rows.rows == 0 ? 0 : w.size() / rows.rows;
   const auto data = by_output.data<float>();
   rows.values.assign(data.begin(), data.end());
+  const std::int64_t groups = n.op == "Conv" ? n.attributes.get_int("group", 1) : 1;
+  rows.rows_per_group = std::max<std::int64_t>(rows.rows / groups, 1);
+  if (input != nullptr && !input->mean_square.empty() && n.op != "ConvTranspose")
+    rows.importance = mean_under_weights(graph, n, input->mean_square, input->channels_last);
   return rows;
 }
 
+double weight_signal(const WeightRows& rows) {
+  double sum = 0;
+  for (std::int64_t r = 0; r < rows.rows; ++r) {
+    const auto w = rows.row(r);
+    const auto importance = rows.importance_of(r);
+    for (std::size_t k = 0; k < w.size(); ++k)
+      sum += (importance.empty() ? 1.0 : importance[k]) * static_cast<double>(w[k]) *
+             static_cast<double>(w[k]);
+  }
+  return sum;
+}
+
+namespace {
+
+// Clipping below this part of the range (2^-7) has never paid, even where a dead channel holds the
+// largest weights.
+constexpr int kOctavesTried = 8;
+
+// Error of a row at `step`; importance empty: 1 throughout.
+double row_error(std::span<const float> w, std::span<const double> importance, float step,
+                 float max_q) {
+  const float inverse = 1.0F / step;
+  double sum = 0;
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    const float q = std::clamp(std::nearbyint(w[k] * inverse), -max_q - 1, max_q);
+    const auto e = static_cast<double>(w[k] - q * step);
+    sum += (importance.empty() ? 1.0 : importance[k]) * e * e;
+  }
+  return sum;
+}
+
+// The best exponent for rows [first, last) together.
+ExponentChoice best_for_rows(const WeightRows& rows, std::int64_t first, std::int64_t last,
+                             float factor, int max_q, int min_exponent) {
+  const std::span<const float> values(rows.values.data() + first * rows.columns,
+                                      static_cast<std::size_t>((last - first) * rows.columns));
+  const int covering =
+      covering_exponent(calib::extent_of(values).abs_max() * factor, max_q, min_exponent);
+  ExponentChoice best{{covering}, std::numeric_limits<double>::infinity()};
+  for (int e = covering; e > covering - kOctavesTried && e >= min_exponent; --e) {
+    double error = 0;
+    for (std::int64_t r = first; r < last; ++r)
+      error += row_error(rows.row(r), rows.importance_of(r), std::ldexp(1.0F, e) / factor,
+                         static_cast<float>(max_q));
+    if (error < best.error) best = {{e}, error};
+  }
+  return best;
+}
+
+}  // namespace
+
 ExponentChoice best_exponent(std::span<const float> values, float factor, int max_q,
                              int min_exponent) {
-  const float abs_max = calib::extent_of(values).abs_max() * factor;
-  const int covering = covering_exponent(abs_max, max_q, min_exponent);
-  // Clipping to an eighth of the range has never paid; below that there is nothing to look for.
-  constexpr int kTried = 4;
-  std::array<float, kTried> steps{};
-  std::array<double, kTried> errors{};
-  int count = 0;
-  for (int e = covering; e > covering - kTried && e >= min_exponent; --e)
-    steps[static_cast<std::size_t>(count++)] = std::ldexp(1.0F, e) / factor;
-  const auto n = static_cast<std::size_t>(count);
-  calib::add_step_errors(values, std::span(steps).first(n), max_q, std::span(errors).first(n));
-  const auto best = std::min_element(errors.begin(), errors.begin() + count) - errors.begin();
-  return {{covering - static_cast<int>(best)}, errors[static_cast<std::size_t>(best)]};
+  WeightRows row;
+  row.rows = 1;
+  row.columns = static_cast<std::int64_t>(values.size());
+  row.values.assign(values.begin(), values.end());
+  return best_for_rows(row, 0, 1, factor, max_q, min_exponent);
 }
 
 ExponentChoice best_weight_exponents(const WeightRows& rows, float factor, int max_q,
@@ -57,11 +104,11 @@ ExponentChoice best_weight_exponents(const WeightRows& rows, float factor, int m
   if (!per_channel) {
     const int floor =
         min_exponents.empty() ? -60 : *std::max_element(min_exponents.begin(), min_exponents.end());
-    return best_exponent(rows.values, factor, max_q, floor);
+    return best_for_rows(rows, 0, rows.rows, factor, max_q, floor);
   }
   ExponentChoice all;
   for (std::int64_t r = 0; r < rows.rows; ++r) {
-    const ExponentChoice one = best_exponent(rows.row(r), factor, max_q, floor_of(r));
+    const ExponentChoice one = best_for_rows(rows, r, r + 1, factor, max_q, floor_of(r));
     all.exponents.push_back(one.exponents[0]);
     all.error += one.error;
   }

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "calib/calibrate.h"
 #include "graph/graph.h"
 
 namespace espquant::quant {
@@ -14,12 +15,31 @@ int output_axis(const Graph& graph, const Node& n);
 struct WeightRows {
   std::int64_t rows = 0, columns = 0;
   std::vector<float> values;
+  /// Mean square of the input that each weight multiplies: what its error counts. [groups][K];
+  /// empty: all alike.
+  std::vector<double> importance;
+  std::int64_t rows_per_group = 1;
+
+  std::span<const double> importance_of(std::int64_t r) const {
+    if (importance.empty()) return {};
+    return {importance.data() + r / rows_per_group * columns, static_cast<std::size_t>(columns)};
+  }
 
   std::span<const float> row(std::int64_t r) const {
     return {values.data() + r * columns, static_cast<std::size_t>(columns)};
   }
 };
-WeightRows weight_rows(const Graph& graph, const Node& n);
+/// With `input`, the statistics of the data input, importance is filled in where they have means.
+WeightRows weight_rows(const Graph& graph, const Node& n,
+                       const calib::ValueStatistics* input = nullptr);
+
+/// Mean over output positions of the input (or whatever `mean` holds per element of it) as each
+/// weight of a row sees it: [Cin][taps] for a Conv (zero under padding), [K] for Gemm and MatMul.
+std::vector<double> mean_under_weights(const Graph& graph, const Node& n,
+                                       std::span<const float> mean, bool channels_last);
+
+/// Sum of importance * w^2: what errors of weights are compared with.
+double weight_signal(const WeightRows& rows);
 
 /// Exponents with the least squared error, and that error.
 struct ExponentChoice {
@@ -32,8 +52,8 @@ struct ExponentChoice {
 ExponentChoice best_exponent(std::span<const float> values, float factor, int max_q,
                              int min_exponent = -60);
 
-/// The same for whole weights: one exponent, or one per row. `min_exponents` likewise has one entry
-/// or one per row.
+/// The same for whole weights, each error times its importance: one exponent, or one per row.
+/// `min_exponents` likewise has one entry or one per row.
 ExponentChoice best_weight_exponents(const WeightRows& rows, float factor, int max_q,
                                      bool per_channel, std::span<const int> min_exponents = {});
 
