@@ -27,7 +27,7 @@ const fbs::Model& verified_root(std::span<const std::byte> buffer) {
   return *fbs::GetModel(data);
 }
 
-AttributeValue decode_attribute(const fbs::Attribute& a, Wire& wire) {
+AttributeValue decode_attribute(const fbs::Attribute& a, Wire& wire, Defects& defects) {
   switch (a.type()) {
     case fbs::AttributeType::Float:
       if (a.f()) return a.f()->value();
@@ -40,7 +40,7 @@ AttributeValue decode_attribute(const fbs::Attribute& a, Wire& wire) {
       return std::string(bytes.begin(), bytes.end());
     }
     case fbs::AttributeType::Tensor:
-      if (a.t()) return decode_tensor(*a.t(), wire);
+      if (a.t()) return decode_tensor(*a.t(), wire, defects);
       break;
     case fbs::AttributeType::Floats:
       return decode_floats(a.floats(), wire);
@@ -61,24 +61,22 @@ AttributeValue decode_attribute(const fbs::Attribute& a, Wire& wire) {
   throw Error(ErrorCode::Malformed, "an attribute without its value");
 }
 
-Node decode_node(const fbs::Node& n, Wire& wire) {
+Node decode_node(const fbs::Node& n, Wire& wire, Defects& defects) {
   Node node;
   node.name = wire.text(n.name());
   node.op = wire.text(n.op_type());
   node.inputs = wire.texts(n.input());
   node.outputs = wire.texts(n.output());
-  try {
-    if (node.op.empty()) throw Error(ErrorCode::Malformed, "a node without an operator");
-    if (!n.attribute()) return node;
-    for (const auto* a : *n.attribute()) {
+  if (node.op.empty())
+    defects.report(Error(ErrorCode::Malformed, "a node without an operator").node(node.name));
+  if (!n.attribute()) return node;
+  for (const auto* a : *n.attribute()) try {
       std::string name = wire.text(a->name());
-      if (!node.attributes.emplace(name, decode_attribute(*a, wire)).second)
+      if (!node.attributes.emplace(name, decode_attribute(*a, wire, defects)).second)
         throw Error(ErrorCode::Malformed, "attribute '" + name + "' is given twice");
+    } catch (Error& e) {
+      defects.report(e.node(node.name));
     }
-  } catch (Error& e) {
-    e.node(node.name);
-    throw;
-  }
   return node;
 }
 
@@ -124,28 +122,33 @@ bool same_value(const ValueInfo& a, const ValueInfo& b) {
 /// Gathers the activations, each once, although a file lists inputs and outputs of the graph twice.
 class ValueTable {
  public:
-  ValueTable(std::vector<ValueInfo>& values, Wire& wire) : values_(values), wire_(wire) {}
+  ValueTable(std::vector<ValueInfo>& values, Wire& wire, Defects& defects)
+      : values_(values), wire_(wire), defects_(defects) {}
 
   void add_all(const Tables<fbs::ValueInfo>* all) {
     if (!all) return;
-    for (const auto* v : *all) {
-      // ESP-PPQ lists "", which stands for an optional input that is not given.
-      if (ValueInfo value = decode_value(*v, wire_); !value.name.empty()) add(std::move(value));
-    }
+    for (const auto* v : *all) try {
+        // ESP-PPQ lists "", which stands for an optional input that is not given.
+        if (ValueInfo value = decode_value(*v, wire_); !value.name.empty()) add(std::move(value));
+      } catch (Error& e) {
+        defects_.report(std::move(e));
+      }
   }
 
   std::vector<std::string> add_ends(const Tables<fbs::ValueInfo>* ends) {
     std::vector<std::string> names;
     if (!ends) return names;
-    for (const auto* v : *ends) {
-      ValueInfo value = decode_value(*v, wire_);
-      if (value.name.empty() || std::find(names.begin(), names.end(), value.name) != names.end())
-        throw Error(ErrorCode::Malformed,
-                    "an input or output of the graph without a name of its own")
-            .tensor(value.name);
-      names.push_back(value.name);
-      add(std::move(value));
-    }
+    for (const auto* v : *ends) try {
+        ValueInfo value = decode_value(*v, wire_);
+        if (value.name.empty() || std::find(names.begin(), names.end(), value.name) != names.end())
+          throw Error(ErrorCode::Malformed,
+                      "an input or output of the graph without a name of its own")
+              .tensor(value.name);
+        names.push_back(value.name);
+        add(std::move(value));
+      } catch (Error& e) {
+        defects_.report(std::move(e));
+      }
     return names;
   }
 
@@ -161,19 +164,24 @@ class ValueTable {
 
   std::vector<ValueInfo>& values_;
   Wire& wire_;
+  Defects& defects_;
   std::map<std::string, std::size_t> index_;
 };
 
-std::vector<Constant> decode_constants(const Tables<fbs::Tensor>* all, Wire& wire) {
+std::vector<Constant> decode_constants(const Tables<fbs::Tensor>* all, Wire& wire,
+                                       Defects& defects) {
   std::vector<Constant> constants;
   if (!all) return constants;
   std::unordered_set<std::string> names;
-  for (const auto* t : *all) {
-    constants.push_back(decode_tensor(*t, wire));
-    const std::string& name = constants.back().name;
-    if (name.empty() || !names.insert(name).second)
-      throw Error(ErrorCode::Malformed, "a tensor without a name of its own").tensor(name);
-  }
+  for (const auto* t : *all) try {
+      Constant constant = decode_tensor(*t, wire, defects);
+      if (constant.name.empty() || !names.insert(constant.name).second)
+        throw Error(ErrorCode::Malformed, "a tensor without a name of its own")
+            .tensor(constant.name);
+      constants.push_back(std::move(constant));
+    } catch (Error& e) {
+      defects.report(std::move(e));
+    }
   return constants;
 }
 
@@ -192,7 +200,7 @@ void decode_heading(const fbs::Model& m, Wire& wire, Model& model) {
 
 }  // namespace
 
-Model decode_model(const Payload& payload) {
+Model decode_model(const Payload& payload, Defects defects) {
   const fbs::Model& root = verified_root(payload.bytes);
   const fbs::Graph* graph = root.graph();
   if (!graph) throw Error(ErrorCode::Malformed, "there is no graph in the model");
@@ -201,16 +209,16 @@ Model decode_model(const Payload& payload) {
   decode_heading(root, wire, model);
   model.name = wire.text(graph->name());
   model.doc = wire.text(graph->doc());
-  model.initializers = decode_constants(graph->initializer(), wire);
-  ValueTable values(model.values, wire);
+  model.initializers = decode_constants(graph->initializer(), wire, defects);
+  ValueTable values(model.values, wire, defects);
   values.add_all(graph->value_info());
   model.inputs = values.add_ends(graph->input());
   model.outputs = values.add_ends(graph->output());
   if (graph->node())
-    for (const auto* n : *graph->node()) model.nodes.push_back(decode_node(*n, wire));
-  model.test_inputs = decode_constants(graph->test_inputs(), wire);
-  model.test_outputs = decode_constants(graph->test_outputs(), wire);
-  order_nodes(model);
+    for (const auto* n : *graph->node()) model.nodes.push_back(decode_node(*n, wire, defects));
+  model.test_inputs = decode_constants(graph->test_inputs(), wire, defects);
+  model.test_outputs = decode_constants(graph->test_outputs(), wire, defects);
+  order_nodes(model, defects);
   return model;
 }
 

@@ -110,6 +110,20 @@ Tensor decode_elements(const fbs::Tensor& t, DType dtype, Shape shape, Wire& wir
   return data;
 }
 
+/// A chip's vector loads ignore the low 4 bits of an address (ESP-DL 4.1); only EDL2 promises that
+/// they are 0.
+void check_alignment(const fbs::Tensor& t, const std::string& name, const Wire& wire,
+                     Defects& defects) {
+  if (wire.edition() == Edition::Edl1 || !t.raw_data() || t.raw_data()->size() == 0) return;
+  const auto offset =
+      reinterpret_cast<const std::byte*>(t.raw_data()->Data()) - wire.buffer().data();
+  if (offset % static_cast<std::ptrdiff_t>(kBlockBytes) == 0) return;
+  defects.report(Error(ErrorCode::Illegal, "its elements start at byte " + std::to_string(offset) +
+                                               " of the model, which is no multiple of 16")
+                     .tensor(name)
+                     .remedy("Write the file with aligned data, as espquant and ESP-PPQ do"));
+}
+
 /// Only 0 and 1 are bools to C++.
 void check_bools(const Tensor& data) {
   if (data.dtype() != DType::Bool) return;
@@ -148,7 +162,7 @@ std::vector<int> decode_exponents(const flatbuffers::Vector<std::int64_t>* expon
   return out;
 }
 
-Constant decode_tensor(const fbs::Tensor& t, Wire& wire) {
+Constant decode_tensor(const fbs::Tensor& t, Wire& wire, Defects& defects) {
   Constant c;
   c.name = wire.text(t.name());
   try {
@@ -156,6 +170,7 @@ Constant decode_tensor(const fbs::Tensor& t, Wire& wire) {
       throw Error(ErrorCode::Unsupported, "its elements are outside the file");
     const DType dtype = decode_element_type(t.element_type());
     c.data = decode_elements(t, dtype, wire.numbers(t.dims()), wire);
+    if (defects.gathers()) check_alignment(t, c.name, wire, defects);
     check_bools(c.data);
     c.exponents = decode_exponents(t.exponents(), wire);
     check_exponent_count(c);

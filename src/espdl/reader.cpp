@@ -6,13 +6,25 @@
 #include "espdl/package.h"
 
 namespace espquant::espdl {
+namespace {
 
-Model read_model(std::span<const std::byte> file, const ReadOptions& options) {
+Model read(std::span<const std::byte> file, const ReadOptions& options, Defects defects) {
   if (is_package(file)) {
     const Package package = open_package(file);
     file = options.name.empty() ? package.at(options.index).file : package.find(options.name).file;
   }
-  return decode_model(open_payload(file, options.key));
+  return decode_model(open_payload(file, options.key), defects);
+}
+
+}  // namespace
+
+Model read_model(std::span<const std::byte> file, const ReadOptions& options) {
+  return read(file, options, Defects());
+}
+
+Model read_model(std::span<const std::byte> file, const ReadOptions& options,
+                 std::vector<Error>& defects) {
+  return read(file, options, Defects(defects));
 }
 
 Model read_model_file(const std::filesystem::path& path, const ReadOptions& options) {

@@ -5,7 +5,9 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "base/error.h"
 #include "espdl/container.h"
 #include "espdl/model.h"
 
@@ -26,7 +28,12 @@ struct ReadOptions {
 /// key, the name or the index does not serve.
 Model read_model(std::span<const std::byte> file, const ReadOptions& options = {});
 
-/// The same from disk; errors carry the file's name. Throws Error(Io) too.
+/// The same, but defects that leave the rest of the model readable are appended to `defects`: the
+/// Model is then what remains. Throws where nothing can be read.
+Model read_model(std::span<const std::byte> file, const ReadOptions& options,
+                 std::vector<Error>& defects);
+
+/// read_model() from disk; errors carry the file's name. Throws Error(Io) too.
 Model read_model_file(const std::filesystem::path& path, const ReadOptions& options = {});
 
 }  // namespace espquant::espdl

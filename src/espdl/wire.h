@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "espdl/container.h"
+#include "espdl/defects.h"
 #include "espdl/espdl_generated.h"
 #include "espdl/model.h"
 
@@ -71,7 +72,8 @@ DType decode_element_type(fbs::ElementType type);
 std::vector<int> decode_exponents(const flatbuffers::Vector<std::int64_t>* exponents, Wire& wire);
 
 /// Type, shape, elements and exponents. Throws Error(Malformed) when they do not fit each other.
-Constant decode_tensor(const fbs::Tensor& tensor, Wire& wire);
+/// Where `defects` gathers, it receives elements that are not aligned.
+Constant decode_tensor(const fbs::Tensor& tensor, Wire& wire, Defects& defects);
 
 /// A list of floats, as float32 or as the float64 that ESP-PPQ puts in its place.
 std::vector<float> decode_floats(const flatbuffers::Vector<float>* floats, Wire& wire);
