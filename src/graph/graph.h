@@ -76,7 +76,13 @@ struct Value {
   /// One entry per use: a node that reads the value twice is listed twice.
   std::vector<NodeId> consumers;
   std::optional<TensorQuant> quant;
+  /// The value as readers of the other width take it: requantized on the way.
+  std::optional<TensorQuant> requant;
 
+  /// How a reader of this width sees the value; empty where it is float.
+  const std::optional<TensorQuant>& quant_at(int bits) const {
+    return requant && requant->bits == bits ? requant : quant;
+  }
   bool is_constant() const { return constant.defined(); }
 };
 

@@ -43,9 +43,9 @@ void lower_elementwise(Builder& b, const Node& n, bool aligned) {
   const TensorQuant& out = quant_of(b, n.outputs[0]);
   if (perm.size() > 4) refuse(n, "ESP-DL broadcasts up to four dimensions", "Reshape the operands");
   std::vector<std::string> inputs;
-  for (ValueId v : n.inputs) {
-    TensorQuant quant = aligned ? out : quant_of(b, v);
-    quant.bits = out.bits;
+  for (std::size_t i = 0; i < n.inputs.size(); ++i) {
+    const ValueId v = n.inputs[i];
+    const TensorQuant& quant = aligned ? out : input_quant(b, n, i);
     if (is_constant(b, v)) {
       inputs.push_back(constant_operand(b, v, perm, quant));
     } else {
@@ -62,8 +62,8 @@ void lower_aligned_binary(Builder& b, const Node& n) { lower_elementwise(b, n, t
 
 void lower_binary(Builder& b, const Node& n) {
   if (n.op == "Mul") {
-    const int shift = quant_of(b, n.outputs[0]).exponent() - quant_of(b, n.inputs[0]).exponent() -
-                      quant_of(b, n.inputs[1]).exponent();
+    const int shift = quant_of(b, n.outputs[0]).exponent() - input_quant(b, n).exponent() -
+                      input_quant(b, n, 1).exponent();
     if (shift < 0)
       refuse(n,
              fmt::format(

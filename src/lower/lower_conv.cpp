@@ -66,7 +66,7 @@ Tensor quantize_bias(const Node& n, const Tensor& real, const TensorQuant& quant
 
 // ESP-DL 3.1: shifts are not negative, and the S3's shift register keeps five bits.
 void check_shifts(const Builder& b, const Node& n, ValueId out) {
-  const int in = quant_of(b, n.inputs[0]).exponent();
+  const int in = input_quant(b, n).exponent();
   const TensorQuant& weights = quant_of(b, n.inputs[1]);
   const int result = quant_of(b, out).exponent();
   for (int e : weights.exponents) {
@@ -167,7 +167,7 @@ void lower_conv(Builder& b, const Node& n) {
 
   const Perm perm = channels_last_perm(rank);
   std::vector<std::string> inputs{
-      b.read_as(n.inputs[0], perm, quant_of(b, n.inputs[0])),
+      b.read_as(n.inputs[0], perm, input_quant(b, n)),
       b.constant(b.unique_name(weights.name), packed, wq.exponents,
                  espdl::filter_layout_doc(static_cast<int>(spatial), depthwise, lanes, filters))};
   for (auto& name : bias_input(b, n, filters, wq.bits)) inputs.push_back(std::move(name));
@@ -227,7 +227,7 @@ void lower_gemm(Builder& b, const Node& n) {
   const int lanes = b.target().lanes(wq.bits);
   const Perm perm = identity_perm(b.shape(n.inputs[0]).size());
   std::vector<std::string> inputs{
-      b.read_as(n.inputs[0], perm, quant_of(b, n.inputs[0])),
+      b.read_as(n.inputs[0], perm, input_quant(b, n)),
       b.constant(b.unique_name(weights.name), pack_matrix(matrix, lanes), wq.exponents,
                  espdl::filter_layout_doc(2, false, lanes, outputs))};
   for (auto& name : bias_input(b, n, outputs, wq.bits)) inputs.push_back(std::move(name));
@@ -255,7 +255,7 @@ void lower_matmul(Builder& b, const Node& n) {
       b.constant(b.unique_name(weights.name), packed, wq.exponents,
                  espdl::filter_layout_doc(2, false, lanes, matrix.shape()[1]));
   const std::string input =
-      b.read_as(n.inputs[0], identity_perm(b.shape(n.inputs[0]).size()), quant_of(b, n.inputs[0]));
+      b.read_as(n.inputs[0], identity_perm(b.shape(n.inputs[0]).size()), input_quant(b, n));
   const std::string output = b.define(fused.output, identity_perm(b.shape(fused.output).size()));
   b.node("MatMul", n.name, {input, filter}, {output}, wq.bits).attributes["activation"] =
       std::string(fused.relu ? "Relu" : "Linear");

@@ -157,7 +157,7 @@ void lower_pad(Builder& b, const Node& n) {
   }
   if (std::any_of(stored.begin(), stored.end(), [](std::int64_t p) { return p < 0; }))
     refuse(n, "ESP-DL's Pad cannot crop", "Use a Slice for negative padding");
-  const TensorQuant& q = quant_of(b, n.inputs[0]);
+  const TensorQuant& q = input_quant(b, n);
   std::vector<std::string> inputs{b.read_as(n.inputs[0], perm, q),
                                   b.constant_ints(n.name + "_pads", stored)};
   if (n.input(2) != kNone) {

@@ -26,7 +26,7 @@ void check_window(const Node& n, const Window& w, std::size_t rank) {
 void write_pool(Builder& b, const Node& n, const char* op, const Window& w) {
   const Perm perm = channels_last_perm(b.shape(n.inputs[0]).size());
   const TensorQuant& q = quant_of(b, n.outputs[0]);
-  const std::string input = b.read_as(n.inputs[0], perm, quant_of(b, n.inputs[0]));
+  const std::string input = b.read_as(n.inputs[0], perm, input_quant(b, n));
   espdl::Node& node = b.node(op, n.name, {input}, {b.define(n.outputs[0], perm)}, q.bits);
   node.attributes["ceil_mode"] = std::int64_t{0};
   node.attributes["kernel_shape"] = w.kernel;
@@ -85,7 +85,7 @@ void lower_global_average_pool(Builder& b, const Node& n) {
   const std::size_t rank = b.shape(n.inputs[0]).size();
   check_window(n, {}, rank);
   const Perm perm = channels_last_perm(rank);
-  const std::string input = b.read_as(n.inputs[0], perm, quant_of(b, n.inputs[0]));
+  const std::string input = b.read_as(n.inputs[0], perm, input_quant(b, n));
   b.node("GlobalAveragePool", n.name, {input}, {b.define(n.outputs[0], perm)},
          quant_of(b, n.outputs[0]).bits);
 }

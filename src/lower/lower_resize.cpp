@@ -70,7 +70,7 @@ void lower_resize(Builder& b, const Node& n) {
   Tensor scales(DType::Float32, {static_cast<std::int64_t>(in.size())});
   for (std::size_t i = 0; i < in.size(); ++i)
     scales.mutable_data<float>()[i] = static_cast<float>(out[i]) / static_cast<float>(in[i]);
-  const std::string input = b.read_as(n.inputs[0], perm, quant_of(b, n.inputs[0]));
+  const std::string input = b.read_as(n.inputs[0], perm, input_quant(b, n));
   // Scales stay in the network's order.
   const std::string list = b.constant(b.unique_name(n.name + "_scales"), scales, {0});
   espdl::Node& node =

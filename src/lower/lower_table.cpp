@@ -62,7 +62,7 @@ void copy_attributes(const Node& from, espdl::Node& to) {
 }
 
 void lower_with_table(Builder& b, const Node& n) {
-  const TensorQuant& in = quant_of(b, n.inputs[0]);
+  const TensorQuant& in = input_quant(b, n);
   const TensorQuant& out = quant_of(b, n.outputs[0]);
   const Perm perm = b.stored(n.inputs[0]).perm;
   std::vector<std::string> inputs{b.read_as(n.inputs[0], perm, in)};
@@ -118,7 +118,7 @@ void lower_prelu(Builder& b, const Node& n) {
     refuse(n, "ESP-DL's PRelu takes N,C,H,W and one slope per channel",
            "Use a slope per channel, or one for all");
   const Perm perm = channels_last_perm(rank);
-  const TensorQuant& in = quant_of(b, n.inputs[0]);
+  const TensorQuant& in = input_quant(b, n);
   const TensorQuant& alpha = quant_of(b, n.inputs[1]);
   const std::int64_t channels = slope.constant.size();
   const std::string table =

@@ -78,6 +78,15 @@ const TensorQuant& quant_of(const Builder& b, ValueId v) {
   return *q;
 }
 
+const TensorQuant& input_quant(const Builder& b, const Node& n, std::size_t index) {
+  const Value& input = b.graph().value(n.inputs.at(index));
+  const auto& output = b.graph().value(n.outputs.at(0)).quant;
+  const auto& q =
+      output && input.dtype == DType::Float32 ? input.quant_at(output->bits) : input.quant;
+  ESPQUANT_ASSERT(q.has_value(), "a tensor without exponent reached the lowering: " + input.name);
+  return *q;
+}
+
 void refuse(const Node& n, std::string_view what, std::string_view remedy) {
   throw Error(ErrorCode::Illegal, std::string(what)).node(n.name).remedy(remedy);
 }

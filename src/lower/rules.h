@@ -50,6 +50,9 @@ bool is_saturating_relu(const Graph& graph, const Node& activation, const Tensor
 /// The TensorQuant of a value, or Error(Internal).
 const TensorQuant& quant_of(const Builder& b, ValueId v);
 
+/// How node `n` reads its input `index`: in its own width, that of its output.
+const TensorQuant& input_quant(const Builder& b, const Node& n, std::size_t index = 0);
+
 [[noreturn]] void refuse(const Node& n, std::string_view what, std::string_view remedy);
 
 }  // namespace espquant::lower

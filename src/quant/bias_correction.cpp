@@ -32,7 +32,7 @@ std::vector<double> mean_shifts(const Graph& graph, const Node& n, std::span<con
                                  ? std::floor(scaled + 0.5)
                                  : std::nearbyint(scaled);
       const double quantized =
-          std::clamp(rounded, -settings.max_q() - 1.0, static_cast<double>(settings.max_q()));
+          std::clamp(rounded, -q.max_q() - 1.0, static_cast<double>(q.max_q()));
       shift += (quantized - scaled) * step * x[k];
     }
     shifts[static_cast<std::size_t>(r)] = shift;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "calib/calibrate.h"
 #include "quant/plan.h"
@@ -14,13 +15,14 @@ class ActivationErrors {
   ActivationErrors(const Plan& plan, const calib::Statistics& statistics)
       : plan_(plan), statistics_(statistics) {}
 
-  /// Squared error over squared signal of value `v` times `factor` at `exponent`. Coarser than what
-  /// was measured: uniform rounding noise. Finer: infinite, for it would clip more than is worth
-  /// trying.
-  double relative(ValueId v, float factor, int exponent) const;
+  /// Squared error over squared signal of value `v` times `factor` at `exponent`, in integers of
+  /// `bits`. Coarser than what was measured: uniform rounding noise. Finer: infinite, for it would
+  /// clip more than is worth trying. At 16 bits clipping never pays: infinite where the range does
+  /// not fit.
+  double relative(ValueId v, float factor, int exponent, int bits) const;
 
   /// Sum of relative() over the rounded values among `members`.
-  double relative(std::span<const ValueId> members, float factor, int exponent) const;
+  double relative(std::span<const ValueId> members, float factor, int exponent, int bits) const;
 
   const calib::ValueStatistics& statistics_of(ValueId v) const { return statistics_.of(v); }
 
@@ -31,9 +33,12 @@ class ActivationErrors {
   };
   /// The exponent at which that sum is least; not found where no member is rounded or carries a
   /// signal.
-  Choice best(std::span<const ValueId> members, float factor) const;
+  Choice best(std::span<const ValueId> members, float factor, int bits) const;
 
  private:
+  // Exponents worth trying for one value, descending.
+  std::vector<int> candidates(ValueId v, float factor, int bits) const;
+
   const Plan& plan_;
   const calib::Statistics& statistics_;
 };

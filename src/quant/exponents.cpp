@@ -24,14 +24,26 @@ bool is_aligning(const Node& n) {
 }
 
 void set_exponent(Graph& graph, std::span<const ValueId> members, int bits, int exponent) {
-  for (ValueId v : members)
-    if (is_quantizable(graph, v)) graph.value(v).quant = TensorQuant{bits, {exponent}, -1};
+  for (ValueId v : members) {
+    if (!is_quantizable(graph, v)) continue;
+    Value& value = graph.value(v);
+    value.quant = TensorQuant{bits, {exponent}, -1};
+    // ESP-DL 2: widening keeps the exponent, so that it is exact.
+    if (value.requant && bits == 8) value.requant->exponents = {exponent};
+  }
+}
+
+bool is_read_at_other_width(const Graph& graph, const Widths& widths, ValueId v) {
+  if (!is_quantizable(graph, v)) return false;
+  const auto& readers = graph.value(v).consumers;
+  return std::any_of(readers.begin(), readers.end(),
+                     [&](NodeId id) { return widths.of(graph, graph.node(id)) != widths.of(v); });
 }
 
 }  // namespace
 
 void assign_activation_exponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
-                                 const std::vector<float>& factors, const Settings& settings) {
+                                 const Widths& widths, const std::vector<float>& factors) {
   const auto groups = plan.exponents.members();
   const auto group_of = [&](ValueId v) { return static_cast<std::size_t>(plan.exponents.find(v)); };
   const auto factor_of = [&](ValueId v) {
@@ -55,21 +67,37 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
     std::vector<ValueId> members = groups[g];
     if (auto it = guests.find(g); it != guests.end())
       members.insert(members.end(), it->second.begin(), it->second.end());
-    const auto choice = errors.best(members, factor_of(groups[g].front()));
+    const int bits = widths.of(groups[g].front());
+    const auto choice = errors.best(members, factor_of(groups[g].front()), bits);
     // A tensor without signal (all zero, or never rounded): the exponent of [-1, 1].
-    exponent[g] = choice.found ? choice.exponent : 1 - settings.bits;
-    set_exponent(graph, groups[g], settings.bits, exponent[g]);
+    exponent[g] = choice.found ? choice.exponent : 1 - bits;
+    set_exponent(graph, groups[g], bits, exponent[g]);
   }
   for (const auto& [host, values] : guests) {
     for (ValueId v : values) {
       const std::size_t g = group_of(v);
-      if (exponent[g] == exponent[host]) continue;
+      const int bits = widths.of(v);
+      if (exponent[g] == exponent[host] || bits != widths.of(groups[host].front())) continue;
       const float factor = factor_of(v);
-      if (errors.relative(groups[g], factor, exponent[host]) <=
-          kAlignmentCost * errors.relative(groups[g], factor, exponent[g])) {
+      if (errors.relative(groups[g], factor, exponent[host], bits) <=
+          kAlignmentCost * errors.relative(groups[g], factor, exponent[g], bits)) {
         exponent[g] = exponent[host];
-        set_exponent(graph, groups[g], settings.bits, exponent[g]);
+        set_exponent(graph, groups[g], bits, exponent[g]);
       }
+    }
+  }
+  for (const auto& members : groups) {
+    if (members.empty()) continue;
+    const int bits = widths.of(members.front());
+    std::optional<TensorQuant> other;
+    for (ValueId v : members) {
+      if (!is_read_at_other_width(graph, widths, v)) continue;
+      if (!other) {
+        const auto narrow = errors.best(members, factor_of(v), 8);
+        other = bits == 8 ? TensorQuant{16, graph.value(v).quant->exponents, -1}
+                          : TensorQuant{8, {narrow.found ? narrow.exponent : -7}, -1};
+      }
+      graph.value(v).requant = other;
     }
   }
 }
@@ -80,11 +108,12 @@ namespace {
 class LayerExponents {
  public:
   LayerExponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
-                 const Settings& settings)
+                 const Widths& widths, const Settings& settings)
       : graph_(graph),
         errors_(errors),
         groups_(plan.exponents.members()),
         plan_(plan),
+        widths_(widths),
         settings_(settings) {}
 
   /// Returns true when an activation's exponent had to be raised: layers seen before may have read
@@ -93,7 +122,8 @@ class LayerExponents {
     const Node& n = graph_.node(id);
     const WeightRows rows = weight_rows(graph_, n, &errors_.statistics_of(n.inputs[0]));
     const bool per_channel = settings_.per_channel_weights && n.op != "MatMul";
-    const int in = graph_.value(n.inputs[0]).quant->exponent();
+    const int bits = widths_.of(graph_, n);
+    const int in = graph_.value(n.inputs[0]).quant_at(bits)->exponent();
     std::vector<float> bias;
     if (n.input(2) != kNone) {
       const auto data = graph_.value(n.inputs[2]).constant.data<float>();
@@ -101,19 +131,19 @@ class LayerExponents {
     }
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       const int out = graph_.value(n.outputs[0]).quant->exponent();
-      const std::vector<int> floors = least_exponents(rows.rows, bias, in, out);
+      const std::vector<int> floors = least_exponents(bits, rows.rows, bias, in, out);
       const ExponentChoice choice =
-          best_weight_exponents(rows, 1.0F, settings_.max_q(), per_channel, floors);
+          best_weight_exponents(rows, 1.0F, max_q_of(bits), per_channel, floors);
       const int coarsest = *std::max_element(choice.exponents.begin(), choice.exponents.end());
       if (in + coarsest <= out) {
-        TensorQuant q{settings_.bits, choice.exponents, -1};
+        TensorQuant q{bits, choice.exponents, -1};
         if (q.per_channel()) q.axis = output_axis(graph_, n);
         set(n, q, in);
         return attempt > 0;
       }
       // ESP-DL 3.1: a negative shift is not supported, so the output gives way.
       set_exponent(graph_, groups_[static_cast<std::size_t>(plan_.exponents.find(n.outputs[0]))],
-                   settings_.bits, in + coarsest);
+                   bits, in + coarsest);
     }
     throw Error(
         ErrorCode::Illegal,
@@ -128,12 +158,12 @@ class LayerExponents {
   static constexpr int kAttempts = 8;
 
   // The accumulator must be able to hold any output, and the bias its own field (ESP-DL 3.1, 4.3).
-  std::vector<int> least_exponents(std::int64_t rows, const std::vector<float>& bias, int in,
-                                   int out) const {
+  std::vector<int> least_exponents(int bits, std::int64_t rows, const std::vector<float>& bias,
+                                   int in, int out) const {
     const Target& target = *settings_.target;
-    const int accumulator = std::min(target.accumulator_bits(settings_.bits), settings_.bits + 31);
-    const int widest_shift = std::min(accumulator - settings_.bits, 31);
-    const double bias_max = std::ldexp(1.0, std::min(target.bias_bits(settings_.bits), 62) - 1) - 1;
+    const int accumulator = std::min(target.accumulator_bits(bits), bits + 31);
+    const int widest_shift = std::min(accumulator - bits, 31);
+    const double bias_max = std::ldexp(1.0, std::min(target.bias_bits(bits), 62) - 1) - 1;
     const bool per_channel = settings_.per_channel_weights;
     std::vector<int> floors(static_cast<std::size_t>(per_channel ? rows : 1),
                             out - in - widest_shift);
@@ -149,7 +179,7 @@ class LayerExponents {
   void set(const Node& n, const TensorQuant& weights, int in) {
     graph_.value(n.inputs[1]).quant = weights;
     if (n.input(2) == kNone) return;
-    TensorQuant bias{settings_.target->bias_bits(settings_.bits), weights.exponents,
+    TensorQuant bias{settings_.target->bias_bits(weights.bits), weights.exponents,
                      weights.per_channel() ? 0 : -1};
     for (int& e : bias.exponents) e += in;
     graph_.value(n.inputs[2]).quant = bias;
@@ -159,14 +189,15 @@ class LayerExponents {
   const ActivationErrors& errors_;
   std::vector<std::vector<ValueId>> groups_;
   const Plan& plan_;
+  const Widths& widths_;
   const Settings& settings_;
 };
 
 // Mul rescales its product by a shift, which may not be negative (ESP-DL 3.9).
 bool legalize_product(Graph& graph, const Node& n, const std::vector<std::vector<ValueId>>& groups,
                       const Plan& plan, int bits) {
-  const auto& a = graph.value(n.inputs[0]).quant;
-  const auto& b = graph.value(n.inputs[1]).quant;
+  const auto& a = graph.value(n.inputs[0]).quant_at(bits);
+  const auto& b = graph.value(n.inputs[1]).quant_at(bits);
   const auto& out = graph.value(n.outputs[0]).quant;
   if (!a || !b || !out) return false;
   const int least = a->exponent() + b->exponent();
@@ -176,28 +207,27 @@ bool legalize_product(Graph& graph, const Node& n, const std::vector<std::vector
   return true;
 }
 
-void assign_constant(Graph& graph, const Node& n, std::size_t input, const Settings& settings) {
+void assign_constant(Graph& graph, const Node& n, std::size_t input, int bits) {
   const ValueId v = n.inputs[input];
   Value& value = graph.value(v);
   if (!value.is_constant() || value.dtype != DType::Float32) return;
   const auto& out = n.outputs[0] == kNone ? std::nullopt : graph.value(n.outputs[0]).quant;
-  const auto& in = n.inputs[0] == kNone ? std::nullopt : graph.value(n.inputs[0]).quant;
+  const auto& in = n.inputs[0] == kNone ? std::nullopt : graph.value(n.inputs[0]).quant_at(bits);
   if (is_aligning(n) && out) {
-    value.quant = TensorQuant{settings.bits, {out->exponent()}, -1};
+    value.quant = TensorQuant{bits, {out->exponent()}, -1};
   } else if ((n.op == "Clip" || n.op == "Pad") && in) {
-    value.quant = TensorQuant{settings.bits, {in->exponent()}, -1};
+    value.quant = TensorQuant{bits, {in->exponent()}, -1};
   } else {
     const auto data = value.constant.data<float>();
-    value.quant =
-        TensorQuant{settings.bits, best_exponent(data, 1.0F, settings.max_q()).exponents, -1};
+    value.quant = TensorQuant{bits, best_exponent(data, 1.0F, max_q_of(bits)).exponents, -1};
   }
 }
 
 }  // namespace
 
 void assign_parameter_exponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
-                                const Settings& settings) {
-  LayerExponents layers(graph, plan, errors, settings);
+                                const Widths& widths, const Settings& settings) {
+  LayerExponents layers(graph, plan, errors, widths, settings);
   const auto groups = plan.exponents.members();
   const std::vector<NodeId> order = graph.topological_order();
   // Exponents are only ever raised, and each round that raises one starts over, so this ends.
@@ -210,9 +240,9 @@ void assign_parameter_exponents(Graph& graph, const Plan& plan, const Activation
         continue;
       }
       for (std::size_t i = 0; i < n.inputs.size(); ++i)
-        if (n.inputs[i] != kNone) assign_constant(graph, n, i, settings);
+        if (n.inputs[i] != kNone) assign_constant(graph, n, i, widths.of(graph, n));
       if (n.op == "Mul" || n.op == "MatMul")
-        raised |= legalize_product(graph, n, groups, plan, settings.bits);
+        raised |= legalize_product(graph, n, groups, plan, widths.of(graph, n));
     }
   }
 }

@@ -11,13 +11,13 @@ namespace espquant::quant {
 /// as well. Such an operand is moved to its reader's exponent when that costs it little; otherwise
 /// the lowering requantizes it. `factors` as from choose_factors.
 void assign_activation_exponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
-                                 const std::vector<float>& factors, const Settings& settings);
+                                 const Widths& widths, const std::vector<float>& factors);
 
 /// Sets exponents of weights, biases and other constants so that what the chip cannot do does not
 /// arise: shifts are not negative, biases fit their width, accumulators can hold an output. Raises
 /// output exponents where nothing else helps. Throws Error(Illegal) with the node's name where that
 /// does not help either.
 void assign_parameter_exponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
-                                const Settings& settings);
+                                const Widths& widths, const Settings& settings);
 
 }  // namespace espquant::quant

@@ -41,14 +41,15 @@ std::vector<float> caps_of(const Graph& graph, const ScaleGroups& groups) {
   return cap;
 }
 
-std::vector<float> steps_around(float abs_max, int max_q, bool free, float cap) {
+std::vector<float> steps_around(float abs_max, bool free, float cap) {
+  constexpr int kMaxQ = max_q_of(8);
   std::vector<float> steps;
   if (free && cap > 0) {
     for (int j = 0; j <= kOctavesBelow; ++j)
-      steps.push_back(cap / static_cast<float>(max_q) * std::ldexp(1.0F, -j));
+      steps.push_back(cap / static_cast<float>(kMaxQ) * std::ldexp(1.0F, -j));
     return steps;
   }
-  const int top = covering_exponent(abs_max, max_q) + kOctavesAbove;
+  const int top = covering_exponent(abs_max, kMaxQ) + kOctavesAbove;
   const int per_octave = free ? kFactorsPerOctave : 1;
   for (int i = 0; i <= (kOctavesBelow + kOctavesAbove) * per_octave; ++i)
     steps.push_back(std::exp2(static_cast<float>(top) -
@@ -62,14 +63,16 @@ Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statis
   Plan plan{exponent_groups(graph), scale_groups(graph), {}, rounded_values(graph), {}};
   plan.cap = caps_of(graph, plan.scales);
   plan.requests.resize(graph.value_count());
+  // At 16 bits the range decides.
+  const bool only_wide = settings.bits == 16 && settings.layer_bits.empty();
   for (std::size_t v = 0; v < graph.value_count(); ++v) {
-    if (!plan.rounded[v]) continue;
+    if (!plan.rounded[v] || only_wide) continue;
     const auto id = static_cast<ValueId>(v);
     const auto group = static_cast<std::size_t>(plan.scales.sets.find(id));
     const bool free = settings.scale_layers && !plan.scales.fixed[group];
-    plan.requests[v].max_q = settings.max_q();
-    plan.requests[v].steps = steps_around(ranges.of(id).extent.abs_max(), settings.max_q(), free,
-                                          free ? plan.cap[group] : 0.0F);
+    plan.requests[v].max_q = max_q_of(8);
+    plan.requests[v].steps =
+        steps_around(ranges.of(id).extent.abs_max(), free, free ? plan.cap[group] : 0.0F);
   }
   if (settings.bias_correction) {
     for (NodeId id : graph.topological_order()) {
@@ -92,9 +95,9 @@ bool widen_plan(Plan& plan, const Settings& settings, const calib::Statistics& g
     const auto best =
         std::min_element(found.errors.begin(), found.errors.end()) - found.errors.begin();
     const bool beyond =
-        best == 0 && found.extent.abs_max() > steps.front() * static_cast<float>(settings.max_q());
+        best == 0 && found.extent.abs_max() > steps.front() * static_cast<float>(max_q_of(8));
     if (!beyond) continue;
-    steps = steps_around(found.extent.abs_max(), settings.max_q(), free, 0.0F);
+    steps = steps_around(found.extent.abs_max(), free, 0.0F);
     again = true;
   }
   return again;

@@ -5,6 +5,7 @@
 #include "calib/calibrate.h"
 #include "quant/groups.h"
 #include "quant/settings.h"
+#include "quant/widths.h"
 
 namespace espquant::quant {
 

@@ -23,15 +23,16 @@ void quantize(Graph& graph, const Plan& plan, const calib::Statistics& statistic
               const Settings& settings) {
   check_settings(settings);
   unshare_constants(graph);
+  const Widths widths(graph, plan.exponents, settings);
   const ActivationErrors errors(plan, statistics);
-  const std::vector<float> factors = choose_factors(graph, plan, errors, settings);
+  const std::vector<float> factors = choose_factors(graph, plan, errors, widths, settings);
   apply_factors(graph, plan, factors);
-  assign_activation_exponents(graph, plan, errors, factors, settings);
-  assign_parameter_exponents(graph, plan, errors, settings);
+  assign_activation_exponents(graph, plan, errors, widths, factors);
+  assign_parameter_exponents(graph, plan, errors, widths, settings);
   if (settings.bias_correction) {
     correct_biases(graph, plan, statistics, factors, settings);
     // Corrected biases must still fit the chip's width.
-    assign_parameter_exponents(graph, plan, errors, settings);
+    assign_parameter_exponents(graph, plan, errors, widths, settings);
   }
 }
 

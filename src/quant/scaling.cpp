@@ -18,8 +18,9 @@ float into_octave(float x) { return std::ldexp(x, -std::ilogb(x)); }
 /// remembered.
 class WeightErrors {
  public:
-  WeightErrors(const Graph& graph, const ActivationErrors& errors, const Settings& settings)
-      : graph_(graph), errors_(errors), settings_(settings) {}
+  WeightErrors(const Graph& graph, const ActivationErrors& errors, const Widths& widths,
+               const Settings& settings)
+      : graph_(graph), errors_(errors), widths_(widths), settings_(settings) {}
 
   double relative(NodeId id, float factor) {
     // Powers of two do not matter: only the place within an octave does.
@@ -33,19 +34,25 @@ class WeightErrors {
                                           &errors_.statistics_of(graph_.node(id).inputs[0])))
                  .first;
     const double signal = weight_signal(rows->second);
-    const auto choice =
-        best_weight_exponents(rows->second, into_octave(factor), settings_.max_q(),
-                              settings_.per_channel_weights && graph_.node(id).op != "MatMul");
+    const auto choice = best_weight_exponents(
+        rows->second, into_octave(factor), max_q_of(widths_.of(graph_, graph_.node(id))),
+        settings_.per_channel_weights && graph_.node(id).op != "MatMul");
     return it->second = signal > 0 ? choice.error / signal : 0;
   }
 
  private:
   const Graph& graph_;
   const ActivationErrors& errors_;
+  const Widths& widths_;
   const Settings& settings_;
   std::map<std::pair<NodeId, int>, double> known_;
   std::map<NodeId, WeightRows> rows_;
 };
+
+bool is_capped(const Graph& graph, ValueId v) {
+  const NodeId producer = graph.value(v).producer;
+  return producer != kNone && graph.node(producer).op == "Clip";
+}
 
 struct Layer {
   NodeId node;
@@ -55,7 +62,8 @@ struct Layer {
 }  // namespace
 
 std::vector<float> choose_factors(const Graph& graph, const Plan& plan,
-                                  const ActivationErrors& errors, const Settings& settings) {
+                                  const ActivationErrors& errors, const Widths& widths,
+                                  const Settings& settings) {
   std::vector<float> factors(graph.value_count(), 1.0F);
   if (!settings.scale_layers) return factors;
 
@@ -74,14 +82,14 @@ std::vector<float> choose_factors(const Graph& graph, const Plan& plan,
   for (const auto& members : plan.exponents.members())
     if (!members.empty()) parts[plan.scales.sets.find(members.front())].push_back(members);
 
-  WeightErrors weights(graph, errors, settings);
+  WeightErrors weights(graph, errors, widths, settings);
   const auto factor_of = [&](ValueId group) -> float& {
     return factors[static_cast<std::size_t>(group)];
   };
   const auto cost = [&](ValueId group) {
     double sum = 0;
     for (const auto& members : parts[group]) {
-      const auto best = errors.best(members, factor_of(group));
+      const auto best = errors.best(members, factor_of(group), widths.of(members.front()));
       if (best.found) sum += best.error;
     }
     for (std::size_t l : layers_of[group])
@@ -90,12 +98,21 @@ std::vector<float> choose_factors(const Graph& graph, const Plan& plan,
     return sum;
   };
 
+  const auto capped_bits = [&](ValueId group) {
+    int bits = 16;
+    for (const auto& members : parts[group])
+      for (ValueId v : members)
+        if (plan.rounded[static_cast<std::size_t>(v)] && is_capped(graph, v))
+          bits = std::min(bits, widths.of(v));
+    return bits;
+  };
   std::vector<ValueId> open;
   for (const auto& [group, unused] : layers_of) {
     const auto g = static_cast<std::size_t>(group);
     if (plan.scales.fixed[g]) continue;
     if (plan.cap[g] > 0)
-      factor_of(group) = into_octave(static_cast<float>(settings.max_q()) / plan.cap[g]);
+      factor_of(group) =
+          into_octave(static_cast<float>(max_q_of(capped_bits(group))) / plan.cap[g]);
     else
       open.push_back(group);
   }

@@ -11,7 +11,8 @@ namespace espquant::quant {
 /// kFactorsPerOctave at which the relative errors of their activations and of the weights around
 /// are least in sum (coordinate descent, a few sweeps).
 std::vector<float> choose_factors(const Graph& graph, const Plan& plan,
-                                  const ActivationErrors& errors, const Settings& settings);
+                                  const ActivationErrors& errors, const Widths& widths,
+                                  const Settings& settings);
 
 /// Multiplies every value of a scale group by its factor: weights and biases before, weights after,
 /// bounds of Clips between. The network's function does not change.

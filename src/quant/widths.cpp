@@ -1,0 +1,91 @@
+#include "quant/widths.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "ops/op.h"
+
+namespace espquant::quant {
+namespace {
+
+void check_names(const Graph& graph, const Settings& settings) {
+  if (settings.layer_bits.empty()) return;
+  std::vector<std::string> names;
+  for (NodeId id : graph.topological_order()) names.push_back(graph.node(id).name);
+  for (const auto& [name, bits] : settings.layer_bits) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    const std::string nearest = nearest_name(name, names);
+    throw Error(ErrorCode::Usage, fmt::format("the network has no layer '{}'", name))
+        .remedy(nearest.empty() ? "`espquant inspect MODEL --simplified` lists its layers"
+                                : fmt::format("Did you mean '{}'?", nearest));
+  }
+}
+
+// What a group of values was asked for: the widest of what its layers were given by name, else what
+// all layers take, as far as there are kernels.
+struct Asked {
+  int by_name = 0;
+  int most = 16;
+};
+
+}  // namespace
+
+int widest_bits(std::string_view op) {
+  // ESP-DL 3.16.
+  return op == "Resize" ? 8 : 16;
+}
+
+Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& settings)
+    : bits_(graph.value_count(), settings.bits) {
+  check_names(graph, settings);
+  const auto group = [&](ValueId v) { return static_cast<std::size_t>(exponents.find(v)); };
+  std::vector<Asked> asked(graph.value_count());
+  std::vector<bool> produced(graph.value_count(), false);
+  const std::vector<NodeId> order = graph.topological_order();
+  for (NodeId id : order) {
+    const Node& n = graph.node(id);
+    const auto named = settings.layer_bits.find(n.name);
+    for (ValueId v : n.outputs) {
+      if (!is_quantizable(graph, v)) continue;
+      Asked& a = asked[group(v)];
+      if (named != settings.layer_bits.end()) a.by_name = std::max(a.by_name, named->second);
+      a.most = std::min(a.most, widest_bits(n.op));
+      const ops::OpDef* def = ops::find_op(n.op);
+      if (def == nullptr || def->quant != ops::QuantRule::PassThrough) produced[group(v)] = true;
+    }
+  }
+  std::vector<int> of_group(graph.value_count());
+  for (std::size_t g = 0; g < of_group.size(); ++g)
+    of_group[g] = std::min(asked[g].by_name > 0 ? asked[g].by_name : settings.bits, asked[g].most);
+
+  // Inputs have no producer whose width they could take.
+  for (ValueId input : graph.inputs()) {
+    const std::size_t g = group(input);
+    if (produced[g] || asked[g].by_name > 0) continue;
+    int narrowest = 16;
+    for (NodeId id : order) {
+      const Node& n = graph.node(id);
+      const bool reads = std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) {
+        return is_quantizable(graph, v) && group(v) == g;
+      });
+      if (!reads || n.outputs[0] == kNone || !is_quantizable(graph, n.outputs[0])) continue;
+      if (group(n.outputs[0]) != g) narrowest = std::min(narrowest, of_group[group(n.outputs[0])]);
+    }
+    of_group[g] = std::min(narrowest, asked[g].most);
+  }
+  for (std::size_t v = 0; v < bits_.size(); ++v)
+    bits_[v] = of_group[group(static_cast<ValueId>(v))];
+}
+
+int Widths::of(const Graph& graph, const Node& n) const {
+  const ops::OpDef* def = ops::find_op(n.op);
+  const bool float_output = def != nullptr && def->quant == ops::QuantRule::FloatOutput;
+  const auto& deciding = float_output ? n.inputs : n.outputs;
+  for (ValueId v : deciding)
+    if (is_quantizable(graph, v)) return of(v);
+  return 8;
+}
+
+}  // namespace espquant::quant
