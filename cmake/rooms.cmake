@@ -4,11 +4,6 @@
 function(espquant_room name)
   cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBS;SOURCES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
-  if(NOT sources)  # a room that is not furnished yet
-    add_library(espquant_${name} INTERFACE)
-    target_link_libraries(espquant_${name} INTERFACE espquant_base)
-    return()
-  endif()
   add_library(espquant_${name} STATIC ${sources} ${ROOM_SOURCES})
   target_include_directories(espquant_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/src)
   target_link_libraries(espquant_${name} PUBLIC espquant_flags)

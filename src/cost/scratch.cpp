@@ -1,0 +1,141 @@
+#include "cost/scratch.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace espquant::cost {
+namespace {
+
+constexpr std::size_t kTableEntries = 256;
+
+std::size_t aligned(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
+
+/// A node with the types and shapes of what it reads and writes.
+class Description {
+ public:
+  Description(const espdl::Node& node, const espdl::ModelIndex& index)
+      : node_(node), index_(index) {}
+
+  const espdl::Constant* constant(std::size_t input) const {
+    return input < node_.inputs.size() ? index_.initializer(node_.inputs[input]) : nullptr;
+  }
+  const espdl::ValueInfo* input(std::size_t i) const {
+    return i < node_.inputs.size() ? index_.value(node_.inputs[i]) : nullptr;
+  }
+  const espdl::ValueInfo* output() const {
+    return node_.outputs.empty() ? nullptr : index_.value(node_.outputs.front());
+  }
+  bool is_int8() const { return input(0) != nullptr && input(0)->dtype == DType::Int8; }
+  /// Last axis of the first output: the channels of N,H,W,C.
+  std::size_t out_channels() const {
+    return output() == nullptr || output()->shape.empty()
+               ? 0
+               : static_cast<std::size_t>(output()->shape.back());
+  }
+
+ private:
+  const espdl::Node& node_;
+  const espdl::ModelIndex& index_;
+};
+
+/// The S3 re-packs the bias into 20-bit and 40-bit fields at the first run (4.3).
+std::size_t packed_bias_bytes(std::size_t channels, bool int8, bool depthwise) {
+  if (!int8) return aligned(channels * 8);
+  const std::size_t in_lanes = depthwise ? channels : channels / 16 * 16;
+  return aligned(in_lanes * 4 + (channels - in_lanes) * 8);
+}
+
+NodeScratch convolution(const espdl::Node& node, const Description& d, const Target& target,
+                        bool copied) {
+  NodeScratch scratch;
+  const std::size_t accumulator = d.is_int8() ? 4 : 8;
+  if (target.family == Family::C) scratch.per_run = aligned(d.out_channels() * accumulator);
+  if (const auto* filter = d.constant(1);
+      target.family == Family::P4 && filter != nullptr && filter->exponents.size() > 1)
+    scratch.per_run = aligned(d.out_channels() * (d.is_int8() ? 1 : 2));
+  if (const auto* bias = d.constant(2); target.family == Family::S3 && bias != nullptr) {
+    const std::size_t packed =
+        packed_bias_bytes(static_cast<std::size_t>(bias->data.size()), d.is_int8(),
+                          node.op == "Conv" && node.get_int("group", 1) > 1);
+    const std::size_t stored = aligned(bias->data.byte_size());
+    scratch.kept = copied ? packed - std::min(packed, stored) : packed;
+  }
+  return scratch;
+}
+
+NodeScratch recurrent(const espdl::Node& node, const Description& d) {
+  const auto hidden =
+      static_cast<std::size_t>(std::max<std::int64_t>(node.get_int("hidden_size", 0), 0));
+  const bool lstm = node.op == "LSTM";
+  const std::size_t gates = lstm ? 4 : 3;
+  const std::size_t element = d.is_int8() ? 1 : 2;
+  const auto gate_exponent = std::clamp<std::int64_t>(node.get_int("gate_exponent", -8), -15, 0);
+  const double step = std::ldexp(1.0, static_cast<int>(gate_exponent));
+  const auto table = [&](double bound) {
+    return sizeof(float) * (static_cast<std::size_t>(bound / step) + 2);
+  };
+  NodeScratch scratch;
+  scratch.kept = 2 * aligned(gates * hidden * 2)               // both gate pre-activations, int16
+                 + aligned(gates * hidden * 4)                 // gates, float
+                 + aligned(hidden * element)                   // h of the step before
+                 + (lstm ? aligned(hidden * 2) : 0)            // c of the step before
+                 + aligned(table(6.3)) + aligned(table(3.5));  // sigmoid and tanh (3.19)
+  return scratch;
+}
+
+NodeScratch linear_resize(const espdl::Node& node, const Description& d) {
+  NodeScratch scratch;
+  const auto* out = d.output();
+  if (node.get_string("mode", "nearest") == "nearest" || out == nullptr) return scratch;
+  const std::size_t channels = d.out_channels();
+  if (out->shape.size() == 4) {
+    const auto width = static_cast<std::size_t>(out->shape[2]);
+    scratch.kept = aligned(sizeof(float) * (3 * width + 2 * width * channels));
+  } else {
+    scratch.kept = aligned(sizeof(float) * 2 * channels);
+  }
+  return scratch;
+}
+
+NodeScratch streaming_cache(const espdl::Node& node, const Description& d) {
+  NodeScratch scratch;
+  const auto* out = d.output();
+  if (out == nullptr || out->shape.empty()) return scratch;
+  auto axis = node.get_int("frame_axis", 1);
+  if (axis < 0) axis += static_cast<std::int64_t>(out->shape.size());
+  if (axis < 0 || axis >= static_cast<std::int64_t>(out->shape.size())) return scratch;
+  Shape shape = out->shape;
+  shape[static_cast<std::size_t>(axis)] =
+      std::max<std::int64_t>(node.get_int("window_size", 1) - 1, 0);
+  scratch.kept = aligned(static_cast<std::size_t>(element_count(shape)) * size_of(out->dtype));
+  return scratch;
+}
+
+}  // namespace
+
+NodeScratch scratch_of(const espdl::Node& node, const espdl::ModelIndex& index,
+                       const Target& target, bool copied) {
+  const Description d(node, index);
+  if (node.op == "Conv" || node.op == "Gemm" || node.op == "MatMul")
+    return convolution(node, d, target, copied);
+  if (node.op == "AveragePool" || node.op == "GlobalAveragePool")
+    return {aligned(d.out_channels() * 4), 0};
+  if (node.op == "LSTM" || node.op == "GRU") return recurrent(node, d);
+  if (node.op == "Resize") return linear_resize(node, d);
+  if (node.op == "StreamingCache") return streaming_cache(node, d);
+  const bool exponential =
+      node.op == "Softmax" || node.op == "LogSoftmax" || node.op == "ReduceLogSumExp";
+  if (exponential && d.is_int8()) return {0, kTableEntries * sizeof(float)};
+  if (node.op == "Div" && d.is_int8()) {
+    const auto* a = d.input(0);
+    const auto* b = d.input(1);
+    const auto* constant = d.constant(1);
+    const bool scalar = (b != nullptr && element_count(b->shape) == 1) ||
+                        (constant != nullptr && constant->data.size() == 1) ||
+                        element_count(a->shape) == 1;
+    if (scalar) return {kTableEntries, 0};
+  }
+  return {};
+}
+
+}  // namespace espquant::cost
