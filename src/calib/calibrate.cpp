@@ -42,6 +42,13 @@ void observe(const ops::Executor::View& view, const Request& request, ValueStati
     into.errors.resize(request.steps.size());
     add_step_errors(view.data, request.steps, request.max_q, into.errors);
   }
+  if (request.weighted_errors && !request.steps.empty()) {
+    const float unit = static_cast<float>(request.max_q) * request.steps.front();
+    into.weighted_errors.resize(request.steps.size());
+    into.weighted_sum_squares += weighted_sum_of_squares(view.data, unit);
+    add_weighted_step_errors(view.data, request.steps, request.max_q, unit, into.weighted_errors);
+  }
+  if (request.histogram) into.histogram.add(view.data, extent);
   if (request.mean) {
     into.mean.resize(view.data.size());
     into.channels_last = view.channels_last;
@@ -51,14 +58,19 @@ void observe(const ops::Executor::View& view, const Request& request, ValueStati
   }
 }
 
+void add_errors(const std::vector<double>& lane, std::vector<double>& total) {
+  total.resize(std::max(lane.size(), total.size()));
+  for (std::size_t i = 0; i < lane.size(); ++i) total[i] += lane[i];
+}
+
 void merge(const ValueStatistics& lane, ValueStatistics& total) {
   total.extent.include(lane.extent);
   total.sum_squares += lane.sum_squares;
   total.count += lane.count;
-  if (!lane.errors.empty()) {
-    total.errors.resize(lane.errors.size());
-    for (std::size_t i = 0; i < lane.errors.size(); ++i) total.errors[i] += lane.errors[i];
-  }
+  add_errors(lane.errors, total.errors);
+  add_errors(lane.weighted_errors, total.weighted_errors);
+  total.weighted_sum_squares += lane.weighted_sum_squares;
+  total.histogram.add(lane.histogram);
   if (!lane.mean.empty()) {
     total.mean.resize(lane.mean.size());
     total.channels_last = lane.channels_last;
@@ -114,7 +126,10 @@ Statistics run(const ops::Executor& executor, const SampleSource& source, std::i
     std::vector<ValueStatistics>().swap(lane);
   }
   for (std::size_t v = 0; v < total.values.size(); ++v) {
-    if (v < requests.size()) total.values[v].steps = requests[v].steps;
+    if (v < requests.size()) {
+      total.values[v].steps = requests[v].steps;
+      total.values[v].max_q = requests[v].max_q;
+    }
     for (float& m : total.values[v].mean) m /= static_cast<float>(count);
     for (float& m : total.values[v].mean_square) m /= static_cast<float>(count);
   }

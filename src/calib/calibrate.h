@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "calib/histogram.h"
 #include "calib/step_errors.h"
 #include "graph/graph.h"
 #include "ops/executor.h"
@@ -26,15 +27,29 @@ struct Request {
   int max_q = 127;
   /// Gather the mean over the samples of every element, and of its square.
   bool mean = false;
+  /// Count magnitudes, for thresholds by percentile and entropy.
+  bool histogram = false;
+  /// Sum the errors weighted by x^2 too, for thresholds by SQNR.
+  bool weighted_errors = false;
 };
 
 struct ValueStatistics {
   Extent extent;
   double sum_squares = 0;
   std::int64_t count = 0;
+  /// As requested.
   std::vector<float> steps;
+  int max_q = 127;
   /// Squared error summed over all samples, per step.
   std::vector<double> errors;
+  /// The same with every error times x^2, and the sum of squares so weighted, both over the square
+  /// of the largest magnitude that steps.front() covers; where asked for.
+  std::vector<double> weighted_errors;
+  double weighted_sum_squares = 0;
+  /// Noise over signal at the nodes that read the value, per step, summed over those nodes; where
+  /// measure_output_errors has run.
+  std::vector<double> output_errors;
+  Histogram histogram;
   /// In the memory order of the executor: see `channels_last`.
   std::vector<float> mean, mean_square;
   bool channels_last = false;

@@ -43,7 +43,8 @@ Extent ExtentOf(const float* x, std::size_t n) {
   return e;
 }
 
-double SumOfSquares(const float* x, std::size_t n) {
+template <bool kWeighted>
+double SumOfSquaresAs(const float* x, std::size_t n, float weight) {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   double total = 0;
@@ -52,28 +53,40 @@ double SumOfSquares(const float* x, std::size_t n) {
     auto sum = hn::Zero(d);
     std::size_t i = begin;
     for (; i + lanes <= end; i += lanes) {
-      const auto v = hn::LoadU(d, x + i);
+      auto v = hn::LoadU(d, x + i);
+      if constexpr (kWeighted) v = hn::Mul(v, hn::Mul(v, hn::Set(d, weight)));
       sum = hn::MulAdd(v, v, sum);
     }
     float s = hn::GetLane(hn::SumOfLanes(d, sum));
-    for (; i < end; ++i) s += x[i] * x[i];
+    for (; i < end; ++i) {
+      const float v = kWeighted ? x[i] * (x[i] * weight) : x[i];
+      s += v * v;
+    }
     total += static_cast<double>(s);
   }
   return total;
 }
 
+double SumOfSquares(const float* x, std::size_t n) { return SumOfSquaresAs<false>(x, n, 1.0F); }
+
+double WeightedSumOfSquares(const float* x, std::size_t n, float weight) {
+  return SumOfSquaresAs<true>(x, n, weight);
+}
+
 // Four steps at a time: one load of x serves them all.
-template <int kSteps>
-void StepErrors(const float* x, std::size_t n, const float* steps, float max_q, double* errors) {
+template <int kSteps, bool kWeighted>
+void StepErrors(const float* x, std::size_t n, const float* steps, float max_q, float weight,
+                double* errors) {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
-  const auto hi = hn::Set(d, max_q), lo = hn::Set(d, -max_q - 1);
+  const auto hi = hn::Set(d, max_q), lo = hn::Set(d, -max_q - 1), scale = hn::Set(d, weight);
   for (std::size_t begin = 0; begin < n; begin += kBlock) {
     const std::size_t end = std::min(begin + kBlock, n);
     hn::Vec<decltype(d)> sum0 = hn::Zero(d), sum1 = sum0, sum2 = sum0, sum3 = sum0;
     const auto one = [&](hn::Vec<decltype(d)> v, int k, hn::Vec<decltype(d)>& sum) HWY_ATTR {
       const auto q = hn::Min(hn::Max(hn::Round(hn::Mul(v, hn::Set(d, 1.0F / steps[k]))), lo), hi);
-      const auto e = hn::NegMulAdd(q, hn::Set(d, steps[k]), v);
+      auto e = hn::NegMulAdd(q, hn::Set(d, steps[k]), v);
+      if constexpr (kWeighted) e = hn::Mul(e, hn::Mul(v, scale));
       sum = hn::MulAdd(e, e, sum);
     };
     std::size_t i = begin;
@@ -89,7 +102,7 @@ void StepErrors(const float* x, std::size_t n, const float* steps, float max_q, 
       float s = hn::GetLane(hn::SumOfLanes(d, *sums[k]));
       for (std::size_t j = i; j < end; ++j) {
         const float q = std::min(std::max(std::nearbyint(x[j] / steps[k]), -max_q - 1), max_q);
-        const float e = x[j] - q * steps[k];
+        const float e = (x[j] - q * steps[k]) * (kWeighted ? x[j] * weight : 1.0F);
         s += e * e;
       }
       errors[k] += static_cast<double>(s);
@@ -97,13 +110,27 @@ void StepErrors(const float* x, std::size_t n, const float* steps, float max_q, 
   }
 }
 
+template <bool kWeighted>
+void AllStepErrors(const float* x, std::size_t n, const float* steps, std::size_t count,
+                   float max_q, float weight, double* errors) {
+  std::size_t k = 0;
+  for (; k + 4 <= count; k += 4)
+    StepErrors<4, kWeighted>(x, n, steps + k, max_q, weight, errors + k);
+  steps += k;
+  errors += k;
+  if (count - k == 3) StepErrors<3, kWeighted>(x, n, steps, max_q, weight, errors);
+  if (count - k == 2) StepErrors<2, kWeighted>(x, n, steps, max_q, weight, errors);
+  if (count - k == 1) StepErrors<1, kWeighted>(x, n, steps, max_q, weight, errors);
+}
+
 void AddStepErrors(const float* x, std::size_t n, const float* steps, std::size_t count,
                    float max_q, double* errors) {
-  std::size_t k = 0;
-  for (; k + 4 <= count; k += 4) StepErrors<4>(x, n, steps + k, max_q, errors + k);
-  if (count - k == 3) StepErrors<3>(x, n, steps + k, max_q, errors + k);
-  if (count - k == 2) StepErrors<2>(x, n, steps + k, max_q, errors + k);
-  if (count - k == 1) StepErrors<1>(x, n, steps + k, max_q, errors + k);
+  AllStepErrors<false>(x, n, steps, count, max_q, 1.0F, errors);
+}
+
+void AddWeightedStepErrors(const float* x, std::size_t n, const float* steps, std::size_t count,
+                           float max_q, float weight, double* errors) {
+  AllStepErrors<true>(x, n, steps, count, max_q, weight, errors);
 }
 
 void AddTo(const float* x, std::size_t n, float* sums) {
@@ -134,7 +161,9 @@ namespace espquant::calib {
 
 HWY_EXPORT(ExtentOf);
 HWY_EXPORT(SumOfSquares);
+HWY_EXPORT(WeightedSumOfSquares);
 HWY_EXPORT(AddStepErrors);
+HWY_EXPORT(AddWeightedStepErrors);
 HWY_EXPORT(AddTo);
 HWY_EXPORT(AddSquaresTo);
 
@@ -152,6 +181,18 @@ void add_step_errors(std::span<const float> values, std::span<const float> steps
   HWY_DYNAMIC_DISPATCH(AddStepErrors)
   (values.data(), values.size(), steps.data(), steps.size(), static_cast<float>(max_q),
    errors.data());
+}
+
+void add_weighted_step_errors(std::span<const float> values, std::span<const float> steps,
+                              int max_q, float unit, std::span<double> errors) {
+  ESPQUANT_ASSERT(steps.size() == errors.size(), "one error per step");
+  HWY_DYNAMIC_DISPATCH(AddWeightedStepErrors)
+  (values.data(), values.size(), steps.data(), steps.size(), static_cast<float>(max_q), 1.0F / unit,
+   errors.data());
+}
+
+double weighted_sum_of_squares(std::span<const float> values, float unit) {
+  return HWY_DYNAMIC_DISPATCH(WeightedSumOfSquares)(values.data(), values.size(), 1.0F / unit);
 }
 
 void add_to(std::span<const float> values, std::span<float> sums) {

@@ -29,6 +29,13 @@ double sum_of_squares(std::span<const float> values);
 void add_step_errors(std::span<const float> values, std::span<const float> steps, int max_q,
                      std::span<double> errors);
 
+/// The same with every error times (x / unit)^2: errors of large values count more.
+void add_weighted_step_errors(std::span<const float> values, std::span<const float> steps,
+                              int max_q, float unit, std::span<double> errors);
+
+/// Sum of (x * x / unit)^2: what those errors are compared with.
+double weighted_sum_of_squares(std::span<const float> values, float unit);
+
 /// sums[i] += values[i]^2.
 void add_squares_to(std::span<const float> values, std::span<float> sums);
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/tensor.h"
 
@@ -28,5 +30,15 @@ Tensor unpack_filter(const Tensor& declared, bool depthwise, int lanes);
 /// % lanes != 0, (N/16)WC16 for `spatial_dims` 1, and NHWC, HWCN, NWC, WCN on the C family.
 std::string filter_layout_doc(int spatial_dims, bool depthwise, int lanes,
                               std::int64_t out_channels);
+
+/// What such a doc string says. Blocked layouts do not tell depthwise filters from dense ones.
+struct FilterLayout {
+  int lanes = 1;
+  std::optional<bool> depthwise{};
+};
+
+/// Of filter_layout_doc(), or of ESP-PPQ's older spelling "layout ==> N16HWC16"; nothing for other
+/// texts.
+std::optional<FilterLayout> parse_filter_layout(std::string_view doc);
 
 }  // namespace espquant::espdl

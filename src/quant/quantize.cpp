@@ -22,8 +22,8 @@ void check_settings(const Settings& settings) {
 void quantize(Graph& graph, const Plan& plan, const calib::Statistics& statistics,
               const Settings& settings) {
   check_settings(settings);
-  unshare_constants(graph);
   const Widths widths(graph, plan.exponents, settings);
+  unshare_constants(graph);
   const ActivationErrors errors(plan, statistics);
   const std::vector<float> factors = choose_factors(graph, plan, errors, widths, settings);
   apply_factors(graph, plan, factors);

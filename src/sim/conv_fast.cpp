@@ -36,12 +36,18 @@ void fill_check_limits(const ConvPlan& plan, ValueRange range, std::int32_t* lim
 }
 
 /// Plain where the weights prove it. Else checked, unless the check fails at the start already or
-/// there is none (null).
+/// there is none (null). When traced, every block on the books is.
 std::vector<BlockMode> choose_modes(const ConvPlan& plan, ValueRange range,
-                                    const std::int32_t* check_limits) {
+                                    const std::int32_t* check_limits,
+                                    const Workspace::Saturation* books) {
   std::vector<BlockMode> modes(static_cast<std::size_t>(plan.blocks()), BlockMode::Plain);
-  if (!plan.clips) return modes;
   const std::size_t block = plan.channel_at.size() / modes.size();
+  if (books != nullptr && books->traced) {
+    for (std::size_t p = 0; p < plan.channel_at.size(); ++p)
+      if (plan.booked_limit[p] != 0) modes[p / block] = BlockMode::Traced;
+    return modes;
+  }
+  if (!plan.clips) return modes;
   for (std::size_t p = 0; p < plan.channel_at.size(); ++p) {
     if (plan.clip_limit[p] == kNoLimit || stays_inside(plan, p, range)) continue;
     const bool checked = check_limits != nullptr && std::abs(plan.bias32[p]) <= check_limits[p];
@@ -52,10 +58,9 @@ std::vector<BlockMode> choose_modes(const ConvPlan& plan, ValueRange range,
 }
 
 /// Channels of which the vector kernels keep the books.
-std::int64_t clipping_channels(const ConvPlan& plan) {
+std::int64_t booked_channels(const ConvPlan& plan) {
   std::int64_t count = 0;
-  for (std::size_t p = 0; p < plan.channel_at.size(); ++p)
-    count += plan.clip_limit[p] != kNoLimit ? 1 : 0;
+  for (std::size_t p = 0; p < plan.channel_at.size(); ++p) count += plan.booked_limit[p] != 0;
   return count;
 }
 
@@ -89,19 +94,16 @@ void FastConv::run_int8(const MacArithmetic& arithmetic, const std::int8_t* x, s
   auto* image =
       workspace.scratch_of<std::int16_t>(static_cast<std::size_t>(plan_->image.size), kImage);
   const ValueRange range = widen_image(*plan_, x, image);
-  std::int64_t count = 0;
-  std::int64_t* saturated = workspace.saturation != nullptr ? &count : nullptr;
+  Workspace::Saturation* books = workspace.saturation;
   if (g.depthwise) {
-    depthwise_int8(*plan_, image, choose_modes(*plan_, range, nullptr), y, saturated);
+    depthwise_int8(*plan_, image, choose_modes(*plan_, range, nullptr, books), y, books);
   } else {
     auto* limits = workspace.scratch_of<std::int32_t>(plan_->channel_at.size(), kCheckLimit);
     fill_check_limits(*plan_, range, limits);
-    dense_int8(*plan_, image, choose_modes(*plan_, range, limits), limits, y, saturated);
+    dense_int8(*plan_, image, choose_modes(*plan_, range, limits, books), limits, y, books);
   }
-  if (workspace.saturation != nullptr) {
-    workspace.saturation->outputs += g.out_h * g.out_w * clipping_channels(*plan_);
-    workspace.saturation->saturated += count;
-  }
+  if (books != nullptr && !books->traced)
+    books->outputs += g.out_h * g.out_w * booked_channels(*plan_);
   for (std::int64_t channel : plan_->reference_channels)
     conv_reference(g, arithmetic, x, filter_.data<std::int8_t>().data(), y, channel, channel + 1,
                    workspace.saturation);
@@ -110,29 +112,34 @@ void FastConv::run_int8(const MacArithmetic& arithmetic, const std::int8_t* x, s
 void FastConv::run_int16(const MacArithmetic& arithmetic, const std::int16_t* x, std::int16_t* y,
                          Workspace& workspace) const {
   const ConvGeometry& g = plan_->geometry;
+  const std::int16_t* filter = filter_.data<std::int16_t>().data();
+  Workspace::Saturation* books = workspace.saturation;
+  if (books != nullptr && books->traced)
+    return conv_reference(g, arithmetic, x, filter, y, 0, g.out_c, books);
   const auto size = static_cast<std::size_t>(plan_->image.size);
   auto* high = workspace.scratch_of<std::int16_t>(size, kImage);
   auto* low = workspace.scratch_of<std::int16_t>(size, kLowImage);
   split_image(*plan_, x, high, low);
-  const std::int16_t* filter = filter_.data<std::int16_t>().data();
-  std::int64_t vector_outputs = g.out_size();
+  std::vector<Suspect> suspects;
   if (g.depthwise) {
     depthwise_int16(*plan_, high, low, y);
-    vector_outputs -=
-        g.out_h * g.out_w * static_cast<std::int64_t>(plan_->reference_channels.size());
   } else {
-    std::vector<Suspect> suspects;
     dense_int16(*plan_, high, low, y, suspects);
-    for (const Suspect& s : suspects)
-      y[s.pixel * g.out_c + s.channel] =
-          conv_reference_element(g, arithmetic, x, filter, s.pixel / g.out_w, s.pixel % g.out_w,
-                                 s.channel, workspace.saturation);
-    vector_outputs -= static_cast<std::int64_t>(suspects.size());
   }
-  if (workspace.saturation != nullptr && arithmetic.lanes.clips())
-    workspace.saturation->outputs += vector_outputs;
-  for (std::int64_t channel : plan_->reference_channels)
-    conv_reference(g, arithmetic, x, filter, y, channel, channel + 1, workspace.saturation);
+  std::int64_t computed_again = 0;
+  for (const Suspect& s : suspects) {
+    y[s.pixel * g.out_c + s.channel] = conv_reference_element(
+        g, arithmetic, x, filter, s.pixel / g.out_w, s.pixel % g.out_w, s.channel, books);
+    computed_again += arithmetic.counts(s.channel);
+  }
+  for (std::int64_t channel : plan_->reference_channels) {
+    conv_reference(g, arithmetic, x, filter, y, channel, channel + 1, books);
+    if (arithmetic.counts(channel)) computed_again += g.out_h * g.out_w;
+  }
+  if (books == nullptr) return;
+  std::int64_t booked = 0;
+  for (std::int64_t channel = 0; channel < g.out_c; ++channel) booked += arithmetic.counts(channel);
+  books->outputs += g.out_h * g.out_w * booked - computed_again;
 }
 
 }  // namespace espquant::sim

@@ -189,7 +189,7 @@ bool fits_32_bits(const ConvPlan& plan, const MacArithmetic& arithmetic, std::si
 bool never_clips(const ConvPlan& plan, const Accumulator& accumulator, std::size_t p,
                  std::int64_t bias) {
   if (!accumulator.clips()) return true;
-  const std::int64_t limit = (std::int64_t{1} << (accumulator.bits - 1)) - 1;
+  const std::int64_t limit = accumulator.limit();
   const std::int64_t products = 32768 * (plan.positive[p] + plan.negative[p]);
   return products <= limit && magnitude(bias) <= limit - products;
 }
@@ -199,6 +199,7 @@ void set_sums(ConvPlan& plan, const MacArithmetic& arithmetic) {
   plan.bias32 = AlignedArray<std::int32_t>(count);
   plan.bias64 = AlignedArray<std::int64_t>(count);
   plan.clip_limit = AlignedArray<std::int32_t>(count);
+  plan.booked_limit = AlignedArray<std::int32_t>(count);
   plan.check_limit64 = AlignedArray<std::int64_t>(count);
   plan.watched.assign(static_cast<std::size_t>(plan.blocks()), false);
   for (std::size_t p = 0; p < count; ++p) {
@@ -209,9 +210,8 @@ void set_sums(ConvPlan& plan, const MacArithmetic& arithmetic) {
     const Accumulator& accumulator = arithmetic.accumulator(channel);
     plan.bias64[p] = bias;
     if (arithmetic.bits == 16) {
-      const std::int64_t largest = accumulator.clips()
-                                       ? (std::int64_t{1} << (accumulator.bits - 1)) - 1
-                                       : std::numeric_limits<std::int64_t>::max();
+      const std::int64_t largest =
+          accumulator.clips() ? accumulator.limit() : std::numeric_limits<std::int64_t>::max();
       plan.check_limit64[p] =
           accumulator.clips() ? largest - 32768 * plan.check_magnitude[p] : largest;
       if (never_clips(plan, accumulator, p, bias)) continue;
@@ -224,8 +224,10 @@ void set_sums(ConvPlan& plan, const MacArithmetic& arithmetic) {
       continue;
     }
     plan.bias32[p] = static_cast<std::int32_t>(bias);
+    if (arithmetic.counts(channel))
+      plan.booked_limit[p] = static_cast<std::int32_t>(accumulator.limit());
     if (accumulator.clips() && accumulator.bits < 32) {
-      plan.clip_limit[p] = (1 << (accumulator.bits - 1)) - 1;
+      plan.clip_limit[p] = static_cast<std::int32_t>(accumulator.limit());
       plan.clips = true;
     }
   }

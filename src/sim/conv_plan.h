@@ -83,6 +83,8 @@ struct ConvPlan {
   /// The limits of S3's lanes, 2^19 - 1 (int8); int32's own where a channel does not clip.
   AlignedArray<std::int32_t> clip_limit;
   bool clips = false;
+  /// The limit of each int8 channel whose saturation is on the books, else 0.
+  AlignedArray<std::int32_t> booked_limit;
   /// int16: what |partial sum| may be at a check so that no product before the next one can leave a
   /// 40-bit register, and the blocks in which that is not certain beforehand.
   AlignedArray<std::int64_t> check_limit64;

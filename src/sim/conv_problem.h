@@ -38,6 +38,9 @@ struct Accumulator {
   bool wraps = false;
 
   bool clips() const { return !wraps && bits < 64; }
+  std::int64_t limit() const {
+    return static_cast<std::int64_t>((std::uint64_t{1} << (bits - 1)) - 1);
+  }
 };
 
 /// From a sum to an output element.
@@ -56,6 +59,11 @@ struct MacArithmetic {
 
   const Accumulator& accumulator(std::int64_t channel) const {
     return channel < scalar_from ? lanes : scalar;
+  }
+  /// Whether the channel's register is on the books of Workspace::Saturation. int8's scalar
+  /// register is not: its 40 bits are out of reach of any filter that fits a chip.
+  bool counts(std::int64_t channel) const {
+    return accumulator(channel).clips() && (bits == 16 || accumulator(channel).bits < 40);
   }
 };
 

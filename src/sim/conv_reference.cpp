@@ -10,34 +10,33 @@ namespace {
 /// A sum in a register of limited width.
 class Register {
  public:
-  Register(const Accumulator& rule, std::int64_t start) : rule_(rule), sum_(start) {}
+  Register(const Accumulator& rule, std::int64_t start)
+      : rule_(rule), sum_(start), unclipped_(start), peak_(magnitude(start)) {}
 
   void add(std::int64_t products) {
-    // Unsigned: an int64 bias of a broken file must not overflow.
-    sum_ = static_cast<std::int64_t>(static_cast<std::uint64_t>(sum_) +
-                                     static_cast<std::uint64_t>(products));
+    sum_ = plus(sum_, products);
     if (rule_.wraps) {
       sum_ = wrap_bits(sum_, rule_.bits);
     } else if (rule_.clips()) {
-      peak_ = std::max(peak_, sum_ < 0 ? -sum_ : sum_);
-      const std::int64_t clipped = saturate_bits(sum_, rule_.bits);
-      clipped_ |= clipped != sum_;
-      sum_ = clipped;
+      sum_ = saturate_bits(sum_, rule_.bits);
+      unclipped_ = plus(unclipped_, products);
+      peak_ = std::max(peak_, magnitude(unclipped_));
     }
   }
 
   std::int64_t sum() const { return sum_; }
-  void report(Workspace::Saturation& to) const {
-    if (!rule_.clips()) return;
-    ++to.outputs;
-    to.saturated += clipped_ ? 1 : 0;
-    to.peak = std::max(to.peak, peak_);
-  }
+  /// Of the sum if it had never been clipped; beyond the limit exactly when it was.
+  std::int64_t peak() const { return peak_; }
 
  private:
+  // Unsigned: an int64 bias of a broken file must not overflow.
+  static std::int64_t plus(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+  }
+  static std::int64_t magnitude(std::int64_t v) { return v < 0 ? ~v : v; }
+
   const Accumulator& rule_;
-  std::int64_t sum_, peak_ = 0;
-  bool clipped_ = false;
+  std::int64_t sum_, unclipped_, peak_;
 };
 
 }  // namespace
@@ -65,7 +64,8 @@ T conv_reference_element(const ConvGeometry& g, const MacArithmetic& arithmetic,
       }
     }
   }
-  if (saturation != nullptr) accumulator.report(*saturation);
+  if (saturation != nullptr && arithmetic.counts(channel))
+    saturation->add(accumulator.peak(), rule.limit());
   return static_cast<T>(finish_sum(arithmetic, channel, accumulator.sum()));
 }
 

@@ -25,11 +25,11 @@ bool Available() { return false; }
 ValueRange WidenImage(const ConvPlan&, const std::int8_t*, std::int16_t*) { return {}; }
 void SplitImage(const ConvPlan&, const std::int16_t*, std::int16_t*, std::int16_t*) {}
 void DenseInt8(const ConvPlan&, const std::int16_t*, const std::vector<BlockMode>&,
-               const std::int32_t*, std::int8_t*, std::int64_t*) {}
+               const std::int32_t*, std::int8_t*, Workspace::Saturation*) {}
 void DenseInt16(const ConvPlan&, const std::int16_t*, const std::int16_t*, std::int16_t*,
                 std::vector<Suspect>&) {}
 void DepthwiseInt8(const ConvPlan&, const std::int16_t*, const std::vector<BlockMode>&,
-                   std::int8_t*, std::int64_t*) {}
+                   std::int8_t*, Workspace::Saturation*) {}
 void DepthwiseInt16(const ConvPlan&, const std::int16_t*, const std::int16_t*, std::int16_t*) {}
 
 #else
@@ -132,8 +132,8 @@ void split_image(const ConvPlan& plan, const std::int16_t* x, std::int16_t* high
 
 void dense_int8(const ConvPlan& plan, const std::int16_t* image,
                 const std::vector<BlockMode>& modes, const std::int32_t* check_limit,
-                std::int8_t* y, std::int64_t* saturated) {
-  HWY_DYNAMIC_DISPATCH(DenseInt8)(plan, image, modes, check_limit, y, saturated);
+                std::int8_t* y, Workspace::Saturation* books) {
+  HWY_DYNAMIC_DISPATCH(DenseInt8)(plan, image, modes, check_limit, y, books);
 }
 
 void dense_int16(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
@@ -142,8 +142,9 @@ void dense_int16(const ConvPlan& plan, const std::int16_t* high, const std::int1
 }
 
 void depthwise_int8(const ConvPlan& plan, const std::int16_t* image,
-                    const std::vector<BlockMode>& modes, std::int8_t* y, std::int64_t* saturated) {
-  HWY_DYNAMIC_DISPATCH(DepthwiseInt8)(plan, image, modes, y, saturated);
+                    const std::vector<BlockMode>& modes, std::int8_t* y,
+                    Workspace::Saturation* books) {
+  HWY_DYNAMIC_DISPATCH(DepthwiseInt8)(plan, image, modes, y, books);
 }
 
 void depthwise_int16(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,

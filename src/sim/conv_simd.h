@@ -20,6 +20,7 @@ enum class BlockMode : std::uint8_t {
   Checked,  ///< partial sums are watched, and computed again, clipped, where one might have reached
             ///< it
   Clipped,  ///< clipped after every product
+  Traced,   ///< how near the limit every partial sum comes, and clipped where one passes it
 };
 
 /// Whether this machine has vectors that the kernels below can use; the others must not be called
@@ -33,14 +34,15 @@ ValueRange widen_image(const ConvPlan& plan, const std::int8_t* x, std::int16_t*
 void split_image(const ConvPlan& plan, const std::int16_t* x, std::int16_t* high,
                  std::int16_t* low);
 
-/// `modes` has an entry per block; `saturated`, when not null, is raised by the outputs that a
-/// lane's limit touched; `check_limit`, per position, is what |partial sum| may be at a check
-/// (Checked).
+/// `modes` has an entry per block. `books`, when not null, receives the outputs that a lane's limit
+/// touched; from Traced blocks everything, which must not be null then. `check_limit`, per
+/// position, is what |partial sum| may be at a check (Checked).
 void dense_int8(const ConvPlan& plan, const std::int16_t* image,
                 const std::vector<BlockMode>& modes, const std::int32_t* check_limit,
-                std::int8_t* y, std::int64_t* saturated);
+                std::int8_t* y, Workspace::Saturation* books);
 void depthwise_int8(const ConvPlan& plan, const std::int16_t* image,
-                    const std::vector<BlockMode>& modes, std::int8_t* y, std::int64_t* saturated);
+                    const std::vector<BlockMode>& modes, std::int8_t* y,
+                    Workspace::Saturation* books);
 
 /// An output whose 40-bit register might have clipped.
 struct Suspect {

@@ -127,6 +127,42 @@ HWY_NOINLINE std::int64_t ClippedTile(const TileArgs& args, std::int8_t* y) {
   return count;
 }
 
+/// Sums that are not clipped, with the books of their peaks. False when one passed its limit.
+template <int kMr, int kNv>
+HWY_NOINLINE bool TracedTile(const TileArgs& args, std::int8_t* y, Workspace::Saturation& books) {
+  const D32 d;
+  V32 sums[kMr][kNv], peaks[kMr][kNv];
+  StartFromBias(args, sums);
+  for (int m = 0; m < kMr; ++m)
+    for (int v = 0; v < kNv; ++v) peaks[m][v] = Magnitude(sums[m][v]);
+  const V16 even = hn::BitCast(D16(), hn::Set(d, 0xFFFF));
+  const std::int16_t* weights = args.weights;
+  for (const Segment& segment : *args.segments) {
+    for (std::int64_t k = 0; k < segment.pairs; ++k, weights += kBlockChannels * 2) {
+      for (int v = 0; v < kNv; ++v) {
+        const V16 w = hn::Load(D16(), VectorWeights<kNv>(args, weights, v));
+        for (int m = 0; m < kMr; ++m) {
+          const V16 x = BroadcastPair(args.pixels[m] + segment.offset + 2 * k);
+          const V32 first = MulAddPairs(x, hn::And(w, even), sums[m][v]);
+          sums[m][v] = MulAddPairs(x, hn::AndNot(even, w), first);
+          peaks[m][v] = hn::Max(peaks[m][v], hn::Max(Magnitude(first), Magnitude(sums[m][v])));
+        }
+      }
+    }
+  }
+  StoreOutputs(args, sums, y);
+  bool inside = true;
+  for (int v = 0; v < kNv; ++v) {
+    const std::int64_t position = args.position + v * kLanes;
+    const V32 limit = hn::Load(d, args.plan->clip_limit.data() + position);
+    for (int m = 0; m < kMr; ++m) {
+      AddToBooks(*args.plan, position, peaks[m][v], books);
+      inside = inside && hn::AllFalse(d, hn::Gt(peaks[m][v], limit));
+    }
+  }
+  return inside;
+}
+
 /// Sums of one check's products, [kMr][tile channels] of `sums`.
 template <int kMr, int kNv>
 HWY_NOINLINE void RawTile(const TileArgs& args, const Segment& segment, std::int32_t* to) {
@@ -151,7 +187,7 @@ template <int kNv>
 HWY_INLINE void DenseBlock(const ConvPlan& plan, const std::int16_t* image, std::int64_t block,
                            BlockMode mode, std::int64_t begin, std::int64_t end,
                            const std::int32_t* check_limit, std::int8_t* y,
-                           std::int64_t* saturated) {
+                           Workspace::Saturation* books) {
   TileArgs args{&plan, &plan.runs, nullptr, block * kBlockChannels,
                 plan.weights.data() + block * plan.block_stride};
   const std::int64_t channels = plan.geometry.out_c;
@@ -172,8 +208,11 @@ HWY_INLINE void DenseBlock(const ConvPlan& plan, const std::int16_t* image, std:
                      CheckedTile<kMr, kNv>(args, check_limit, y + p * channels))
                    return;
                  args.segments = &plan.runs;
-                 if (saturated != nullptr) {
-                   *saturated += ClippedTile<kMr, kNv, true>(args, y + p * channels);
+                 if (mode == BlockMode::Traced) {
+                   if (!TracedTile<kMr, kNv>(args, y + p * channels, *books))
+                     ClippedTile<kMr, kNv, false>(args, y + p * channels);
+                 } else if (books != nullptr) {
+                   books->saturated += ClippedTile<kMr, kNv, true>(args, y + p * channels);
                  } else {
                    ClippedTile<kMr, kNv, false>(args, y + p * channels);
                  }
@@ -181,7 +220,7 @@ HWY_INLINE void DenseBlock(const ConvPlan& plan, const std::int16_t* image, std:
 }
 
 void DenseInt8(const ConvPlan& plan, const std::int16_t* image, const std::vector<BlockMode>& modes,
-               const std::int32_t* check_limit, std::int8_t* y, std::int64_t* saturated) {
+               const std::int32_t* check_limit, std::int8_t* y, Workspace::Saturation* books) {
   constexpr int kOne = static_cast<int>(kBlockChannels / kLanes);
   const std::int64_t pixels = plan.geometry.out_h * plan.geometry.out_w, blocks = plan.blocks();
   const std::int64_t pass = PixelsPerPass(plan);
@@ -192,9 +231,9 @@ void DenseInt8(const ConvPlan& plan, const std::int16_t* image, const std::vecto
       const bool two =
           kTileBlocks == 2 && b + 1 < blocks && modes[static_cast<std::size_t>(b + 1)] == mode;
       if (two) {
-        DenseBlock<2 * kOne>(plan, image, b, mode, begin, end, check_limit, y, saturated);
+        DenseBlock<2 * kOne>(plan, image, b, mode, begin, end, check_limit, y, books);
       } else {
-        DenseBlock<kOne>(plan, image, b, mode, begin, end, check_limit, y, saturated);
+        DenseBlock<kOne>(plan, image, b, mode, begin, end, check_limit, y, books);
       }
       b += two ? 2 : 1;
     }

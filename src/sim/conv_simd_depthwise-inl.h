@@ -1,7 +1,8 @@
 // Part of conv_simd.cpp, which includes it once per instruction set, inside that set's namespace.
 // Depthwise convolutions: vectors of channels, two taps at a time.
 
-enum class DepthwiseMode { Plain, Clipped, Counted };
+/// Traced: sums that are not clipped, and their peaks.
+enum class DepthwiseMode { Plain, Clipped, Counted, Traced };
 
 struct DepthwiseArgs {
   const ConvPlan* plan;
@@ -11,6 +12,8 @@ struct DepthwiseArgs {
   const std::int16_t* weights;
 };
 
+/// `touched` receives what a mode asks for: where a clip changed a sum (Counted), or the peaks
+/// (Traced).
 template <int kMr, DepthwiseMode kMode>
 HWY_INLINE void DepthwiseSums(const DepthwiseArgs& args, V32 (&lower)[kMr], V32 (&upper)[kMr],
                               V32 (&touched)[2][kMr]) {
@@ -25,6 +28,14 @@ HWY_INLINE void DepthwiseSums(const DepthwiseArgs& args, V32 (&lower)[kMr], V32 
     upper_limit = hn::Load(d, args.plan->clip_limit.data() + args.position + 16);
   }
   const V16 even = hn::BitCast(d16, hn::Set(d, 0xFFFF));
+  const auto step = [&](V16 x, V16 w, V32 limit, V32& sum, V32& touch) HWY_ATTR {
+    sum = MulAddPairs(x, w, sum);
+    if constexpr (kMode == DepthwiseMode::Traced) {
+      touch = hn::Max(touch, Magnitude(sum));
+    } else {
+      sum = ClipSum<kCount>(sum, limit, touch);
+    }
+  };
   for (std::int64_t t = 0; t < pairs; ++t) {
     const std::int16_t* w = args.weights + t * kDepthwiseBlock * 2;
     const V16 w_lower = hn::Load(d16, w), w_upper = hn::Load(d16, w + kDepthwiseBlock);
@@ -33,14 +44,10 @@ HWY_INLINE void DepthwiseSums(const DepthwiseArgs& args, V32 (&lower)[kMr], V32 
       const V16 b = hn::LoadU(d16, args.pixels[m] + taps[2 * t + 1] + args.channel);
       const V16 x_lower = hn::InterleaveLower(d16, a, b), x_upper = hn::InterleaveUpper(d16, a, b);
       if constexpr (kMode != DepthwiseMode::Plain) {
-        lower[m] = ClipSum<kCount>(MulAddPairs(x_lower, hn::And(w_lower, even), lower[m]),
-                                   lower_limit, touched[0][m]);
-        lower[m] = ClipSum<kCount>(MulAddPairs(x_lower, hn::AndNot(even, w_lower), lower[m]),
-                                   lower_limit, touched[0][m]);
-        upper[m] = ClipSum<kCount>(MulAddPairs(x_upper, hn::And(w_upper, even), upper[m]),
-                                   upper_limit, touched[1][m]);
-        upper[m] = ClipSum<kCount>(MulAddPairs(x_upper, hn::AndNot(even, w_upper), upper[m]),
-                                   upper_limit, touched[1][m]);
+        step(x_lower, hn::And(w_lower, even), lower_limit, lower[m], touched[0][m]);
+        step(x_lower, hn::AndNot(even, w_lower), lower_limit, lower[m], touched[0][m]);
+        step(x_upper, hn::And(w_upper, even), upper_limit, upper[m], touched[1][m]);
+        step(x_upper, hn::AndNot(even, w_upper), upper_limit, upper[m], touched[1][m]);
       } else {
         lower[m] = MulAddPairs(x_lower, w_lower, lower[m]);
         upper[m] = MulAddPairs(x_upper, w_upper, upper[m]);
@@ -49,8 +56,10 @@ HWY_INLINE void DepthwiseSums(const DepthwiseArgs& args, V32 (&lower)[kMr], V32 
   }
 }
 
+/// True unless Traced sums passed a limit.
 template <int kMr, DepthwiseMode kMode>
-HWY_NOINLINE std::int64_t DepthwiseTile8(const DepthwiseArgs& args, std::int8_t* y) {
+HWY_NOINLINE bool DepthwiseTile8(const DepthwiseArgs& args, std::int8_t* y,
+                                 Workspace::Saturation* books) {
   const D32 d;
   const hn::Rebind<std::int8_t, D16> d8;
   const ConvPlan& plan = *args.plan;
@@ -58,7 +67,9 @@ HWY_NOINLINE std::int64_t DepthwiseTile8(const DepthwiseArgs& args, std::int8_t*
   for (int m = 0; m < kMr; ++m) {
     lower[m] = hn::Load(d, plan.bias32.data() + args.position);
     upper[m] = hn::Load(d, plan.bias32.data() + args.position + 16);
-    touched[0][m] = touched[1][m] = hn::Zero(d);
+    constexpr bool kTraced = kMode == DepthwiseMode::Traced;
+    touched[0][m] = kTraced ? Magnitude(lower[m]) : hn::Zero(d);
+    touched[1][m] = kTraced ? Magnitude(upper[m]) : hn::Zero(d);
   }
   DepthwiseSums<kMr, kMode>(args, lower, upper, touched);
   const std::int64_t channels = plan.geometry.out_c;
@@ -69,13 +80,21 @@ HWY_NOINLINE std::int64_t DepthwiseTile8(const DepthwiseArgs& args, std::int8_t*
                              RoundSums(d, plan.rounding32, args.position + 16, upper[m]));
     StoreFirst(d8, hn::DemoteTo(d8, words), valid, y + m * channels + args.channel);
   }
-  std::int64_t count = 0;
-  if constexpr (kMode == DepthwiseMode::Counted) {
-    for (const auto& half : touched)
-      for (const V32 t : half)
-        count += static_cast<std::int64_t>(hn::CountTrue(d, hn::Ne(t, hn::Zero(d))));
+  bool inside = true;
+  for (int upper_half = 0; upper_half < 2; ++upper_half) {
+    const std::int64_t position = args.position + 16 * upper_half;
+    for (int m = 0; m < kMr; ++m) {
+      const V32 found = touched[upper_half][m];
+      if constexpr (kMode == DepthwiseMode::Counted)
+        books->saturated += static_cast<std::int64_t>(hn::CountTrue(d, hn::Ne(found, hn::Zero(d))));
+      if constexpr (kMode == DepthwiseMode::Traced) {
+        AddToBooks(plan, position, found, *books);
+        const V32 limit = hn::Load(d, plan.clip_limit.data() + position);
+        inside = inside && hn::AllFalse(d, hn::Gt(found, limit));
+      }
+    }
   }
-  return count;
+  return inside;
 }
 
 /// Calls run(args) for every group of kStep channels.
@@ -89,24 +108,35 @@ HWY_INLINE void WalkChannels(const ConvPlan& plan, const std::int16_t* const* pi
   }
 }
 
+/// One tile in the mode of its block of channels.
+template <int kMr>
+HWY_INLINE void RunDepthwiseTile8(const DepthwiseArgs& args, BlockMode mode, std::int8_t* y,
+                                  Workspace::Saturation* books) {
+  using enum DepthwiseMode;
+  if (mode == BlockMode::Plain) {
+    DepthwiseTile8<kMr, Plain>(args, y, nullptr);
+  } else if (mode == BlockMode::Traced) {
+    if (!DepthwiseTile8<kMr, Traced>(args, y, books))
+      DepthwiseTile8<kMr, Clipped>(args, y, nullptr);
+  } else if (books == nullptr) {
+    DepthwiseTile8<kMr, Clipped>(args, y, nullptr);
+  } else {
+    DepthwiseTile8<kMr, Counted>(args, y, books);
+  }
+}
+
 void DepthwiseInt8(const ConvPlan& plan, const std::int16_t* image,
-                   const std::vector<BlockMode>& modes, std::int8_t* y, std::int64_t* saturated) {
+                   const std::vector<BlockMode>& modes, std::int8_t* y,
+                   Workspace::Saturation* books) {
   const std::int64_t pixels = plan.geometry.out_h * plan.geometry.out_w;
-  WalkTiles<4>(
-      plan, image, 0, pixels,
-      [&](auto mr, const std::int16_t* const* tile, std::int64_t p) HWY_ATTR {
-        constexpr int kMr = decltype(mr)::value;
-        WalkChannels(plan, tile, [&](const DepthwiseArgs& args) HWY_ATTR {
-          std::int8_t* to = y + p * plan.geometry.out_c;
-          if (modes[static_cast<std::size_t>(args.channel / kDepthwiseBlock)] == BlockMode::Plain) {
-            DepthwiseTile8<kMr, DepthwiseMode::Plain>(args, to);
-          } else if (saturated == nullptr) {
-            DepthwiseTile8<kMr, DepthwiseMode::Clipped>(args, to);
-          } else {
-            *saturated += DepthwiseTile8<kMr, DepthwiseMode::Counted>(args, to);
-          }
-        });
-      });
+  WalkTiles<4>(plan, image, 0, pixels,
+               [&](auto mr, const std::int16_t* const* tile, std::int64_t p) HWY_ATTR {
+                 WalkChannels(plan, tile, [&](const DepthwiseArgs& args) HWY_ATTR {
+                   RunDepthwiseTile8<decltype(mr)::value>(
+                       args, modes[static_cast<std::size_t>(args.channel / kDepthwiseBlock)],
+                       y + p * plan.geometry.out_c, books);
+                 });
+               });
 }
 
 template <int kMr>

@@ -43,6 +43,20 @@ HWY_INLINE V32 ClipSum(V32 sum, V32 limit, V32& touched) {
   return clipped;
 }
 
+/// v, or -v - 1 of a negative v: within the limit exactly when the sum is.
+HWY_INLINE V32 Magnitude(V32 v) { return hn::Xor(v, hn::ShiftRight<31>(v)); }
+
+/// Adds the outputs of one vector of channels to the books.
+HWY_INLINE void AddToBooks(const ConvPlan& plan, std::int64_t position, V32 peaks,
+                           Workspace::Saturation& books) {
+  HWY_ALIGN std::int32_t magnitudes[kLanes];
+  hn::Store(peaks, D32(), magnitudes);
+  for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+    const std::int32_t limit = plan.booked_limit[static_cast<std::size_t>(position + lane)];
+    if (limit != 0) books.add(magnitudes[lane], limit);
+  }
+}
+
 /// Sums to output elements, before they are clipped to their width (RoundingTable). D is D32 or
 /// D64.
 template <class D>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -58,11 +59,25 @@ class Workspace {
   std::span<std::byte> state(const void* kernel, std::size_t bytes);
   void reset();
 
-  /// Counters of S3 saturation; a kernel adds to its own node's entry when the pointer is set.
+  /// Books of the registers that clip (S3: 20-bit lanes for int8, 40 bits for int16); a kernel adds
+  /// to its own node's entry when the pointer is set. Equal for every choice of kernels.
   struct Saturation {
-    std::int64_t outputs = 0;    ///< outputs computed in saturating lanes
-    std::int64_t saturated = 0;  ///< outputs of which at least one step touched the limit
-    std::int64_t peak = 0;  ///< largest |accumulator| seen before clipping (0 when not tracked)
+    std::int64_t outputs = 0;    ///< computed in such registers
+    std::int64_t saturated = 0;  ///< of which at least one step touched the limit
+    /// Set by the caller: also how near the others came, which costs several times the time.
+    bool traced = false;
+    /// Outputs whose largest partial sum, if nothing had been clipped, is beyond half of the limit.
+    std::int64_t above_half = 0;
+    /// The largest of such sums as a share of the limit.
+    double peak = 0;
+
+    /// One output whose largest partial sum has this magnitude (v, or -v - 1 of a negative v).
+    void add(std::int64_t magnitude, std::int64_t limit) {
+      ++outputs;
+      saturated += magnitude > limit ? 1 : 0;
+      above_half += magnitude > limit / 2 ? 1 : 0;
+      peak = std::max(peak, static_cast<double>(magnitude) / static_cast<double>(limit));
+    }
   };
   Saturation* saturation = nullptr;
 

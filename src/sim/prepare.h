@@ -13,6 +13,16 @@
 /// kernels.
 namespace espquant::sim {
 
+/// The operator of that name. Throws Error(Unsupported).
+const Operator& find_operator(const espdl::Node& node);
+
+/// As the file declares them.
+TensorDesc describe(const espdl::Constant& constant);
+TensorDesc describe(const espdl::ValueInfo& value);
+
+/// Throws Error(Malformed) for a tensor without a type, Error(BadData) for one that no chip holds.
+void check_desc(const std::string& name, const TensorDesc& desc);
+
 template <typename Run>
 class FunctionKernel final : public Kernel {
  public:

@@ -6,42 +6,10 @@
 #include <cstring>
 
 #include "sim/memory_plan.h"
+#include "sim/prepare.h"
 
 namespace espquant::sim {
 namespace {
-
-/// No tensor of a microcontroller comes near; a file that declares more is broken.
-constexpr std::size_t kMaxTensorBytes = std::size_t{1} << 31;
-
-const Operator& find_operator(const espdl::Node& node) {
-  for (const Operator& op : all_operators())
-    if (op.type == node.op) return op;
-  throw Error(ErrorCode::Unsupported,
-              fmt::format("operator '{}' is not one that ESP-DL runs", node.op))
-      .node(node.name)
-      .remedy("Express it with operators of ESP-DL's table, or compute it outside of the network");
-}
-
-void check_desc(const std::string& name, const TensorDesc& desc) {
-  if (size_of(desc.dtype) == 0)
-    throw Error(ErrorCode::Malformed, "the model does not say the type of its elements")
-        .tensor(name)
-        .remedy("Export the model again");
-  if (desc.byte_size() > kMaxTensorBytes)
-    throw Error(ErrorCode::BadData,
-                fmt::format("shape {} is beyond any chip", to_string(desc.shape)))
-        .tensor(name)
-        .remedy("Check the shape of the model's input");
-}
-
-TensorDesc describe(const espdl::Constant& constant) {
-  return {constant.data.dtype(), constant.data.shape(), constant.exponents};
-}
-
-TensorDesc describe(const espdl::ValueInfo& value) {
-  return {value.dtype, value.shape,
-          value.exponents.empty() ? std::vector<int>{0} : value.exponents};
-}
 
 Error without_producer(const std::string& name) {
   return Error(ErrorCode::Malformed, "it is read but nothing before that point produces it")
