@@ -1,8 +1,19 @@
 #!/bin/sh
-# The slow tier: every fuzz target for a while, with sanitizers. scripts/fuzz.sh [seconds per target]
-# Needs clang and llvm beside what setup.sh installs. Corpora and crashes stay in build-fuzz/.
+# The slow tier, for a while (default: 300 seconds).
+#   scripts/fuzz.sh [seconds per target]      every libFuzzer target, with sanitizers; needs clang and
+#                                             llvm beside what setup.sh installs. Corpora and crashes
+#                                             stay in build-fuzz/.
+#   scripts/fuzz.sh differential [seconds] [seed]
+#                                             the simulator's fast kernels against plain loops; prints
+#                                             what it compared, or the problem that differs and how to
+#                                             replay it.
 set -eu
 cd "$(dirname "$0")/.."
+
+if [ "${1:-}" = differential ]; then
+  scripts/build.sh kernels_fuzz
+  exec build/tests/kernels_fuzz --seconds "${2:-300}" --seed "${3:-1}"
+fi
 
 seconds="${1:-300}"
 scripts/setup.sh

@@ -1,0 +1,56 @@
+#include <gtest/gtest.h>
+
+#include "tests/fuzz/instruction_sets.h"
+#include "tests/fuzz/kernel_problem.h"
+#include "tests/support/errors.h"
+
+/// A slice of what scripts/fuzz.sh differential does for as long as one likes.
+namespace espquant::test {
+namespace {
+
+TEST(Kernels, FastEqualsPlainOnRandomProblems) {
+  Random random(20);
+  std::int64_t outputs = 0, saturated = 0, refused = 0;
+  for (int i = 0; i < 1500; ++i) {
+    KernelProblem problem = draw_problem(random);
+    const Comparison comparison = compare_kernels(problem);
+    ASSERT_EQ(comparison.difference, "") << line_of(problem);
+    outputs += comparison.outputs;
+    saturated += comparison.saturated;
+    refused += comparison.refused ? 1 : 0;
+  }
+  EXPECT_GT(saturated, 1000);
+  EXPECT_LT(saturated, outputs / 2);
+  EXPECT_LT(refused, 100);
+}
+
+TEST(Kernels, EveryInstructionSetGivesTheSame) {
+  for (const std::string& set : vector_sets()) {
+    Random random(3);
+    for (int i = 0; i < 200; ++i) {
+      KernelProblem problem = draw_problem(random);
+      if (problem.isa != "best") problem.isa = set;
+      ASSERT_EQ(compare_kernels(problem).difference, "") << line_of(problem);
+    }
+  }
+}
+
+TEST(KernelProblem, ItsLineGivesItBack) {
+  Random random(5);
+  for (int i = 0; i < 200; ++i) {
+    const std::string line = line_of(draw_problem(random));
+    EXPECT_EQ(line_of(parse_problem(line)), line);
+  }
+}
+
+TEST(KernelProblem, WhatIsNotOneIsRefused) {
+  for (const char* line : {"conv depth=3", "conv in_c", "conv in=3xx", "conv seed=abc"})
+    EXPECT_EQ(error_of([&] { (void)parse_problem(line); }).code(), ErrorCode::Usage) << line;
+  for (const char* line : {"cnv", "conv isa=MMX", "conv x_low=-129"})
+    EXPECT_EQ(error_of([&] { (void)compare_kernels(parse_problem(line)); }).code(),
+              ErrorCode::Usage)
+        << line;
+}
+
+}  // namespace
+}  // namespace espquant::test
