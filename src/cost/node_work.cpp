@@ -1,0 +1,177 @@
+#include "cost/node_work.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string_view>
+
+#include "cost/cache.h"
+#include "cost/convolution_work.h"
+#include "cost/in_place.h"
+
+namespace espquant::cost {
+namespace {
+
+using std::string_view_literals::operator""sv;
+
+/// Totals over the activations that a node reads or writes.
+struct Traffic {
+  double elements = 0, bytes = 0;
+};
+
+Traffic traffic(const espdl::ModelIndex& index, const std::vector<std::string>& tensors) {
+  Traffic sum;
+  for (const auto& name : tensors) {
+    const auto* value = index.value(name);
+    if (value == nullptr || index.initializer(name) != nullptr) continue;
+    const auto count = static_cast<double>(element_count(value->shape));
+    sum.elements += count;
+    sum.bytes += count * static_cast<double>(std::max<std::size_t>(size_of(value->dtype), 1));
+  }
+  return sum;
+}
+
+/// Reading `bytes` once per output pixel through a cache that also sees `others`: all lines the
+/// first time, afterwards those that were replaced meanwhile.
+double streamed_lines(double bytes, double others, double pixels, double cache, double line) {
+  if (line == 0) return 0;
+  const double lost = 1 - cyclic_hit_rate(bytes + others, cache);
+  return bytes / line * (1 + std::max(0.0, pixels - 1) * lost);
+}
+
+/// The rows of the input that a kernel spans are read again for the next row of outputs.
+double input_lines(const ConvolutionShape& s, double rows, const Board& board) {
+  if (board.line_bytes == 0) return 0;
+  const double bytes = s.in_height * s.in_width * s.in_channels * s.element_bytes();
+  const double again = std::max(0.0, s.kernel_height / s.stride_y - 1);
+  const double lost = 1 - cyclic_hit_rate(rows + s.filter_bytes(), board.cache_bytes);
+  return bytes / board.line_bytes * (1 + again * lost);
+}
+
+NodeWork convolution_work(const ConvolutionShape& s, const Target& target, const Board& board) {
+  NodeWork work;
+  work.pixels = s.pixels();
+  (s.depthwise ? work.depthwise_macs : work.macs) = s.macs();
+  if (target.family == Family::C) return work;
+  work.instructions = work.pixels * vector_instructions_per_pixel(s, target);
+  const double rows = s.kernel_height * s.in_width * s.in_channels * s.element_bytes();
+  work.filter_lines =
+      streamed_lines(s.filter_bytes(), rows, work.pixels, board.cache_bytes, board.line_bytes);
+  work.activation_lines = input_lines(s, rows, board);
+  work.second_filter_lines = streamed_lines(s.filter_bytes(), rows, work.pixels,
+                                            board.second_cache_bytes, board.second_line_bytes);
+  return work;
+}
+
+struct PerByte {
+  std::string_view op;
+  double instructions;
+};
+
+/// Vector loops and block copies: instructions per byte written.
+constexpr std::array kVectorLoops = {
+    PerByte{"Add"sv, 0.19},          PerByte{"Sub"sv, 0.19},   PerByte{"Mul"sv, 1.44},
+    PerByte{"PRelu"sv, 1.5},         PerByte{"Resize"sv, 0.4}, PerByte{"RequantizeLinear"sv, 0.5},
+    PerByte{"Concat"sv, 0.3},        PerByte{"Split"sv, 0.3},  PerByte{"Slice"sv, 0.3},
+    PerByte{"Gather"sv, 0.3},        PerByte{"Pad"sv, 0.3},    PerByte{"InsertZeros"sv, 0.5},
+    PerByte{"StreamingCache"sv, 0.3}};
+
+/// What a byte of those takes where there is no vector unit.
+constexpr double kScalarPerByte = 8;
+
+const double* vector_loop(std::string_view op) {
+  const auto at = std::find_if(kVectorLoops.begin(), kVectorLoops.end(),
+                               [&](const PerByte& entry) { return entry.op == op; });
+  return at == kVectorLoops.end() ? nullptr : &at->instructions;
+}
+
+bool is_copy(std::string_view op) {
+  constexpr std::array kCopies = {"Concat"sv, "Split"sv, "Slice"sv,
+                                  "Gather"sv, "Pad"sv,   "StreamingCache"sv};
+  return std::find(kCopies.begin(), kCopies.end(), op) != kCopies.end();
+}
+
+bool is_exponential(std::string_view op) {
+  constexpr std::array kSlow = {"Sigmoid"sv, "Tanh"sv, "Swish"sv, "Elu"sv, "Exp"sv,
+                                "Log"sv,     "Pow"sv,  "GRU"sv,   "LSTM"sv};
+  return std::find(kSlow.begin(), kSlow.end(), op) != kSlow.end();
+}
+
+double table_instructions(Family family) { return family == Family::P4 ? 4.4 : 6; }
+
+/// Instructions per element of operators that are plain C++ on every chip.
+double scalar_instructions(const espdl::Node& node, std::size_t rank) {
+  if (node.op == "Transpose")  // an index list is built for every element; a division per axis
+    return rank <= 4 ? 60 : 45 * static_cast<double>(rank);
+  if (node.op == "Softmax" || node.op == "LogSoftmax") return 25;
+  if (node.op == "QuantizeLinear" || node.op == "DequantizeLinear") return 40;
+  if (is_exponential(node.op)) return 110;
+  return 50;
+}
+
+std::size_t rank_of_input(const espdl::Node& node, const espdl::ModelIndex& index) {
+  if (node.inputs.empty()) return 0;
+  const auto* value = index.value(node.inputs.front());
+  return value == nullptr ? 0 : value->shape.size();
+}
+
+double kernel_area(const espdl::Node& node) {
+  double area = 1;
+  for (const auto extent : node.get_ints("kernel_shape"))
+    area *= std::max(1.0, static_cast<double>(extent));
+  return area;
+}
+
+double last_extent(const espdl::ModelIndex& index, const std::string& tensor) {
+  const auto* value = index.value(tensor);
+  return value == nullptr || value->shape.empty() ? 1 : static_cast<double>(value->shape.back());
+}
+
+NodeWork pooling_work(const espdl::Node& node, const espdl::ModelIndex& index, const Target& target,
+                      const Traffic& in, const Traffic& out) {
+  NodeWork work;
+  if (node.op == "AveragePool") {
+    work.summed_elements = in.elements * kernel_area(node);
+  } else if (node.op == "MaxPool" && target.family != Family::C && !node.outputs.empty()) {
+    const double channels = std::max(1.0, last_extent(index, node.outputs.front()));
+    const double vectors = std::ceil(channels * out.bytes / std::max(out.elements, 1.0) / 16);
+    work.pixels = out.elements / channels;
+    work.instructions = work.pixels * (21 + vectors * (8 + 2 * kernel_area(node)));
+  } else {
+    work.summed_elements = node.op == "MaxPool" ? out.elements * kernel_area(node) : in.elements;
+  }
+  return work;
+}
+
+bool is_pooling(std::string_view op) {
+  return op == "AveragePool" || op == "GlobalAveragePool" || op == "MaxPool" ||
+         op.starts_with("Reduce");
+}
+
+}  // namespace
+
+NodeWork work_of(const espdl::Node& node, const espdl::ModelIndex& index, const Target& target,
+                 const Board& board) {
+  if (const auto shape = convolution_shape(node, index))
+    return convolution_work(*shape, target, board);
+  if (in_place_kind(node.op) == InPlace::Alias) return {};
+
+  const Traffic in = traffic(index, node.inputs);
+  const Traffic out = traffic(index, node.outputs);
+  NodeWork work;
+  const bool linear = node.op == "Resize" && node.get_string("mode", "nearest") != "nearest";
+  if (is_pooling(node.op)) {
+    work = pooling_work(node, index, target, in, out);
+  } else if (node.has("lut") || node.op == "LUT") {
+    work.instructions = table_instructions(target.family) * out.elements;
+  } else if (const double* per_byte = vector_loop(node.op); per_byte != nullptr && !linear) {
+    const bool vector = target.family != Family::C || is_copy(node.op);
+    work.instructions = (vector ? *per_byte : kScalarPerByte) * out.bytes;
+  } else {
+    work.instructions = scalar_instructions(node, rank_of_input(node, index)) * out.elements;
+  }
+  if (board.line_bytes > 0) work.activation_lines = in.bytes / board.line_bytes;
+  return work;
+}
+
+}  // namespace espquant::cost

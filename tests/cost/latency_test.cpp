@@ -1,0 +1,197 @@
+#include "cost/latency.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "cost/cache.h"
+#include "espdl/reader.h"
+#include "tests/cost/small_model.h"
+#include "tests/support/shared.h"
+
+namespace espquant::cost {
+namespace {
+
+using test::SmallModel;
+
+const Target& s3() { return find_target("esp32s3"); }
+
+struct Measured {
+  const char* file;
+  double milliseconds;
+  bool parameters_in_flash = false;
+};
+
+std::string name_of(const testing::TestParamInfo<Measured>& measured) {
+  const std::string name = measured.param.file;
+  return name.substr(0, name.find('.'));
+}
+
+/// Times of whole networks on one core that Espressif publishes with its models (ESP-DL 7.2). On
+/// the S3, yolo11n leaves its parameters in flash: its application copies them only to 9 MB of
+/// PSRAM or more.
+class PublishedTimes : public testing::TestWithParam<Measured> {};
+
+TEST_P(PublishedTimes, AreWithinTheStatedTolerance) {
+  const auto& measured = GetParam();
+  const std::string file = std::string("golden/zoo/") + measured.file;
+  ESPQUANT_NEEDS_SHARED(file);
+  const auto model = espdl::read_model_file(test::shared_dir() / file, {});
+  const auto& target = find_target(file.ends_with("p4.espdl") ? "esp32p4" : "esp32s3");
+  LatencyOptions options;
+  options.parameters_in_flash = measured.parameters_in_flash;
+  const auto estimate = estimate_latency(model, target, options);
+  EXPECT_GE(measured.milliseconds, estimate.milliseconds * (1 - estimate.below));
+  EXPECT_LE(measured.milliseconds, estimate.milliseconds * (1 + estimate.above));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    S3, PublishedTimes,
+    testing::Values(Measured{"imagenet_cls_mobilenetv2_s8_v1_s3.espdl", 1309.5},
+                    Measured{"mobilenetv2_0_5_128_128_gesture_s3.espdl", 115.4},
+                    Measured{"espdet_pico_224_224_cat_s3.espdl", 123.9},
+                    Measured{"human_face_detect_msr_s8_v1_s3.espdl", 33.1},
+                    Measured{"human_face_detect_mnp_s8_v1_s3.espdl", 5.8},
+                    Measured{"human_face_feat_mfn_s8_v1_s3.espdl", 248.8},
+                    Measured{"person_reid_feat_osn_s8_v1_s3.espdl", 110.0},
+                    Measured{"yolo26n_512_s8_s3_s3.espdl", 7822},
+                    Measured{"coco_detect_yolo11n_320_s8_v1_s3.espdl", 6161.8, true}),
+    name_of);
+
+// Not in this list: imagenet_cls_mobilenetv2_s8_v1_p4.espdl, published with 326.6 ms, of which the
+// estimate knows only 197.
+INSTANTIATE_TEST_SUITE_P(P4, PublishedTimes,
+                         testing::Values(Measured{"mobilenetv2_0_5_128_128_gesture_p4.espdl", 26.5},
+                                         Measured{"espdet_pico_224_224_cat_p4.espdl", 47.5},
+                                         Measured{"human_face_detect_mnp_s8_v1_p4.espdl", 2.4},
+                                         Measured{"pp_ocr_v6_rec_s16_p4.espdl", 383.3},
+                                         Measured{"sv_tdnn_tiny_3s_p4.espdl", 228.4}),
+                         name_of);
+
+espdl::Model conv_model(std::int64_t in_channels, std::int64_t out_channels, Shape in, Shape out,
+                        std::int64_t kernel, std::vector<std::int64_t> strides, std::int64_t pad,
+                        bool depthwise = false, DType dtype = DType::Int8) {
+  in.push_back(in_channels);
+  out.push_back(out_channels);
+  return SmallModel()
+      .input("x", std::move(in), dtype)
+      .constant("w", dtype, {kernel, kernel, in_channels, depthwise ? 1 : out_channels})
+      .node("Conv", {"x", "w"}, "y", std::move(out), dtype)
+      .attribute("group", depthwise ? in_channels : 1)
+      .attribute("strides", std::move(strides))
+      .attribute("pads", std::vector<std::int64_t>(4, pad))
+      .output("y")
+      .model();
+}
+
+TEST(Latency, IsNearTheKernelTableOfTheS3) {
+  struct Case {
+    espdl::Model model;
+    double microseconds;
+  };
+  // ESP-DL 7.1.
+  const std::vector<Case> cases = {
+      {conv_model(16, 32, {1, 20, 20}, {1, 20, 20}, 1, {1, 1}, 0), 422},
+      {conv_model(32, 16, {1, 19, 23}, {1, 10, 12}, 3, {2, 2}, 1), 482},
+      {conv_model(16, 32, {1, 22, 22}, {1, 11, 11}, 5, {2, 2}, 2), 974},
+      {conv_model(22, 33, {1, 19, 23}, {1, 19, 23}, 3, {1, 1}, 1), 3447},
+      {conv_model(32, 32, {1, 100, 50}, {1, 98, 48}, 3, {1, 1}, 0, true), 5542},
+      {conv_model(25, 25, {1, 20, 20}, {1, 18, 9}, 7, {1, 2}, 2, true), 918},
+  };
+  for (const auto& c : cases) {
+    const double estimate = estimate_latency(c.model, s3()).milliseconds * 1000;
+    EXPECT_NEAR(estimate, c.microseconds, 0.16 * c.microseconds);
+  }
+}
+
+TEST(Latency, CountsTapsInsideTheImageOnly) {
+  const auto macs = [](const espdl::Model& model) {
+    return estimate_latency(model, s3()).nodes[0].macs;
+  };
+  EXPECT_DOUBLE_EQ(macs(conv_model(16, 16, {1, 4, 4}, {1, 4, 4}, 1, {1, 1}, 0)), 16 * 16 * 16);
+  // 3x3 over 4x4 with a border: 3 + 2 of 3 rows at the edges, so 10 of 12 taps each way.
+  EXPECT_DOUBLE_EQ(macs(conv_model(16, 16, {1, 4, 4}, {1, 4, 4}, 3, {1, 1}, 1)), 100 * 16 * 16);
+}
+
+TEST(Latency, Int16TakesAboutTwiceAsLong) {
+  for (const char* target : {"esp32s3", "esp32p4"}) {
+    const auto milliseconds = [&](DType dtype) {
+      return estimate_latency(
+                 conv_model(64, 64, {1, 32, 32}, {1, 32, 32}, 1, {1, 1}, 0, false, dtype),
+                 find_target(target))
+          .milliseconds;
+    };
+    const double ratio = milliseconds(DType::Int16) / milliseconds(DType::Int8);
+    EXPECT_GT(ratio, 1.8) << target;
+    EXPECT_LT(ratio, 2.6) << target;
+  }
+}
+
+TEST(Latency, AFilterLargerThanTheCacheIsReadAgainForEveryPixel) {
+  const auto node_of = [](std::int64_t channels) {
+    return estimate_latency(conv_model(channels, channels, {1, 16, 16}, {1, 16, 16}, 1, {1, 1}, 0),
+                            s3())
+        .nodes[0];
+  };
+  const auto small = node_of(128), large = node_of(512);  // 16 and 256 KiB
+  EXPECT_LT(small.memory_milliseconds, 0.3 * small.milliseconds);
+  EXPECT_GT(large.memory_milliseconds, 0.5 * large.milliseconds);
+  EXPECT_GT(small.macs / small.milliseconds, 2 * large.macs / large.milliseconds);
+}
+
+TEST(Latency, ParametersInFlashCostMore) {
+  const auto model = conv_model(512, 512, {1, 8, 8}, {1, 8, 8}, 1, {1, 1}, 0);
+  LatencyOptions in_flash;
+  in_flash.parameters_in_flash = true;
+  EXPECT_GT(estimate_latency(model, s3(), in_flash).milliseconds,
+            1.8 * estimate_latency(model, s3()).milliseconds);
+}
+
+TEST(Latency, AReshapeIsFreeAndATransposeIsNot) {
+  const auto estimate = estimate_latency(SmallModel()
+                                             .input("x", {1, 64, 64})
+                                             .node("Reshape", {"x"}, "a", {64, 64})
+                                             .node("Transpose", {"a"}, "y", {64, 64})
+                                             .output("y")
+                                             .model(),
+                                         s3());
+  EXPECT_EQ(estimate.nodes[0].milliseconds, 0);
+  EXPECT_GT(estimate.nodes[1].milliseconds, 1);
+  EXPECT_EQ(estimate.milliseconds, estimate.nodes[1].milliseconds);
+}
+
+TEST(Latency, SaysItsClockAndHowFarToTrustIt) {
+  const auto model = conv_model(16, 16, {1, 4, 4}, {1, 4, 4}, 1, {1, 1}, 0);
+  const auto on_s3 = estimate_latency(model, s3());
+  const auto on_c3 = estimate_latency(model, find_target("esp32c3"));
+  EXPECT_EQ(on_s3.clock_mhz, 240);
+  EXPECT_EQ(on_c3.clock_mhz, 160);
+  EXPECT_GT(on_c3.above, on_s3.above);
+  EXPECT_GT(on_c3.milliseconds, 3 * on_s3.milliseconds) << "no vector unit";
+  EXPECT_FALSE(on_s3.basis.empty());
+}
+
+TEST(Latency, ANodeThatMakesNoSenseIsNoCrash) {
+  auto model = conv_model(16, 16, {1, 4, 4}, {1, 4, 4}, 1, {1, 1}, 0);
+  model.nodes[0].inputs = {"nowhere"};
+  EXPECT_GE(estimate_latency(model, s3()).milliseconds, 0);
+  model.nodes[0].inputs.clear();
+  model.nodes[0].outputs.clear();
+  EXPECT_GE(estimate_latency(model, s3()).milliseconds, 0);
+}
+
+TEST(Cache, EverythingHitsWhileItFits) {
+  EXPECT_EQ(cyclic_hit_rate(0, 1000), 1);
+  EXPECT_EQ(cyclic_hit_rate(1000, 1000), 1);
+}
+
+TEST(Cache, TheHitRateSolvesItsEquation) {
+  for (const double rounds : {1.1, 1.5, 2.0, 8.0}) {
+    const double h = cyclic_hit_rate(rounds, 1);
+    EXPECT_NEAR(h, std::exp(-rounds * (1 - h)), 1e-6);
+    EXPECT_LT(h, 1);
+  }
+}
+
+}  // namespace
+}  // namespace espquant::cost
