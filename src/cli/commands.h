@@ -19,6 +19,7 @@ struct Context {
 /// Options live in a struct of the command, kept alive by a std::shared_ptr in the callback.
 void add_inspect(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
+void add_check(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);
 void add_evaluate(CLI::App& app, Context& context);

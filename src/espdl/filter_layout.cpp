@@ -96,16 +96,18 @@ std::string filter_layout_doc(int spatial_dims, bool depthwise, int lanes,
 }
 
 std::optional<FilterLayout> parse_filter_layout(std::string_view doc) {
+  using Kind = FilterLayout::Kind;
   constexpr std::string_view kStart = "layout ==> ", kUnaligned = "_UNALIGNED";
   if (!doc.starts_with(kStart)) return std::nullopt;
   std::string_view layout = doc.substr(kStart.size());
-  if (layout == "NHWC" || layout == "NWC") return FilterLayout{1, false};
-  if (layout == "HWCN" || layout == "WCN") return FilterLayout{1, true};
+  if (layout == "NHWC" || layout == "NWC") return FilterLayout{1, Kind::Dense};
+  if (layout == "HWCN" || layout == "WCN") return FilterLayout{1, Kind::Depthwise};
   if (layout.ends_with(kUnaligned)) layout.remove_suffix(kUnaligned.size());
   for (const int lanes : {16, 8})
     for (const std::string_view space : {"HW", "W"})
       for (const std::string_view blocks : {"(N/{0}){1}C{0}", "N{0}{1}C{0}"})
-        if (layout == fmt::format(fmt::runtime(blocks), lanes, space)) return FilterLayout{lanes};
+        if (layout == fmt::format(fmt::runtime(blocks), lanes, space))
+          return FilterLayout{lanes, Kind::Blocked};
   return std::nullopt;
 }
 

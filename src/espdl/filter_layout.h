@@ -33,8 +33,9 @@ std::string filter_layout_doc(int spatial_dims, bool depthwise, int lanes,
 
 /// What such a doc string says. Blocked layouts do not tell depthwise filters from dense ones.
 struct FilterLayout {
-  int lanes = 1;
-  std::optional<bool> depthwise{};
+  enum class Kind : std::uint8_t { Blocked, Dense, Depthwise };
+  int lanes;
+  Kind kind;
 };
 
 /// Of filter_layout_doc(), or of ESP-PPQ's older spelling "layout ==> N16HWC16"; nothing for other

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <set>
@@ -93,13 +94,14 @@ class Checker {
 
   void add(const std::string& node, const std::string& op, std::string_view rule,
            const Error& error) {
-    findings_.push_back({.node = error.node().empty() ? node : error.node(),
-                         .op = op,
-                         .tensor = error.tensor(),
-                         .rule = std::string(rule),
-                         .name = std::string(to_string(error.code())),
-                         .message = error.message(),
-                         .remedy = error.remedy()});
+    findings_.push_back(
+        {.node = error.node().empty() ? node : error.node(),
+         .op = op,
+         .tensor = error.tensor(),
+         .rule = std::string(rule),
+         .name = std::string(to_string(error.code())),
+         .message = error.message(),
+         .remedy = error.remedy().empty() ? "Export the model again" : error.remedy()});
   }
 
   void add_undefined(const std::string& node, const std::string& op, const std::string& tensor) {
@@ -182,11 +184,12 @@ class Checker {
         const auto value = values_.find(name);
         declared.push_back(value == values_.end() ? TensorDesc{} : describe(*value->second));
       }
-      const Options options;
       Prepared prepared = op.prepare(
-          {model_, node, operands.descs, operands.constants, declared, target_, options});
-      for (std::size_t i = 0; i < prepared.outputs.size() && i < node.outputs.size(); ++i)
+          {model_, node, operands.descs, operands.constants, declared, target_, options_});
+      for (std::size_t i = 0; i < prepared.outputs.size() && i < node.outputs.size(); ++i) {
         check_desc(node.outputs[i], prepared.outputs[i]);
+        check_shape(node, i, declared[i], prepared.outputs[i]);
+      }
       for (const std::string& fault : prepared.faults) add_fault(node, section, fault);
       return std::move(prepared.outputs);
     } catch (const Error& error) {
@@ -194,6 +197,32 @@ class Checker {
       add(node.name, node.op, section, error);
       return {};
     }
+  }
+
+  /// The runtime computes shapes itself, and ESP-PPQ's files often declare others within the graph.
+  /// What counts is the number of elements, and what the application sees.
+  bool damaging_difference(const std::string& tensor, Shape declared, Shape computed) const {
+    if (element_count(declared) != element_count(computed)) return true;
+    std::erase(declared, 1);
+    std::erase(computed, 1);
+    const bool is_output =
+        std::find(model_.outputs.begin(), model_.outputs.end(), tensor) != model_.outputs.end();
+    return is_output && declared != computed;
+  }
+
+  void check_shape(const espdl::Node& node, std::size_t output, const TensorDesc& declared,
+                   const TensorDesc& computed) {
+    const std::string& name = node.outputs[output];
+    if (name.empty() || !damaging_difference(name, declared.shape, computed.shape)) return;
+    findings_.push_back(
+        {.node = node.name,
+         .op = node.op,
+         .tensor = name,
+         .rule = std::string(section_of(node.op)),
+         .name = "shape",
+         .message = fmt::format("the model declares the shape {}, the runtime computes {}",
+                                to_string(declared.shape), to_string(computed.shape)),
+         .remedy = "Check the node's attributes, and export the model again"});
   }
 
   void add_fault(const espdl::Node& node, std::string_view section, const std::string& fault) {
@@ -209,6 +238,8 @@ class Checker {
 
   const espdl::Model& model_;
   const Target& target_;
+  /// The chip's own kernels, not those that recorded results came from.
+  const Options options_{.kernels = KernelChoice::Reference, .p4_vector_kernels = true};
   std::vector<Finding> findings_;
   const Report report_ = [this](Finding finding) { findings_.push_back(std::move(finding)); };
   WeightRules weights_;

@@ -162,8 +162,7 @@ void check_made_for(const espdl::Model& model, const Target& target, bool filter
                                    "than those of {}",
                                    made_for->name, target.name),
             .remedy = fmt::format("Quantize the network for {}", target.name)});
-  if (made_for->rounding != target.rounding || made_for->family == Family::S3 ||
-      target.family == Family::S3)
+  if (packed_alike)
     report({.severity = Severity::Note,
             .rule = "ESP-DL 3.21",
             .name = "other-target",

@@ -1,0 +1,188 @@
+#include "sim/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/model_file.h"
+#include "cli/wrap.h"
+#include "cost/memory_plan.h"
+#include "espdl/package.h"
+#include "report/table.h"
+
+namespace espquant::cli {
+namespace {
+
+struct CheckCommand {
+  ModelFile file;
+  bool json = false;
+};
+
+struct Checked {
+  /// Of a package, else empty.
+  std::string model;
+  std::string target;
+  std::size_t nodes = 0;
+  std::vector<sim::Finding> findings;
+
+  std::ptrdiff_t defects() const {
+    return std::count_if(findings.begin(), findings.end(),
+                         [](const sim::Finding& f) { return f.severity == sim::Severity::Defect; });
+  }
+};
+
+/// What the runtime's memory planner lets a node destroy while it is still needed. Nothing where
+/// the model is too broken to be planned, which has its own findings.
+void add_overwrites(const espdl::Model& model, const Target& target,
+                    std::vector<sim::Finding>& findings) try {
+  for (const auto& overwrite : cost::plan_memory(model, target).overwrites)
+    findings.push_back(
+        {.node = overwrite.node,
+         .tensor = overwrite.tensor,
+         .rule = "ESP-DL 5.2",
+         .name = "overwritten",
+         .message = "the node writes over this tensor in place, but it is read later",
+         .remedy = "Move the node behind the last reader of the tensor, or insert an "
+                   "operator that does not work in place, as Transpose or Slice"});
+} catch (const Error& error) {
+  if (error.code() == ErrorCode::Internal) throw;
+}
+
+Checked check_one(const ModelFile& file, std::span<const std::byte> bytes, std::string name) {
+  espdl::ReadOptions options = file.read_options();
+  options.name = name;
+  std::vector<Error> unreadable;
+  const espdl::Model model = espdl::read_model(bytes, options, unreadable);
+  const Target& target = file.target_for(model);
+  Checked checked{std::move(name), std::string(target.name), model.nodes.size(),
+                  sim::check(model, target, unreadable)};
+  add_overwrites(model, target, checked.findings);
+  return checked;
+}
+
+/// The named model, else all of a package.
+std::vector<Checked> check_file(const ModelFile& file) try {
+  const auto bytes = read_file(file.path);
+  if (!espdl::is_package(bytes)) return {check_one(file, bytes, "")};
+  if (!file.name.empty()) return {check_one(file, bytes, file.name)};
+  std::vector<Checked> all;
+  for (const auto& entry : espdl::open_package(bytes).entries)
+    all.push_back(check_one(file, bytes, entry.name));
+  return all;
+} catch (Error& error) {
+  throw error.file(file.path.string());
+}
+
+std::string place_of(const sim::Finding& finding) {
+  if (!finding.node.empty()) return finding.node;
+  return finding.tensor.empty() ? "(the file)" : finding.tensor;
+}
+
+std::string text_of(const sim::Finding& finding) {
+  std::string text = finding.severity == sim::Severity::Note ? "Note: " : "";
+  if (!finding.node.empty() && !finding.tensor.empty())
+    text += fmt::format("tensor '{}': ", finding.tensor);
+  text += finding.message + '.';
+  if (!finding.remedy.empty()) text += fmt::format(" {}.", finding.remedy);
+  return text;
+}
+
+std::string table_of(const std::vector<sim::Finding>& findings) {
+  // Together, with gaps, 100 columns.
+  constexpr std::size_t kPlaceWidth = 24, kRuleWidth = 24, kTextWidth = 48;
+  report::Table table({{"node"}, {"rule"}, {"what is wrong, and the remedy"}});
+  for (const auto& finding : findings) {
+    if (&finding != &findings.front()) table.add_row({""});
+    auto place = wrapped(place_of(finding), kPlaceWidth);
+    if (!finding.op.empty() && finding.op != place_of(finding))
+      place.push_back(report::shortened(fmt::format("({})", finding.op), kPlaceWidth));
+    auto rule = wrapped(finding.rule, kRuleWidth);
+    for (auto& line : wrapped(finding.name, kRuleWidth)) rule.push_back(std::move(line));
+    const auto text = wrapped(text_of(finding), kTextWidth);
+    const auto line_of = [](const std::vector<std::string>& lines, std::size_t i) {
+      return i < lines.size() ? lines[i] : std::string();
+    };
+    const auto height = std::max({place.size(), rule.size(), text.size()});
+    for (std::size_t i = 0; i < height; ++i)
+      table.add_row({line_of(place, i), line_of(rule, i), line_of(text, i)});
+  }
+  return table.to_string();
+}
+
+std::string summary_of(const CheckCommand& command, const Checked& checked) {
+  std::string what = command.file.path.string();
+  if (!checked.model.empty()) what += fmt::format(": {}", checked.model);
+  const auto defects = checked.defects();
+  const auto notes = static_cast<std::ptrdiff_t>(checked.findings.size()) - defects;
+  const auto counted = [](std::ptrdiff_t n, std::string_view thing) {
+    return fmt::format("{} {}{}", n == 0 ? "no" : std::to_string(n), thing, n == 1 ? "" : "s");
+  };
+  return fmt::format("{} on {}: {}{} ({})\n", what, checked.target, counted(defects, "defect"),
+                     notes == 0 ? "" : ", " + counted(notes, "note"),
+                     counted(static_cast<std::ptrdiff_t>(checked.nodes), "node"));
+}
+
+nlohmann::ordered_json to_json(const Checked& checked) {
+  nlohmann::ordered_json json;
+  if (!checked.model.empty()) json["model"] = checked.model;
+  json["target"] = checked.target;
+  json["nodes"] = checked.nodes;
+  json["defects"] = checked.defects();
+  json["findings"] = nlohmann::ordered_json::array();
+  for (const auto& f : checked.findings)
+    json["findings"].push_back(
+        {{"severity", f.severity == sim::Severity::Defect ? "defect" : "note"},
+         {"node", f.node},
+         {"operator", f.op},
+         {"tensor", f.tensor},
+         {"rule", f.rule},
+         {"name", f.name},
+         {"message", f.message},
+         {"remedy", f.remedy}});
+  return json;
+}
+
+void run_check(const CheckCommand& command, Context& context) {
+  const auto all = check_file(command.file);
+  const bool passed = std::all_of(all.begin(), all.end(),
+                                  [](const Checked& checked) { return checked.defects() == 0; });
+  if (!passed) context.exit_code = 1;
+  if (command.json) {
+    nlohmann::ordered_json json{{"file", command.file.path.string()}, {"passed", passed}};
+    json["models"] = nlohmann::ordered_json::array();
+    for (const auto& checked : all) json["models"].push_back(to_json(checked));
+    using Handler = nlohmann::ordered_json::error_handler_t;
+    fmt::print("{}\n", json.dump(2, ' ', false, Handler::replace));
+    return;
+  }
+  for (const auto& checked : all) {
+    if (!checked.findings.empty()) fmt::print("{}\n", table_of(checked.findings));
+    if (!context.quiet || checked.defects() > 0) fmt::print("{}", summary_of(command, checked));
+  }
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Context& context) {
+  auto& sub = *app.add_subcommand(
+      "check", "Find all that ESP-DL's runtime would refuse or compute wrongly in an .espdl");
+  const auto command = std::make_shared<CheckCommand>();
+  add_model_file(sub, command->file);
+  add_target(sub, command->file);
+  sub.add_flag("--json", command->json, "Print JSON");
+  sub.footer(
+      "All models of a package are checked unless --model names one. Exit code 1 where there is a\n"
+      "defect; notes do not count. Rules are sections of docs/runtime-faults.md and "
+      "docs/check.md.\n"
+      "\n"
+      "Examples:\n"
+      "  espquant check model.espdl --target esp32s3\n"
+      "  espquant check models.pdl --model cat.espdl --json\n");
+  sub.callback([command, &context] { run_check(*command, context); });
+}
+
+}  // namespace espquant::cli
