@@ -24,14 +24,16 @@ bool stays_inside(const ConvPlan& plan, std::size_t p, ValueRange range) {
   return bias + up <= limit && bias - down >= -limit - 1;
 }
 
-/// What |partial sum| may be at a check so that no product before the next one can leave the lane.
+/// What |partial sum| may be at two checks so that no product between them can leave the lane
+/// (largest_excursion).
 void fill_check_limits(const ConvPlan& plan, ValueRange range, std::int32_t* limits) {
   const std::int64_t largest = std::max(-range.lo, range.hi);
   for (std::size_t p = 0; p < plan.channel_at.size(); ++p) {
     const std::int32_t limit = plan.clip_limit[p];
     limits[p] = limit == kNoLimit
                     ? limit
-                    : static_cast<std::int32_t>(limit - largest * plan.check_magnitude[p]);
+                    : static_cast<std::int32_t>(
+                          limit - largest_excursion(largest * plan.check_magnitude[p]));
   }
 }
 

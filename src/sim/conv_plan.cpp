@@ -212,8 +212,9 @@ void set_sums(ConvPlan& plan, const MacArithmetic& arithmetic) {
     if (arithmetic.bits == 16) {
       const std::int64_t largest =
           accumulator.clips() ? accumulator.limit() : std::numeric_limits<std::int64_t>::max();
-      plan.check_limit64[p] =
-          accumulator.clips() ? largest - 32768 * plan.check_magnitude[p] : largest;
+      plan.check_limit64[p] = accumulator.clips()
+                                  ? largest - largest_excursion(32768 * plan.check_magnitude[p])
+                                  : largest;
       if (never_clips(plan, accumulator, p, bias)) continue;
       plan.watched[p / (count / plan.watched.size())] = true;
       if (plan.geometry.depthwise) plan.reference_channels.push_back(channel);

@@ -69,6 +69,11 @@ struct RoundingTable {
   bool half_even = false, relu = false;
 };
 
+/// How far a partial sum between two checks can be from the nearer of the sums at both, where the
+/// products in between have these magnitudes in total: either those before it or those after it
+/// make up no more than half of them.
+constexpr std::int64_t largest_excursion(std::int64_t magnitudes) { return (magnitudes + 1) / 2; }
+
 struct ConvPlan {
   ConvGeometry geometry;
   PaddedImage image;
@@ -85,7 +90,7 @@ struct ConvPlan {
   bool clips = false;
   /// The limit of each int8 channel whose saturation is on the books, else 0.
   AlignedArray<std::int32_t> booked_limit;
-  /// int16: what |partial sum| may be at a check so that no product before the next one can leave a
+  /// int16: what |partial sum| may be at two checks so that no product between them can leave a
   /// 40-bit register, and the blocks in which that is not certain beforehand.
   AlignedArray<std::int64_t> check_limit64;
   std::vector<bool> watched;

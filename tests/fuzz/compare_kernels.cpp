@@ -86,10 +86,12 @@ class CaseBuilder {
   }
 
   void add_bias(Case& c) {
-    if (p_.bias_bits == 0) return;
+    if (p_.bias_low == 0 && p_.bias_high == 0) return;
+    if (p_.bias_low > p_.bias_high)
+      throw Error(ErrorCode::Usage, fmt::format("[{}, {}] is no range", p_.bias_low, p_.bias_high));
     Tensor bias(DType::Int64, {p_.out_c});
     for (std::int64_t& b : bias.mutable_data<std::int64_t>())
-      b = wrap_bits(static_cast<std::int64_t>(random_.next()), static_cast<int>(p_.bias_bits));
+      b = random_.between(p_.bias_low, p_.bias_high);
     c.node.constant(p_.bits == 8 ? bias.cast(DType::Int32) : bias);
   }
 

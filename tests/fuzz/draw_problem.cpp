@@ -124,6 +124,22 @@ void aim_at_limit(Random& random, KernelProblem& p) {
   p.w_ends = random.between(0, 1);
 }
 
+/// Equal products whose sum ends within two of the limit of the lanes.
+void step_to_the_brink(Random& random, KernelProblem& p) {
+  const int limit_bits = find_target(p.target).accumulator_bits(static_cast<int>(p.bits)) - 1;
+  p.x_low = p.x_high = random.between(-largest(p) - 1, largest(p));
+  p.w_low = p.w_high = random.between(-largest(p) - 1, largest(p));
+  p.x_zeros = p.w_zeros = 0;
+  const std::int64_t terms = p.kernel[0] * p.kernel[1] * (is_depthwise(p) ? 1 : p.in_c);
+  const std::int64_t limit = limit_bits < 63 ? (std::int64_t{1} << limit_bits) - 1 : 0;
+  const std::int64_t products = p.x_low * p.w_low * terms;
+  const std::int64_t aimed = (one_in(random, 2) ? limit : -limit - 1) - products;
+  const std::int64_t widest = p.bits == 8 ? INT32_MAX - 2 : INT64_MAX / 4;
+  if (std::abs(aimed) > widest) return;
+  p.bias_low = aimed - 2;
+  p.bias_high = aimed + 2;
+}
+
 /// Mostly a shift after which the outputs are spread over their range.
 std::int64_t draw_shift(Random& random, const KernelProblem& p, std::int64_t terms) {
   const auto size = [](std::int64_t low, std::int64_t high) {
@@ -154,7 +170,11 @@ void draw_arithmetic(Random& random, KernelProblem& p) {
   if (p.op != "matmul") {
     if (p.target == "esp32p4" && one_in(random, 2))
       p.w_spread = random.between(0, std::min<std::int64_t>(shift, 9));
-    if (!one_in(random, 3)) p.bias_bits = random.between(1, p.bits == 8 ? 32 : 45);
+    if (!one_in(random, 3)) {
+      p.bias_high = (std::int64_t{1} << random.between(0, p.bits == 8 ? 31 : 44)) - 1;
+      p.bias_low = -p.bias_high - 1;
+    }
+    if (one_in(random, 12)) step_to_the_brink(random, p);
   }
   if (p.target == "c" && one_in(random, 20)) p.y_e -= shift + random.between(1, 5);
   p.relu = one_in(random, 3) ? 1 : 0;

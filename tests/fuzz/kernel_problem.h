@@ -36,8 +36,8 @@ struct KernelProblem {
 
   /// Exponents. With w_spread > 0 every output channel has its own, in [w_e, w_e + w_spread].
   std::int64_t x_e = 0, w_e = 0, w_spread = 0, y_e = 0;
-  /// Signed width of random biases; 0: none.
-  std::int64_t bias_bits = 0;
+  /// Biases lie in [bias_low, bias_high]; there are none when both are 0.
+  std::int64_t bias_low = 0, bias_high = 0;
   /// Elements lie in [low, high]; at the two ends only where `ends` is set; `zeros` percent are 0.
   std::int64_t x_low = -128, x_high = 127, x_ends = 0, x_zeros = 0;
   std::int64_t w_low = -128, w_high = 127, w_ends = 0, w_zeros = 0;
