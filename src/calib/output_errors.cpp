@@ -1,7 +1,6 @@
 #include "calib/output_errors.h"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 
 #include "base/parallel.h"
@@ -23,25 +22,6 @@ struct ReaderError {
   double relative(std::size_t step) const { return signal > 0 ? noise[step] / signal : 0; }
 };
 
-double squared_difference(std::span<const float> a, std::span<const float> b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
-    sum += d * d;
-  }
-  return sum;
-}
-
-Tensor quantized(const Tensor& x, float step, int max_q) {
-  Tensor q(DType::Float32, x.shape());
-  const auto from = x.data<float>();
-  const auto to = q.mutable_data<float>();
-  const float inverse = 1.0F / step, hi = static_cast<float>(max_q), lo = -hi - 1;
-  for (std::size_t i = 0; i < from.size(); ++i)
-    to[i] = step * std::min(std::max(std::nearbyint(from[i] * inverse), lo), hi);
-  return q;
-}
-
 /// The nodes on one way from a value to a reader that changes numbers, the reader and its
 /// activation included, as a network of one input.
 class Reader {
@@ -55,8 +35,10 @@ class Reader {
     const std::vector<Tensor> exact = run(x);
     ReaderError error;
     for (const Tensor& y : exact) error.signal += sum_of_squares(y.data<float>());
+    Tensor rounded(DType::Float32, x.shape());
     for (float step : steps) {
-      const std::vector<Tensor> actual = run(quantized(x, step, max_q));
+      round_to_step(x.data<float>(), step, max_q, rounded.mutable_data<float>());
+      const std::vector<Tensor> actual = run(rounded);
       double noise = 0;
       for (std::size_t i = 0; i < exact.size(); ++i)
         noise += squared_difference(actual[i].data<float>(), exact[i].data<float>());

@@ -133,6 +133,39 @@ void AddWeightedStepErrors(const float* x, std::size_t n, const float* steps, st
   AllStepErrors<true>(x, n, steps, count, max_q, weight, errors);
 }
 
+void RoundToStep(const float* x, std::size_t n, float step, float max_q, float* rounded) {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto hi = hn::Set(d, max_q), lo = hn::Set(d, -max_q - 1);
+  const auto unit = hn::Set(d, step), inverse = hn::Set(d, 1.0F / step);
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto q = hn::Min(hn::Max(hn::Round(hn::Mul(hn::LoadU(d, x + i), inverse)), lo), hi);
+    hn::StoreU(hn::Mul(q, unit), d, rounded + i);
+  }
+  for (; i < n; ++i)
+    rounded[i] = step * std::min(std::max(std::nearbyint(x[i] * (1.0F / step)), -max_q - 1), max_q);
+}
+
+double SquaredDifference(const float* a, const float* b, std::size_t n) {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  double total = 0;
+  for (std::size_t begin = 0; begin < n; begin += kBlock) {
+    const std::size_t end = std::min(begin + kBlock, n);
+    auto sum = hn::Zero(d);
+    std::size_t i = begin;
+    for (; i + lanes <= end; i += lanes) {
+      const auto e = hn::Sub(hn::LoadU(d, a + i), hn::LoadU(d, b + i));
+      sum = hn::MulAdd(e, e, sum);
+    }
+    float s = hn::GetLane(hn::SumOfLanes(d, sum));
+    for (; i < end; ++i) s += (a[i] - b[i]) * (a[i] - b[i]);
+    total += static_cast<double>(s);
+  }
+  return total;
+}
+
 void AddTo(const float* x, std::size_t n, float* sums) {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
@@ -164,6 +197,8 @@ HWY_EXPORT(SumOfSquares);
 HWY_EXPORT(WeightedSumOfSquares);
 HWY_EXPORT(AddStepErrors);
 HWY_EXPORT(AddWeightedStepErrors);
+HWY_EXPORT(RoundToStep);
+HWY_EXPORT(SquaredDifference);
 HWY_EXPORT(AddTo);
 HWY_EXPORT(AddSquaresTo);
 
@@ -193,6 +228,17 @@ void add_weighted_step_errors(std::span<const float> values, std::span<const flo
 
 double weighted_sum_of_squares(std::span<const float> values, float unit) {
   return HWY_DYNAMIC_DISPATCH(WeightedSumOfSquares)(values.data(), values.size(), 1.0F / unit);
+}
+
+void round_to_step(std::span<const float> values, float step, int max_q, std::span<float> rounded) {
+  ESPQUANT_ASSERT(values.size() == rounded.size(), "results of another shape");
+  HWY_DYNAMIC_DISPATCH(RoundToStep)
+  (values.data(), values.size(), step, static_cast<float>(max_q), rounded.data());
+}
+
+double squared_difference(std::span<const float> a, std::span<const float> b) {
+  ESPQUANT_ASSERT(a.size() == b.size(), "tensors of different shapes");
+  return HWY_DYNAMIC_DISPATCH(SquaredDifference)(a.data(), b.data(), a.size());
 }
 
 void add_to(std::span<const float> values, std::span<float> sums) {

@@ -36,6 +36,12 @@ void add_weighted_step_errors(std::span<const float> values, std::span<const flo
 /// Sum of (x * x / unit)^2: what those errors are compared with.
 double weighted_sum_of_squares(std::span<const float> values, float unit);
 
+/// rounded[i] = step * clip(round(values[i] / step), -max_q - 1, max_q).
+void round_to_step(std::span<const float> values, float step, int max_q, std::span<float> rounded);
+
+/// Sum of (a[i] - b[i])^2, as sum_of_squares sums.
+double squared_difference(std::span<const float> a, std::span<const float> b);
+
 /// sums[i] += values[i]^2.
 void add_squares_to(std::span<const float> values, std::span<float> sums);
 

@@ -62,7 +62,7 @@ double least_error_threshold(const calib::ValueStatistics& s, const std::vector<
     const double exponent = std::round(wanted);
     if (std::abs(wanted - exponent) > 0.02) continue;
     const double candidate = s.max_q * std::exp2(exponent) / static_cast<double>(factor);
-    if (errors[i] > best || (errors[i] == best && candidate < threshold)) continue;
+    if (!(errors[i] <= best) || (errors[i] == best && candidate < threshold)) continue;
     best = errors[i];
     threshold = candidate;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -57,10 +58,10 @@ std::vector<double> relative_errors(Method method, const calib::ValueStatistics&
 /// Kullback-Leibler divergence, in nats, of what integers up to max_q at `step` can show of the
 /// distribution of magnitudes from that distribution.
 ///
-/// As Migacz 2017 has it ("8-bit inference with TensorRT", GTC, slides 19-38): the reference is the
-/// distribution with all that is clipped added to its last occupied place; the candidate has the
-/// values of one integer spread evenly over the places that are occupied, and lacks what is
-/// clipped. Different are:
+/// As Migacz 2017 has it ("8-bit Inference with TensorRT", GTC): the reference is the distribution
+/// with all that is clipped added to its last occupied place; the candidate has the values of one
+/// integer spread evenly over the places that are occupied, and lacks what is clipped. Different
+/// are:
 /// * Integers are where the chip rounds to, not truncated intervals, and zeros, which every scale
 ///   shows exactly, are left out.
 /// * Places are 2^-12 of the range at least, so that few samples do not make noise, and an integer
