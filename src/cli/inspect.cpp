@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 
 #include "base/file.h"
 #include "cli/commands.h"
@@ -21,13 +22,16 @@ struct InspectCommand {
   bool simplified = false;
   bool json = false;
   bool info = false;
+  bool cost = false;
+  cost::PlannerOptions planner;
 };
 
 void usage(const std::string& message) { throw Error(ErrorCode::Usage, message); }
 
 void inspect_onnx(const InspectCommand& command) try {
-  if (command.info || !command.file.key.empty() || !command.file.name.empty())
-    usage("--info, --key and --model are for .espdl files");
+  if (command.info || command.cost || !command.file.key.empty() || !command.file.name.empty() ||
+      !command.file.target.empty())
+    usage("--info, --cost, --key, --model and --target are for .espdl files");
   Graph graph = onnx::import_model(command.file.path);
   if (command.simplified)
     graph = passes::simplify(std::move(graph));
@@ -66,6 +70,15 @@ report::FileFacts facts_of(std::span<const std::byte> bytes, const ModelFile& fi
   return facts;
 }
 
+/// Nothing, but a line on stderr, where the file says too little.
+std::optional<report::Cost> cost_of(const espdl::Model& model, const InspectCommand& command) try {
+  return report::cost_of(model, command.file.target_for(model), command.planner);
+} catch (const Error& error) {
+  if (command.cost || error.code() == ErrorCode::Usage) throw;
+  fmt::print(stderr, "espquant: memory and latency are not known: {}\n", error.what());
+  return std::nullopt;
+}
+
 void inspect_espdl(const InspectCommand& command) try {
   if (command.simplified) usage("--simplified shows .onnx files");
   const auto bytes = read_file(command.file.path);
@@ -75,8 +88,15 @@ void inspect_espdl(const InspectCommand& command) try {
     return;
   }
   auto facts = facts_of(bytes, command.file);
-  facts.target = sim::target_of(model).name;
-  fmt::print("{}", command.json ? report::to_json(model, facts) : report::to_text(model, facts));
+  facts.target = command.file.target_for(model).name;
+  const auto cost = cost_of(model, command);
+  if (command.json)
+    fmt::print("{}", report::to_json(model, facts, cost ? &*cost : nullptr));
+  else if (command.cost)
+    fmt::print("{}\n{}", report::cost_table(model, *cost), report::cost_summary(*cost));
+  else
+    fmt::print("{}{}{}", report::to_text(model, facts), cost ? "\n" : "",
+               cost ? report::cost_summary(*cost) : "");
 } catch (Error& error) {
   throw error.file(command.file.path.string());
 }
@@ -92,9 +112,19 @@ void add_inspect(CLI::App& app, Context&) {
   auto* json = sub.add_flag("--json", command->json, "Print JSON");
   sub.add_flag("--info", command->info, ".espdl: the .info text, every element included")
       ->excludes(json);
+  sub.add_flag("--cost", command->cost,
+               ".espdl: milliseconds of each node and the place of its output in memory");
+  add_target(sub, command->file);
+  sub.add_option("--internal-ram", command->planner.max_internal_size,
+                 ".espdl: bytes of internal RAM that dl::Model may use for activations (default 0)")
+      ->type_name("BYTES");
+  sub.add_flag_callback(
+      "--parameters-in-flash", [command] { command->planner.copy_parameters = false; },
+      ".espdl: dl::Model does not copy parameters to RAM (param_copy = false)");
   sub.footer(
       "Examples:\n"
       "  espquant inspect model.onnx --simplified\n"
+      "  espquant inspect model.espdl --cost\n"
       "  espquant inspect model.espdl --json\n");
   sub.callback([command] {
     if (command->file.path.extension() == ".onnx")

@@ -133,6 +133,27 @@ std::string size_table(const espdl::SizeByKind& size) {
   return table.to_string();
 }
 
+void add_cost(Json& json, const Cost& cost) {
+  const auto& plan = cost.memory;
+  json["memory"] = {{"psram", plan.psram_bytes},
+                    {"internal", plan.internal_bytes},
+                    {"parameters", plan.parameter_bytes},
+                    {"parameter_copies", plan.parameter_copy_bytes},
+                    {"scratch_kept", plan.kept_scratch_bytes()},
+                    {"scratch_per_run", plan.largest_scratch_bytes()},
+                    {"ram", plan.ram_bytes()}};
+  const auto& latency = cost.latency;
+  json["latency"] = {{"milliseconds", latency.milliseconds},
+                     {"least", latency.milliseconds * (1 - latency.below)},
+                     {"most", latency.milliseconds * (1 + latency.above)},
+                     {"clock_mhz", latency.clock_mhz},
+                     {"basis", latency.basis}};
+  for (std::size_t n = 0; n < latency.nodes.size(); ++n) {
+    json["nodes"][n]["milliseconds"] = latency.nodes[n].milliseconds;
+    json["nodes"][n]["macs"] = latency.nodes[n].macs;
+  }
+}
+
 }  // namespace
 
 std::string to_text(const espdl::Model& model, const FileFacts& facts) {
@@ -155,7 +176,7 @@ std::string to_text(const espdl::Model& model, const FileFacts& facts) {
          size_table(espdl::size_by_kind(model, facts.size));
 }
 
-std::string to_json(const espdl::Model& model, const FileFacts& facts) {
+std::string to_json(const espdl::Model& model, const FileFacts& facts, const Cost* cost) {
   const espdl::ModelIndex index(model);
   Json json;
   json["format"] = "espdl";
@@ -182,6 +203,7 @@ std::string to_json(const espdl::Model& model, const FileFacts& facts) {
   const auto size = espdl::size_by_kind(model, facts.size);
   for (const auto& [kind, bytes] : size_rows(size)) json["bytes"][kind] = bytes;
   json["bytes"]["total"] = size.total();
+  if (cost != nullptr) add_cost(json, *cost);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "espdl/model.h"
+#include "report/cost_table.h"
 
 namespace espquant::report {
 
@@ -21,6 +22,7 @@ struct FileFacts {
 /// An .espdl model: header, inputs and outputs, nodes, and where the bytes go. At most 100 columns
 /// wide. Shapes are in ESP-DL's layout (N,H,W,C); exponents read "inputs => outputs".
 std::string to_text(const espdl::Model& model, const FileFacts& facts);
-std::string to_json(const espdl::Model& model, const FileFacts& facts);
+/// With `cost`, also what the model asks of its chip, per node and in all.
+std::string to_json(const espdl::Model& model, const FileFacts& facts, const Cost* cost = nullptr);
 
 }  // namespace espquant::report

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "cost/latency.h"
+#include "cost/memory_plan.h"
+
+namespace espquant::report {
+
+/// What a model asks of a chip.
+struct Cost {
+  cost::MemoryPlan memory;
+  cost::LatencyEstimate latency;
+};
+
+/// With parameters where the planner's options put them. Throws what cost::plan_memory throws.
+Cost cost_of(const espdl::Model& model, const Target& target,
+             const cost::PlannerOptions& options = {});
+
+/// A few lines: memory of activations and parameters, milliseconds and how far to trust them, and
+/// what the runtime would overwrite.
+std::string cost_summary(const Cost& cost);
+
+/// One row per node in order of execution: milliseconds, their share of the whole, the part of them
+/// spent waiting for memory, and where its output lies. At most 100 columns wide.
+std::string cost_table(const espdl::Model& model, const Cost& cost);
+
+}  // namespace espquant::report
