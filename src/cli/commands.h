@@ -20,8 +20,12 @@ struct Context {
 void add_inspect(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
 void add_check(CLI::App& app, Context& context);
+void add_package(CLI::App& app, Context& context);
+/// `encrypt` and `decrypt`.
+void add_encryption(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);
 void add_evaluate(CLI::App& app, Context& context);
+void add_analyze(CLI::App& app, Context& context);
 
 }  // namespace espquant::cli

@@ -27,9 +27,12 @@ void add_commands(CLI::App& app, Context& context) {
   add_inspect(app, context);
   add_verify(app, context);
   add_check(app, context);
+  add_package(app, context);
+  add_encryption(app, context);
   add_run(app, context);
   add_quantize(app, context);
   add_evaluate(app, context);
+  add_analyze(app, context);
 }
 
 int fail(int code, std::string_view message) {

@@ -2,14 +2,55 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <string_view>
+
+#include "base/file.h"
 
 namespace espquant::cli {
+
+namespace {
+
+bool is_hexadecimal(std::string_view text) {
+  return text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const auto first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+}  // namespace
+
+espdl::Key read_key(const std::string& digits_or_file) {
+  constexpr std::uint64_t kLargestKeyFile = 4096;
+  espdl::Key key;
+  if (is_hexadecimal(digits_or_file) && !std::filesystem::exists(digits_or_file))
+    return espdl::parse_key(digits_or_file);
+  const std::filesystem::path path = digits_or_file;
+  if (!std::filesystem::exists(path))
+    // Without repeating it: it may be a key that was mistyped.
+    throw Error(ErrorCode::Usage, "--key gives neither 32 hexadecimal digits nor a file");
+  try {
+    const auto content = read_file(path, kLargestKeyFile);
+    if (content.size() == key.size()) {
+      std::copy(content.begin(), content.end(), key.begin());
+      return key;
+    }
+    return espdl::parse_key(
+        trimmed({reinterpret_cast<const char*>(content.data()), content.size()}));
+  } catch (Error& error) {
+    throw error.file(path.string());
+  }
+}
 
 espdl::ReadOptions ModelFile::read_options() const {
   espdl::ReadOptions options;
   options.name = name;
-  if (!key.empty()) options.key = espdl::parse_key(key);
+  if (!key.empty()) options.key = read_key(key);
   return options;
 }
 
@@ -19,11 +60,17 @@ const Target& ModelFile::target_for(const espdl::Model& model) const {
   return target.empty() ? sim::target_of(model) : find_target(target);
 }
 
+CLI::Option* add_key(CLI::App& command, std::string& key) {
+  return command
+      .add_option("--key", key,
+                  "AES-128 key of an encrypted .espdl: 32 hexadecimal digits, or a file that holds "
+                  "them or the key's 16 bytes")
+      ->type_name("HEX|FILE");
+}
+
 void add_model_file(CLI::App& command, ModelFile& file) {
   command.add_option("FILE", file.path, "The model")->required();
-  command
-      .add_option("--key", file.key, "AES-128 key of an encrypted .espdl, 32 hexadecimal digits")
-      ->type_name("HEX");
+  add_key(command, file.key);
   command.add_option("--model", file.name, "Which model of a package, by name")->type_name("NAME");
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "espdl/container.h"
 #include "espdl/model.h"
 #include "espdl/reader.h"
 #include "sim/program.h"
@@ -15,7 +16,7 @@ namespace espquant::cli {
 /// Which model a command works on: the options that all commands on .espdl files share.
 struct ModelFile {
   std::filesystem::path path;
-  /// 32 hexadecimal digits for an encrypted file, else empty.
+  /// For an encrypted file: what read_key() takes, else empty.
   std::string key;
   /// Of a package.
   std::string name;
@@ -27,6 +28,12 @@ struct ModelFile {
   const Target& target_for(const espdl::Model& model) const;
 };
 
+/// The key that is written as 32 hexadecimal digits, or that lies in the file of that name: as such
+/// digits or as 16 bytes. Throws Error(Usage), Error(Io).
+espdl::Key read_key(const std::string& digits_or_file);
+
+/// --key.
+CLI::Option* add_key(CLI::App& command, std::string& key);
 /// FILE, --key and --model.
 void add_model_file(CLI::App& command, ModelFile& file);
 /// --target.

@@ -86,9 +86,10 @@ Payload open_payload(std::span<const std::byte> file, const std::optional<Key>& 
   const Header header = parse_header(file);
   Payload payload;
   payload.edition = header.edition;
+  payload.decrypted = header.encrypted;
   payload.bytes = file.subspan(header.payload_offset, header.payload_size);
   if (header.encrypted && !key)
-    throw Error(ErrorCode::Usage, "the model is encrypted").remedy("Give its AES-128 key");
+    throw Error(ErrorCode::Usage, "the model is encrypted").remedy("Give its AES-128 key (--key)");
   const bool aligned = reinterpret_cast<std::uintptr_t>(payload.bytes.data()) % kBlockBytes == 0;
   if (header.encrypted || !aligned) {
     payload.storage = allocate_bytes(payload.bytes.size());
@@ -97,6 +98,21 @@ Payload open_payload(std::span<const std::byte> file, const std::optional<Key>& 
     payload.bytes = {payload.storage.get(), payload.bytes.size()};
   }
   return payload;
+}
+
+std::vector<std::byte> encrypted(std::span<const std::byte> file, const Key& key) {
+  if (parse_header(file).encrypted)
+    throw Error(ErrorCode::Usage, "the model is encrypted already")
+        .remedy("Decrypt it first, with its own key");
+  const Payload payload = open_payload(file);
+  return seal(payload.bytes, payload.edition, key);
+}
+
+std::vector<std::byte> decrypted(std::span<const std::byte> file, const Key& key) {
+  if (!parse_header(file).encrypted)
+    throw Error(ErrorCode::Usage, "the model is not encrypted").remedy("Use it as it is");
+  const Payload payload = open_payload(file, key);
+  return seal(payload.bytes, payload.edition);
 }
 
 std::vector<std::byte> seal(std::span<const std::byte> flatbuffer, Edition edition,

@@ -46,6 +46,8 @@ Header parse_header(std::span<const std::byte> file);
 /// those are plain and aligned, so it must not outlive them.
 struct Payload {
   Edition edition = Edition::Edl2;
+  /// It was encrypted: if it is no FlatBuffer, then the key was the wrong one.
+  bool decrypted = false;
   std::span<const std::byte> bytes;
   std::shared_ptr<std::byte[]> storage;
 };
@@ -53,6 +55,11 @@ struct Payload {
 /// Throws Error(Malformed) as parse_header() does, Error(Usage) when the file is encrypted and
 /// there is no key.
 Payload open_payload(std::span<const std::byte> file, const std::optional<Key>& key = std::nullopt);
+
+/// A complete file, encrypted or in plain text; the other way round of each other. Bytes after the
+/// payload are left out. Throw Error(Usage) when the file is so already.
+std::vector<std::byte> encrypted(std::span<const std::byte> file, const Key& key);
+std::vector<std::byte> decrypted(std::span<const std::byte> file, const Key& key);
 
 /// Header and payload; encrypted when there is a key. Throws Error(BadData) when it exceeds 32-bit
 /// offsets.

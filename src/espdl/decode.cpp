@@ -12,7 +12,8 @@ namespace {
 template <typename T>
 using Tables = flatbuffers::Vector<flatbuffers::Offset<T>>;
 
-const fbs::Model& verified_root(std::span<const std::byte> buffer) {
+const fbs::Model& verified_root(const Payload& payload) {
+  const std::span<const std::byte> buffer = payload.bytes;
   if (buffer.size() >= FLATBUFFERS_MAX_BUFFER_SIZE)
     throw Error(ErrorCode::Malformed, "the model exceeds 2 GiB");
   constexpr flatbuffers::uoffset_t kMaxDepth = 16, kMaxTables = 1'000'000;
@@ -21,9 +22,13 @@ const fbs::Model& verified_root(std::span<const std::byte> buffer) {
       kMaxTables, 64 + static_cast<flatbuffers::uoffset_t>(buffer.size() / 4));
   const auto* data = reinterpret_cast<const std::uint8_t*>(buffer.data());
   flatbuffers::Verifier verifier(data, buffer.size(), kMaxDepth, max_tables);
-  if (!fbs::VerifyModelBuffer(verifier))
+  if (!fbs::VerifyModelBuffer(verifier)) {
+    if (payload.decrypted)
+      throw Error(ErrorCode::BadData, "the key does not open this model")
+          .remedy("Give the key that it was encrypted with; if that was it, the file is damaged");
     throw Error(ErrorCode::Malformed, "the FlatBuffer inside is damaged")
-        .remedy("Copy or export the file again; an encrypted model needs the right key");
+        .remedy("Copy or export the file again");
+  }
   return *fbs::GetModel(data);
 }
 
@@ -201,7 +206,7 @@ void decode_heading(const fbs::Model& m, Wire& wire, Model& model) {
 }  // namespace
 
 Model decode_model(const Payload& payload, Defects defects) {
-  const fbs::Model& root = verified_root(payload.bytes);
+  const fbs::Model& root = verified_root(payload);
   const fbs::Graph* graph = root.graph();
   if (!graph) throw Error(ErrorCode::Malformed, "there is no graph in the model");
   Wire wire(payload);

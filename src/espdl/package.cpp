@@ -144,9 +144,15 @@ Package open_package(std::span<const std::byte> file) {
   const std::size_t count = load_u32(file, count_at);
   if (count > (file.size() - first) / kEntryBytes)
     malformed(std::to_string(count) + " models do not fit the file");
-  for (std::size_t i = 0; i < count; ++i)
+  std::size_t models = 0, names = 0;
+  for (std::size_t i = 0; i < count; ++i) {
     package.entries.push_back(
         read_entry(file, first + i * kEntryBytes, edition_inside(package.edition)));
+    // A few bytes that many entries share would be copied out of the package many times.
+    models += package.entries.back().file.size();
+    names += package.entries.back().name.size();
+    if (models > file.size() || names > file.size()) malformed("its entries overlap each other");
+  }
   if (has_duplicates(names_of(package))) malformed("two models have the same name");
   return package;
 }

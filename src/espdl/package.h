@@ -36,8 +36,8 @@ struct Package {
 /// Whether the file starts as a package does.
 bool is_package(std::span<const std::byte> file);
 
-/// Lists the models of a package. Throws Error(Malformed) where an entry lies outside the file or,
-/// in PDL3, where the digest differs.
+/// Lists the models of a package. Throws Error(Malformed) where an entry lies outside the file,
+/// where entries overlap each other, or, in PDL3, where the digest differs.
 Package open_package(std::span<const std::byte> file);
 
 /// The bytes of a package, entries in the given order. Throws Error(Usage) on mixed EDL editions,

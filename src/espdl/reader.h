@@ -16,16 +16,16 @@ namespace espquant::espdl {
 struct ReadOptions {
   /// Which model of a package: by name where one is given, else by index. A file of one model
   /// ignores both, as ESP-DL does.
-  std::string name;
+  std::string name{};
   std::size_t index = 0;
   /// For encrypted models.
-  std::optional<Key> key;
+  std::optional<Key> key{};
 };
 
 /// Reads a model from the bytes of an .espdl file (EDL1 or EDL2) or of a package. Whatever the
 /// bytes are, it returns a sound Model (every tensor is given or produced once, sizes agree with
-/// dims, nodes in order of execution) or throws Error: Malformed, Unsupported, or Usage when the
-/// key, the name or the index does not serve.
+/// dims, nodes in order of execution) or throws Error: Malformed, Unsupported, BadData for a
+/// wrong key, or Usage when the key is missing or the name or the index does not serve.
 Model read_model(std::span<const std::byte> file, const ReadOptions& options = {});
 
 /// The same, but defects that leave the rest of the model readable are appended to `defects`: the

@@ -66,6 +66,19 @@ TEST(Container, OpensEncryptedFilesWithTheirKeyOnly) {
   expect_error(ErrorCode::Usage, "key", [&] { open_payload(file); });
 }
 
+TEST(Container, FilesAreEncryptedAndDecryptedWhole) {
+  for (const Edition edition : {Edition::Edl1, Edition::Edl2}) {
+    auto plain = seal(text(), edition);
+    const auto secret = encrypted(plain, kKey);
+    EXPECT_EQ(secret, seal(text(), edition, kKey));
+    EXPECT_EQ(decrypted(secret, kKey), plain);
+    plain.resize(plain.size() + 7);  // of a flash partition
+    EXPECT_EQ(encrypted(plain, kKey), secret);
+    expect_error(ErrorCode::Usage, "already", [&] { encrypted(secret, kKey); });
+    expect_error(ErrorCode::Usage, "not encrypted", [&] { decrypted(plain, kKey); });
+  }
+}
+
 TEST(Container, RefusesDamagedHeaders) {
   const auto file = seal(text());
   auto changed = file;

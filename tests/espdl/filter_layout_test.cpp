@@ -81,5 +81,32 @@ TEST(FilterLayout, IsNamedInTheDocString) {
   EXPECT_EQ(filter_layout_doc(1, true, 1, 5), "layout ==> WCN");
 }
 
+TEST(FilterLayoutDoc, IsReadBack) {
+  using Kind = FilterLayout::Kind;
+  for (const int spatial : {1, 2})
+    for (const bool depthwise : {false, true})
+      for (const int lanes : {1, 8, 16})
+        for (const int channels : {32, 33}) {
+          const std::string doc = filter_layout_doc(spatial, depthwise, lanes, channels);
+          const auto layout = parse_filter_layout(doc);
+          ASSERT_TRUE(layout) << doc;
+          EXPECT_EQ(layout->lanes, lanes) << doc;
+          EXPECT_EQ(layout->kind, lanes > 1   ? Kind::Blocked
+                                  : depthwise ? Kind::Depthwise
+                                              : Kind::Dense)
+              << doc;
+        }
+}
+
+TEST(FilterLayoutDoc, OlderSpellingIsRead) {
+  EXPECT_EQ(parse_filter_layout("layout ==> N16HWC16_UNALIGNED")->lanes, 16);
+  EXPECT_EQ(parse_filter_layout("layout ==> N8HWC8")->lanes, 8);
+}
+
+TEST(FilterLayoutDoc, OtherTextsSayNothing) {
+  for (const char* doc : {"", "layout ==> UNK", "NHWC", "layout ==> (N/16)HWC8", "layout ==> NCHW"})
+    EXPECT_FALSE(parse_filter_layout(doc)) << doc;
+}
+
 }  // namespace
 }  // namespace espquant::espdl

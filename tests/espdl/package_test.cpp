@@ -87,6 +87,16 @@ TEST_F(Packages, EntriesOutsideTheFileAreRefused) {
     EXPECT_THROW(open_package(std::span(good).first(length)), Error) << length;
 }
 
+TEST_F(Packages, EntriesThatShareBytesAreRefused) {
+  Model large = sample_model();
+  large.initializers.push_back({"large", Tensor(DType::Int8, {100'000}), {0}, ""});
+  const auto file = write_model(large);
+  auto bytes = pack({PackageEdition::Pdl2, "", {{"large", file}, {"small", cat_}}});
+  ASSERT_EQ(open_package(bytes).entries.size(), 2U);
+  store_u32(bytes, 8 + 12, load_u32(bytes, 8));
+  expect_error(ErrorCode::Malformed, "overlap", [&] { open_package(bytes); });
+}
+
 TEST_F(Packages, WhatCannotBePackedIsRefused) {
   const auto refused = [](const char* why, Package package) {
     expect_error(ErrorCode::Usage, why, [&] { pack(package); });
