@@ -1,6 +1,7 @@
 #include "report/config_json.h"
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -54,7 +55,7 @@ Json entry(const std::string& name, const Tensor& tensor, std::string_view state
            const Target& target) {
   const int bits = bit_width(tensor.dtype, target);
   const bool per_channel = tensor.exponents->size() > 1;
-  const std::int64_t max = (std::int64_t{1} << (bits - 1)) - 1;
+  const std::int64_t max = std::numeric_limits<std::int64_t>::max() >> (64 - bits);
   return {{"bit_width", bits},
           {"policy",
            {{"PER_TENSOR", !per_channel},
