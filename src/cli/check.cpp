@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/file.h"
 #include "cli/commands.h"
@@ -39,7 +40,9 @@ struct Checked {
 /// the model is too broken to be planned, which has its own findings.
 void add_overwrites(const espdl::Model& model, const Target& target,
                     std::vector<sim::Finding>& findings) try {
-  for (const auto& overwrite : cost::plan_memory(model, target).overwrites)
+  std::set<std::string> lost;
+  for (const auto& overwrite : cost::plan_memory(model, target).overwrites) {
+    if (!lost.insert(overwrite.tensor).second) continue;
     findings.push_back(
         {.node = overwrite.node,
          .tensor = overwrite.tensor,
@@ -48,6 +51,7 @@ void add_overwrites(const espdl::Model& model, const Target& target,
          .message = "the node writes over this tensor in place, but it is read later",
          .remedy = "Move the node behind the last reader of the tensor, or insert an "
                    "operator that does not work in place, as Transpose or Slice"});
+  }
 } catch (const Error& error) {
   if (error.code() == ErrorCode::Internal) throw;
 }

@@ -84,6 +84,15 @@ std::vector<std::string> names_of(const Package& package) {
   return names;
 }
 
+/// As many as fit a message.
+std::string first_names(const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 10;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kMost); ++i)
+    text += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > kMost ? text + ", ..." : text;
+}
+
 bool has_duplicates(std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
   return std::adjacent_find(names.begin(), names.end()) != names.end();
@@ -124,6 +133,8 @@ const PackageEntry& Package::find(std::string_view name) const {
   Error error(ErrorCode::Usage, "there is no model '" + std::string(name) + "' in the package");
   if (const std::string near = nearest_name(name, names); !near.empty())
     error.remedy("Did you mean '" + near + "'?");
+  else
+    error.remedy("There are: " + first_names(names));
   throw error;
 }
 

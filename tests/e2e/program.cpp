@@ -12,7 +12,6 @@
 
 #include "base/file.h"
 #include "data/npz.h"
-#include "espdl/writer.h"
 
 extern char** environ;
 
@@ -24,6 +23,8 @@ std::string text_of(const std::string& path) {
   text << std::ifstream(path).rdbuf();
   return text.str();
 }
+
+}  // namespace
 
 espdl::Model relu_model() {
   const Shape shape{1, 2, 2, 3};
@@ -40,18 +41,18 @@ espdl::Model relu_model() {
   node.op = "Relu";
   node.inputs = {"x"};
   node.outputs = {"y"};
+  node.attributes["quant_type"] = std::string("S8");
   model.nodes = {node};
   model.opsets = {{"", 18}};
   return model;
 }
 
-void write_model_file(const std::string& path, const espdl::Model& model) {
+void write_model_file(const std::string& path, const espdl::Model& model,
+                      const espdl::WriteOptions& options) {
   OutputFiles files;
-  files.add(path, espdl::write_model(model));
+  files.add(path, espdl::write_model(model, options));
   files.commit();
 }
-
-}  // namespace
 
 Outcome run_program(const std::vector<std::string>& arguments) {
   const TemporaryFolder folder;
@@ -73,6 +74,14 @@ Outcome run_program(const std::vector<std::string>& arguments) {
   int status = 0;
   waitpid(child, &status, 0);
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of(out), text_of(err)};
+}
+
+void expect_one_error(const Outcome& outcome, int exit_code, const std::string& part) {
+  EXPECT_EQ(outcome.exit_code, exit_code);
+  EXPECT_TRUE(outcome.err.starts_with("espquant: error: ")) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
 }
 
 TemporaryFolder::TemporaryFolder() {

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/tensor.h"
+#include "espdl/model.h"
+#include "espdl/writer.h"
 
 /// Runs the real program, and makes files for it.
 namespace espquant::test {
@@ -38,6 +40,13 @@ class TemporaryFolder {
 void write_text(const std::string& path, std::string_view text);
 void write_arrays(const std::string& path, const std::map<std::string, Tensor>& arrays);
 
+/// One line on stderr that starts as every error does and holds `part`, nothing on stdout.
+void expect_one_error(const Outcome& outcome, int exit_code, const std::string& part);
+
+void write_model_file(const std::string& path, const espdl::Model& model,
+                      const espdl::WriteOptions& options = {});
+/// y = Relu(x) for the ESP32-S3, int8 1x2x2x3, exponent -4, without test values.
+espdl::Model relu_model();
 /// An .espdl for the ESP32-S3: y = Relu(x), int8 1x2x2x3, exponent -4. Its test values are right,
 /// or off by one in one place. The network's layout is N,C,H,W by the metadata.
 void write_relu_model(const std::string& path, bool with_error = false);

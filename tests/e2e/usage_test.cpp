@@ -1,20 +1,9 @@
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "tests/e2e/program.h"
 
 namespace espquant::test {
 namespace {
-
-/// One line that starts as every error does.
-void expect_one_error(const Outcome& outcome, int exit_code, const std::string& part) {
-  EXPECT_EQ(outcome.exit_code, exit_code);
-  EXPECT_TRUE(outcome.err.starts_with("espquant: error: ")) << outcome.err;
-  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
-  EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
-  EXPECT_EQ(outcome.out, "");
-}
 
 TEST(Usage, HelpShowsExamples) {
   const auto outcome = run_program({"--help"});
