@@ -60,9 +60,9 @@ struct Segment {
   std::int64_t offset = 0, pairs = 0;
 };
 
-/// Rounding of sums, per channel: t = sum >> first_shift; then, half-up, (t + last_shift) >>
-/// last_shift. The first shift leaves one bit to round with (none where the whole shift is 0),
-/// rest_mask covers what it dropped.
+/// Rounding of sums, per channel: t = sum >> first_shift; then, half-up, t >> last_shift plus the
+/// bit that this drops. The first shift leaves one bit to round with (none where the whole shift is
+/// 0), rest_mask covers what it dropped.
 template <typename T>
 struct RoundingTable {
   AlignedArray<T> first_shift, last_shift, rest_mask;

@@ -30,7 +30,8 @@ std::int64_t shift_left_saturating(std::int64_t v, int shift, int bits) {
 /// otherwise (ESP-DL 3.1).
 std::int64_t round_shift_s3(std::int64_t sum, int shift, bool byte_lane) {
   if (shift == 0) return sum;
-  return ((sum >> ((shift - 1) & (byte_lane ? 31 : 63))) + 1) >> 1;
+  const std::int64_t t = sum >> ((shift - 1) & (byte_lane ? 31 : 63));
+  return (t >> 1) + (t & 1);
 }
 
 std::vector<std::int64_t> read_bias(const NodeContext& context, const MacArithmetic& arithmetic,

@@ -65,15 +65,15 @@ HWY_INLINE hn::Vec<D> RoundSums(D d, const RoundingTable<hn::TFromD<D>>& table,
   using V = hn::Vec<D>;
   const V last = hn::Load(d, table.last_shift.data() + position);
   const V t = hn::Shr(sum, hn::Load(d, table.first_shift.data() + position));
-  V y;
+  V y = hn::Shr(t, last);
+  // Not (t + last) >> last: C's sums may be the largest that a lane holds.
+  V up = hn::And(t, last);
   if (table.half_even) {
     const V rest = hn::And(sum, hn::Load(d, table.rest_mask.data() + position));
     const V sticky = hn::IfThenElseZero(hn::Ne(rest, hn::Zero(d)), last);
-    y = hn::Shr(t, last);
-    y = hn::Add(y, hn::And(hn::And(t, hn::Or(y, sticky)), last));
-  } else {
-    y = hn::Shr(hn::Add(t, last), last);
+    up = hn::And(up, hn::Or(y, sticky));
   }
+  y = hn::Add(y, up);
   return table.relu ? hn::Max(y, hn::Zero(d)) : y;
 }
 

@@ -35,6 +35,16 @@ TEST(Kernels, EveryInstructionSetGivesTheSame) {
   }
 }
 
+TEST(Kernels, ProblemsThatOnceDiffered) {
+  for (const char* line : {
+           // Rounding of a sum that is the largest an int32 holds.
+           "depthwise target=c in=12x10 kernel=2x3 stride=2x2 pads=0x1x0x1 in_c=37 out_c=37 x_e=1 "
+           "w_e=-4 y_e=-2 bias_low=-2147474362 bias_high=-2147474358 x_low=-36 x_high=-36 w_low=43 "
+           "w_high=43 relu=1 seed=12533092",
+       })
+    EXPECT_EQ(compare_kernels(parse_problem(line)).difference, "") << line;
+}
+
 TEST(KernelProblem, ItsLineGivesItBack) {
   Random random(5);
   for (int i = 0; i < 200; ++i) {
