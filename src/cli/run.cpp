@@ -27,7 +27,12 @@ struct RunCommand {
   sim::Options simulation;
   bool all_tensors = false;
   bool quantized = false;
+  bool dequantized = false;
   bool raw = false;
+
+  /// Whether integers are written rather than floats. Intermediate tensors are for comparison with
+  /// a chip, unless one asks otherwise.
+  bool writes_integers() const { return quantized || (all_tensors && !dequantized); }
 };
 
 /// Frames by input.
@@ -165,7 +170,11 @@ std::vector<Result> simulate(const RunCommand& command, const sim::Program& prog
   sim::Program::Frame frame(program, command.all_tensors);
   const auto tensors = wanted_tensors(command, program);
   std::vector<Result> results;
-  for (const std::size_t tensor : tensors) results.push_back({port_of(program, tensor), {}});
+  for (const std::size_t tensor : tensors) {
+    results.push_back({port_of(program, tensor), {}});
+    // ESP-DL's layout for all: the network's is known at its ends only.
+    if (command.all_tensors) results.back().port.perm.reset();
+  }
   const auto count = inputs.begin()->second.size();
   Progress progress("running", static_cast<std::int64_t>(count), quiet);
   for (std::size_t i = 0; i < count; ++i) {
@@ -174,8 +183,8 @@ std::vector<Result> simulate(const RunCommand& command, const sim::Program& prog
     frame.run();
     for (std::size_t r = 0; r < tensors.size(); ++r) {
       const Tensor stored = frame.tensor(tensors[r]);
-      results[r].frames.push_back(command.quantized ? stored
-                                                    : dequantized(results[r].port, stored));
+      results[r].frames.push_back(command.writes_integers() ? stored
+                                                            : dequantized(results[r].port, stored));
     }
     progress.update(static_cast<std::int64_t>(i) + 1);
   }
@@ -195,7 +204,7 @@ void write_results(const RunCommand& command, const std::vector<Result>& results
     std::map<std::string, Tensor> arrays;
     for (const auto& [port, frames] : results) {
       arrays.emplace(port.name, joined(frames));
-      if (command.quantized)
+      if (command.writes_integers() || command.all_tensors)
         arrays.emplace("exponent:" + port.name, Tensor::scalar<std::int32_t>(port.desc.exponent()));
     }
     files.add(command.output, data::write_npz(arrays));
@@ -249,7 +258,7 @@ void execute(const RunCommand& command, const Context& context) {
   if (context.quiet) return;
   for (const auto& result : results)
     if (!command.all_tensors && is_classifier_like(result.port.desc))
-      print_top(result, command.quantized);
+      print_top(result, command.writes_integers());
   fmt::print("{}: tensors {}, frames {}\n", command.output.string(), results.size(),
              inputs.begin()->second.size());
 }
@@ -275,18 +284,23 @@ void add_run(CLI::App& app, Context& context) {
                  "How pictures are prepared, e.g. mean=0.5 (default: as the file says)")
       ->allow_extra_args(false)
       ->type_name("KEY=VALUE");
-  sub.add_flag("--all-tensors", command->all_tensors, "Write every activation");
+  sub.add_flag("--all-tensors", command->all_tensors,
+               "Write every activation in ESP-DL's layout, with exponent:<tensor>; integers, or "
+               "floats with --dequantize");
   auto* quantized = sub.add_flag("--quantized", command->quantized,
                                  "Write the chip's integers, in its layout, and exponent:<tensor>");
-  sub.add_flag_function(
-         "--dequantize", [](std::int64_t) {}, "Write floats, in the network's layout (default)")
+  sub.add_flag("--dequantize", command->dequantized,
+               "Write floats, outputs in the network's layout (default)")
       ->excludes(quantized);
   sub.add_flag("--raw", command->raw, "Every input file holds the chip's own bytes");
   add_simulation(sub, command->simulation);
   sub.footer(
+      "Frames run one after the other; streaming operators keep their state from frame to frame.\n"
+      "\n"
       "Examples:\n"
       "  espquant run model.espdl --input hand.jpg --output scores.npz\n"
-      "  espquant run model.espdl -i test.npz -o out.npz --all-tensors --quantized\n");
+      "  espquant run model.espdl -i audio=a.npy -i state=s.npz -o out.npz --quantized\n"
+      "  espquant run model.espdl -i test.npz -o all.npz --all-tensors\n");
   sub.callback([command, &context] { execute(*command, context); });
 }
 
