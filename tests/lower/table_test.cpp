@@ -1,0 +1,133 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "tests/lower/quantized_network.h"
+#include "tests/support/errors.h"
+
+namespace espquant::lower {
+namespace {
+
+using test::QuantizedNetwork;
+
+constexpr int kIn = -4, kOut = -6;
+
+espdl::Model activation(const std::string& op, const char* target = "esp32s3", int bits = 8,
+                        const test::AttributeList& attributes = {}) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 8}, kIn, bits);
+  return test::lowered(net.finish({net.node(op, {x}, attributes, kOut, bits)}), target);
+}
+
+const espdl::Constant& table_of(const espdl::Model& model) {
+  return *model.find_initializer(model.nodes.at(0).get_string("lut", ""));
+}
+
+/// f evaluated at each of the 256 integers, rounded to the output's.
+std::vector<std::int8_t> evaluated(const std::function<double(double)>& f, bool half_even) {
+  std::vector<std::int8_t> table;
+  for (int q = -128; q < 128; ++q) {
+    const double y = std::ldexp(f(std::ldexp(q, kIn)), -kOut);
+    const double rounded = half_even ? std::nearbyint(y) : std::floor(y + 0.5);
+    table.push_back(static_cast<std::int8_t>(std::clamp(rounded, -128.0, 127.0)));
+  }
+  return table;
+}
+
+struct Function {
+  const char* op;
+  std::function<double(double)> f;
+};
+
+TEST(LowerTable, HoldsTheFunctionAtEveryInteger) {
+  const std::vector<Function> functions = {
+      {"Sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }},
+      {"Tanh", [](double x) { return std::tanh(x); }},
+      {"Relu", [](double x) { return std::max(x, 0.0); }},
+      {"LeakyRelu", [](double x) { return x < 0 ? 0.0625 * x : x; }},
+      {"HardSigmoid", [](double x) { return std::clamp(0.25 * x + 0.5, 0.0, 1.0); }},
+  };
+  for (const auto& [op, f] : functions) {
+    test::AttributeList given;
+    if (std::string(op) == "LeakyRelu") given = {{"alpha", 0.0625F}};
+    if (std::string(op) == "HardSigmoid") given = {{"alpha", 0.25F}, {"beta", 0.5F}};
+    for (const char* target : {"esp32s3", "esp32p4", "esp32c3"}) {
+      const auto model = activation(op, target, 8, given);
+      EXPECT_EQ(model.nodes[0].op, op);
+      EXPECT_EQ(table_of(model).exponent(), kOut);
+      EXPECT_EQ(test::elements_of<std::int8_t>(table_of(model).data),
+                evaluated(f, std::string(target) == "esp32p4"))
+          << op << " on " << target;
+    }
+  }
+}
+
+TEST(LowerTable, AClipKeepsItsBoundsBesideItsTable) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 8}, kIn);
+  const ValueId low = net.constant(Tensor::scalar(-1.0F), kIn);
+  const ValueId high = net.constant(Tensor::scalar(1.5F), kIn);
+  const auto model = test::lowered(net.finish({net.node("Clip", {x, low, high}, {}, kOut)}));
+  const auto& clip = test::the_node(model, "Clip");
+  EXPECT_EQ(test::constant_of(model, clip, 1).data.data<std::int8_t>()[0], -16);
+  EXPECT_EQ(test::constant_of(model, clip, 2).data.data<std::int8_t>()[0], 24);
+  EXPECT_EQ(test::elements_of<std::int8_t>(table_of(model).data),
+            evaluated([](double x_value) { return std::clamp(x_value, -1.0, 1.5); }, false));
+}
+
+TEST(LowerTable, AFunctionThatTheRuntimeDoesNotNameBecomesALut) {
+  const auto model = activation("Softplus");
+  EXPECT_EQ(model.nodes[0].op, "LUT");
+  EXPECT_EQ(model.nodes[0].get_string("original_op_type", ""), "Softplus");
+  EXPECT_EQ(test::elements_of<std::int8_t>(table_of(model).data),
+            evaluated([](double x) { return std::log1p(std::exp(x)); }, false));
+}
+
+TEST(LowerTable, At16BitsNamedFunctionsAreComputedByTheChip) {
+  const auto model = activation("Sigmoid", "esp32s3", 16);
+  EXPECT_EQ(model.nodes[0].op, "Sigmoid");
+  EXPECT_FALSE(model.nodes[0].has("lut"));
+}
+
+TEST(LowerTable, At16BitsALutHasAnEntryPerInteger) {
+  const auto model = activation("Softplus", "esp32s3", 16);
+  ASSERT_EQ(model.nodes[0].op, "LUT");
+  EXPECT_EQ(model.nodes[0].get_int("int16_lut_step", 0), 1);
+  const auto table = test::elements_of<std::int16_t>(table_of(model).data);
+  ASSERT_EQ(table.size(), 65536U);
+  EXPECT_EQ(table[32768], std::lround(std::ldexp(std::log(2.0), -kOut))) << "at zero";
+}
+
+TEST(LowerPRelu, OneSlopeIsATable) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 4, 2, 2}, kIn);
+  const ValueId slope = net.constant(Tensor::of<float>({1, 1, 1}, {0.25F}), -6);
+  const auto model = test::lowered(net.finish({net.node("PRelu", {x, slope}, {}, kOut)}));
+  EXPECT_EQ(test::elements_of<std::int8_t>(table_of(model).data),
+            evaluated([](double v) { return v < 0 ? 0.25 * v : v; }, false));
+}
+
+TEST(LowerPRelu, ASlopePerChannelIsAParameter) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 2, 3, 3}, kIn);
+  const ValueId slope = net.constant(Tensor::of<float>({2, 1, 1}, {0.25F, 0.5F}), -6);
+  const auto model = test::lowered(net.finish({net.node("PRelu", {x, slope}, {}, kIn)}));
+  const auto& prelu = test::the_node(model, "PRelu");
+  EXPECT_FALSE(prelu.has("lut"));
+  EXPECT_EQ(test::elements_of<std::int8_t>(test::constant_of(model, prelu, 1).data),
+            (std::vector<std::int8_t>{16, 32}));
+  EXPECT_EQ(test::value_of(model, "x").shape, (Shape{1, 3, 3, 2}));
+}
+
+TEST(LowerTable, RefusesAChangeOfWidth) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 8}, kIn, 8);
+  const Graph graph = net.finish({net.node("Sigmoid", {x}, {}, kOut, 16)});
+  const auto error = test::error_of([&] { test::lowered(graph); });
+  EXPECT_EQ(error.code(), ErrorCode::Illegal);
+  EXPECT_EQ(error.node(), "Sigmoid");
+}
+
+}  // namespace
+}  // namespace espquant::lower
