@@ -54,15 +54,16 @@ void write_model_file(const std::string& path, const espdl::Model& model,
   files.commit();
 }
 
-Outcome run_program(const std::vector<std::string>& arguments) {
+namespace {
+
+Outcome run_words(std::vector<std::string> words, const std::string& standard_output = "") {
   const TemporaryFolder folder;
-  const std::string out = folder.path("out"), err = folder.path("err");
+  const std::string out = standard_output.empty() ? folder.path("out") : standard_output,
+                    err = folder.path("err");
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT, 0600);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT, 0600);
-  std::vector<std::string> words{ESPQUANT_PROGRAM};
-  words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -73,7 +74,31 @@ Outcome run_program(const std::vector<std::string>& arguments) {
   if (failure != 0) return {};
   int status = 0;
   waitpid(child, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of(out), text_of(err)};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, standard_output.empty() ? text_of(out) : "",
+          text_of(err)};
+}
+
+std::vector<std::string> with_program(std::vector<std::string> before,
+                                      const std::vector<std::string>& arguments) {
+  before.emplace_back(ESPQUANT_PROGRAM);
+  before.insert(before.end(), arguments.begin(), arguments.end());
+  return before;
+}
+
+}  // namespace
+
+Outcome run_program(const std::vector<std::string>& arguments) {
+  return run_words(with_program({}, arguments));
+}
+
+Outcome run_with_full_output(const std::vector<std::string>& arguments) {
+  return run_words(with_program({}, arguments), "/dev/full");
+}
+
+Outcome run_with_file_limit(const std::vector<std::string>& arguments) {
+  // Without the trap, the limit's signal would end the program.
+  return run_words(
+      with_program({"/bin/sh", "-c", "trap '' XFSZ; ulimit -f 2; exec \"$@\"", "sh"}, arguments));
 }
 
 void expect_one_error(const Outcome& outcome, int exit_code, const std::string& part) {

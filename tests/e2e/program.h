@@ -20,6 +20,10 @@ struct Outcome {
 
 /// Runs espquant with these arguments (no shell involved).
 Outcome run_program(const std::vector<std::string>& arguments);
+/// The same with a standard output that takes nothing.
+Outcome run_with_full_output(const std::vector<std::string>& arguments);
+/// The same where no file may grow beyond a kibibyte or so.
+Outcome run_with_file_limit(const std::vector<std::string>& arguments);
 
 /// A folder that goes with the test.
 class TemporaryFolder {
