@@ -9,11 +9,9 @@
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
+#include "cli/network.h"
 #include "cli/port_metadata.h"
 #include "cli/progress.h"
-#include "onnx/import.h"
-#include "ops/op.h"
-#include "passes/pass_manager.h"
 
 namespace espquant::cli {
 namespace {
@@ -26,32 +24,12 @@ struct EvaluateCommand {
   bool json = false;
 };
 
-Graph load_reference(const std::filesystem::path& path) try {
-  return passes::simplify(onnx::import_model(path));
-} catch (Error& error) {
-  throw error.file(path.string());
-}
-
-// The network as far as an .espdl tells it: inputs and outputs in their stored order.
-Graph describe(const espdl::Model& model) {
-  Graph graph;
-  for (const std::string& name : model.inputs)
-    graph.add_input(graph.add_value(name, DType::Float32, model.find_value(name)->shape));
-  for (const std::string& name : model.outputs) {
-    const ValueId known = graph.find_value(name);
-    graph.add_output(known != kNone
-                         ? known
-                         : graph.add_value(name, DType::Float32, model.find_value(name)->shape));
-  }
-  return graph;
-}
-
 void run_evaluate(const EvaluateCommand& command, Context& context) {
   const espdl::Model model = command.file.load();
   const sim::Program program(model, command.file.target_for(model), command.simulation);
   print_faults(program);
   const bool compared = !command.reference.empty();
-  const Graph network = compared ? load_reference(command.reference) : describe(model);
+  const Graph network = compared ? load_network(command.reference) : outline(model);
   std::unique_ptr<ops::Executor> reference;
   if (compared)
     reference =

@@ -1,0 +1,30 @@
+#include "cli/network.h"
+
+#include "cli/port_metadata.h"
+#include "onnx/import.h"
+#include "passes/pass_manager.h"
+
+namespace espquant::cli {
+
+Graph load_network(const std::filesystem::path& path) try {
+  return passes::simplify(onnx::import_model(path));
+} catch (Error& error) {
+  throw error.file(path.string());
+}
+
+Graph outline(const espdl::Model& model) {
+  Graph graph;
+  const auto add_value = [&](const std::string& name) {
+    const Shape& stored = model.find_value(name)->shape;
+    const auto layout = layout_of(model, name, stored.size());
+    return graph.add_value(name, DType::Float32, layout ? network_shape(stored, *layout) : stored);
+  };
+  for (const std::string& name : model.inputs) graph.add_input(add_value(name));
+  for (const std::string& name : model.outputs) {
+    const ValueId known = graph.find_value(name);
+    graph.add_output(known != kNone ? known : add_value(name));
+  }
+  return graph;
+}
+
+}  // namespace espquant::cli
