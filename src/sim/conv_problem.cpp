@@ -35,27 +35,27 @@ std::int64_t round_shift_s3(std::int64_t sum, int shift, bool byte_lane) {
 }
 
 std::vector<std::int64_t> read_bias(const NodeContext& context, const MacArithmetic& arithmetic,
-                                    const espdl::Constant* bias, std::int64_t out_channels) {
+                                    const espdl::Constant* bias, std::int64_t out_channels,
+                                    std::vector<std::string>& faults) {
   std::vector<std::int64_t> values(static_cast<std::size_t>(out_channels), 0);
   if (bias == nullptr) return values;
   const DType expected = arithmetic.bits == 8 ? DType::Int32 : DType::Int64;
-  if (bias->data.dtype() != expected)
+  const DType stored = bias->data.dtype();
+  // ESP-DL 4.2: files of old exporters, which the runtime of their time computed so.
+  const bool narrow = expected == DType::Int64 && stored == DType::Int32;
+  if (stored != expected && !narrow)
     throw Error(ErrorCode::Illegal,
                 fmt::format("the bias of an int{} convolution must be {}, it is {}",
-                            arithmetic.bits, to_string(expected), to_string(bias->data.dtype())))
+                            arithmetic.bits, to_string(expected), to_string(stored)))
         .tensor(bias->name)
-        .remedy("Files of old exporters hold other types: export the model again");
+        .remedy("Export the model again");
+  if (narrow) faults.emplace_back("int16-bias-in-32-bits");
   if (bias->data.size() != out_channels)
     throw Error(ErrorCode::Malformed,
                 fmt::format("{} biases for {} output channels", bias->data.size(), out_channels))
         .tensor(bias->name);
-  if (expected == DType::Int32) {
-    const auto stored = bias->data.data<std::int32_t>();
-    std::copy(stored.begin(), stored.end(), values.begin());
-  } else {
-    const auto stored = bias->data.data<std::int64_t>();
-    std::copy(stored.begin(), stored.end(), values.begin());
-  }
+  const Tensor wide = bias->data.cast(DType::Int64);
+  std::copy_n(wide.data<std::int64_t>().begin(), out_channels, values.begin());
   for (std::int64_t c = 0; c < out_channels; ++c) {
     auto& value = values[static_cast<std::size_t>(c)];
     value = initial_sum(arithmetic, context.target, c, value, context.options.saturation);
@@ -161,7 +161,7 @@ MacArithmetic make_arithmetic(const NodeContext& context, const ConvGeometry& ge
   set_accumulators(arithmetic, context.target, geometry.out_c, geometry.depthwise,
                    context.options.saturation);
   arithmetic.shifts = read_shifts(context, filter, geometry.out_c);
-  arithmetic.bias = read_bias(context, arithmetic, bias, geometry.out_c);
+  arithmetic.bias = read_bias(context, arithmetic, bias, geometry.out_c, faults);
   if (arithmetic.family == Family::S3 && arithmetic.bits == 8 && arithmetic.scalar_from > 0 &&
       arithmetic.shifts.front() > 32)
     faults.emplace_back("shift-register-wraps");

@@ -26,6 +26,10 @@ constexpr std::array kTexts = {
               "it shifts by more than 31 bits; how many the register holds is not documented",
               "Remove the layer if all its weights are 0, or give its output a smaller exponent",
               kUncertain},
+    FaultText{"int16-bias-in-32-bits",
+              "the bias of an int16 node is stored in 32 bits, on which ESP-DL 3.3.9 stops; older "
+              "releases computed what is simulated",
+              "Export the model again"},
     FaultText{
         "p4-vector-kernel-differs",
         "the vector unit rounds otherwise than ESP-DL's portable kernel, which computed any "

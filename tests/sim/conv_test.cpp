@@ -3,6 +3,7 @@
 #include "espdl/filter_layout.h"
 #include "sim/program.h"
 #include "tests/sim/one_node.h"
+#include "tests/support/errors.h"
 
 namespace espquant::test {
 namespace {
@@ -139,6 +140,27 @@ TEST(Conv, S3KeepsTheLow20BitsOfABias) {
   EXPECT_EQ(with_bias(1 << 19, 16), -8);
   // A channel that fills no vector keeps all.
   EXPECT_EQ(with_bias((1 << 20) + (1 << 16), 1), 17);
+}
+
+TEST(Conv, Int16TakesABiasOfOldExportersAsItStands) {
+  OneNode node("Conv");
+  node.input(int16({3}, {1, 1, 1, 1}))
+      .constant(int16({5}, {1, 1, 1, 1}))
+      .constant(int32({1000}))
+      .output(DType::Int16);
+  EXPECT_EQ(node.run<std::int16_t>("esp32s3"), std::vector<std::int16_t>{1015});
+  EXPECT_EQ(node.faults("esp32s3"), std::vector<std::string>{"int16-bias-in-32-bits"});
+}
+
+TEST(Conv, ABiasOfAnotherTypeIsRefused) {
+  for (const DType dtype : {DType::Int8, DType::Int16, DType::Float32, DType::Int64}) {
+    OneNode node("Conv");
+    node.input(int8({3}, {1, 1, 1, 1}))
+        .constant(int8({5}, {1, 1, 1, 1}))
+        .constant(Tensor(dtype, {1}))
+        .output(DType::Int8);
+    EXPECT_EQ(error_of([&] { (void)node.outputs(); }).code(), ErrorCode::Illegal);
+  }
 }
 
 TEST(Conv, S3TakesShiftsOfVectorLanesModulo32) {
