@@ -13,6 +13,7 @@ class ValueSets {
  public:
   explicit ValueSets(std::size_t count);
 
+  std::size_t size() const { return parent_.size(); }
   ValueId find(ValueId v) const;
   void join(ValueId a, ValueId b);
   /// Members of every set that has at least one, by representative; representatives and members

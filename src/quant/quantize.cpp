@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
+#include "base/parallel.h"
 #include "quant/bias_correction.h"
 #include "quant/errors.h"
 #include "quant/exponents.h"
+#include "quant/rounding.h"
 #include "quant/scaling.h"
 
 namespace espquant::quant {
@@ -19,21 +23,79 @@ void check_settings(const Settings& settings) {
         .remedy("Quantize the weights per tensor there, or choose esp32p4");
 }
 
-void quantize(Graph& graph, const Plan& plan, const calib::Statistics& statistics,
-              const Settings& settings) {
+namespace {
+
+// Whether weights of the layer are rounded together, and the bias makes up for their mean.
+bool is_rounded_together(const Node& n) { return n.op != "ConvTranspose"; }
+
+void round_layers(Graph& graph, const Plan& plan, const Calibration& calibration,
+                  const std::vector<float>& factors, const Settings& settings) {
+  std::vector<NodeId> layers;
+  for (NodeId id : graph.topological_order())
+    if (is_weighted(graph, graph.node(id))) layers.push_back(id);
+  std::vector<std::vector<float>> rounded(layers.size());
+  parallel_for(static_cast<std::int64_t>(layers.size()), [&](std::int64_t i) {
+    const NodeId id = layers[static_cast<std::size_t>(i)];
+    const Node& n = graph.node(id);
+    const TensorQuant& quant = *graph.value(n.inputs[1]).quant;
+    InputKnowledge input;
+    const auto known = calibration.covariances.find(id);
+    if (settings.round_weights && known != calibration.covariances.end() && is_rounded_together(n))
+      input.covariance = &known->second;
+    const auto factor =
+        static_cast<double>(factors[static_cast<std::size_t>(plan.scales.sets.find(n.inputs[0]))]);
+    input.step =
+        std::ldexp(1.0, graph.value(n.inputs[0]).quant_at(quant.bits)->exponent()) / factor;
+    input.bias_absorbs_mean = settings.bias_correction && (n.op == "Conv" || n.op == "Gemm");
+    rounded[static_cast<std::size_t>(i)] =
+        rounded_weights(weight_rows(graph, n), quant, input, settings.target->rounding);
+  });
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    set_weight_rows(graph, graph.node(layers[i]), rounded[i]);
+}
+
+void correct_biases(Graph& graph, const Plan& plan, const calib::Statistics& statistics,
+                    const Quantized& quantized) {
+  const MeanOutputs means_wanted =
+      mean_outputs(quantized.scaled, plan, statistics, quantized.factors);
+  for (const auto& [id, wanted] : means_wanted) {
+    const Node& n = graph.node(id);
+    const calib::ValueStatistics& input = statistics.of(n.inputs[0]);
+    std::vector<double> means = mean_under_weights(graph, n, input.mean, input.channels_last);
+    const float factor =
+        quantized.factors[static_cast<std::size_t>(plan.scales.sets.find(n.inputs[0]))];
+    for (double& m : means) m *= static_cast<double>(factor);
+    correct_bias(graph, id, wanted, means);
+  }
+}
+
+}  // namespace
+
+Quantized quantize(Graph& graph, const Plan& plan, const Calibration& calibration,
+                   const Settings& settings) {
   check_settings(settings);
   const Widths widths(graph, plan.exponents, settings);
   unshare_constants(graph);
-  const ActivationErrors errors(plan, statistics);
-  const std::vector<float> factors = choose_factors(graph, plan, errors, widths, settings);
-  apply_factors(graph, plan, factors);
-  assign_activation_exponents(graph, plan, errors, widths, factors);
+  const ActivationErrors errors(plan, calibration.statistics);
+  Quantized result;
+  result.factors = choose_factors(graph, plan, errors, widths, settings);
+  apply_factors(graph, plan, result.factors);
+  result.scaled = graph;
+  assign_activation_exponents(graph, plan, errors, widths, result.factors);
   assign_parameter_exponents(graph, plan, errors, widths, settings);
+  round_layers(graph, plan, calibration, result.factors, settings);
   if (settings.bias_correction) {
-    correct_biases(graph, plan, statistics, factors, settings);
+    correct_biases(graph, plan, calibration.statistics, result);
     // Corrected biases must still fit the chip's width.
     assign_parameter_exponents(graph, plan, errors, widths, settings);
   }
+  return result;
+}
+
+void fit_parameters(Graph& graph, const Plan& plan, const Calibration& calibration,
+                    const Settings& settings) {
+  assign_parameter_exponents(graph, plan, ActivationErrors(plan, calibration.statistics),
+                             Widths(graph, plan.exponents, settings), settings);
 }
 
 }  // namespace espquant::quant

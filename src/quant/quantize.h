@@ -1,6 +1,8 @@
 #pragma once
 
 #include "calib/calibrate.h"
+#include "calib/covariance.h"
+#include "quant/bias_correction.h"
 #include "quant/plan.h"
 #include "quant/settings.h"
 
@@ -10,11 +12,30 @@ namespace espquant::quant {
 /// reason.
 void check_settings(const Settings& settings);
 
+/// What calibration found out about a network.
+struct Calibration {
+  calib::Statistics statistics;
+  /// Of weighted layers; empty where weights are rounded to nearest.
+  std::map<NodeId, calib::Covariance> covariances;
+};
+
+/// What a quantized Graph was made from, for corrections afterwards.
+struct Quantized {
+  /// By scale-group representative.
+  std::vector<float> factors;
+  /// The network scaled, in float.
+  Graph scaled;
+};
+
 /// Turns a float Graph (shapes inferred) into a quantized one: layers scaled where `settings` asks
-/// for it, a TensorQuant on every tensor that is an integer on the chip. The float network keeps
-/// its function, up to the bias correction. `statistics` was gathered on `graph` with
-/// `plan.requests`.
-void quantize(Graph& graph, const Plan& plan, const calib::Statistics& statistics,
-              const Settings& settings);
+/// for it, a TensorQuant on every tensor that is an integer on the chip, weights on the grid of
+/// their exponents. The float network keeps its function, up to the rounding of weights and the
+/// bias correction. Statistics were gathered on `graph` with `plan.requests`.
+Quantized quantize(Graph& graph, const Plan& plan, const Calibration& calibration,
+                   const Settings& settings);
+
+/// Makes the exponents of weights and biases legal again after biases changed.
+void fit_parameters(Graph& graph, const Plan& plan, const Calibration& calibration,
+                    const Settings& settings);
 
 }  // namespace espquant::quant

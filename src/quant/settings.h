@@ -18,7 +18,12 @@ struct Settings {
   /// Multiply layers by common factors so that ranges end on the grid of powers of two and caps
   /// (ReLU6) on the largest integer.
   bool scale_layers = true;
+  /// Choose how each weight is rounded by what the errors of a filter's weights do together.
+  bool round_weights = true;
+  /// Take shifts of the mean out of the biases.
   bool bias_correction = true;
+  /// Rounds of that on simulated inputs.
+  int mean_passes = 4;
 };
 
 }  // namespace espquant::quant

@@ -16,12 +16,22 @@ int output_axis(const Graph& graph, const Node& n) {
   return static_cast<int>(graph.value(n.inputs.at(1)).constant.rank()) - 1;
 }
 
+namespace {
+
+// The order of axes in which output channels come first.
+std::vector<std::int64_t> output_first(std::size_t rank, std::size_t axis) {
+  std::vector<std::int64_t> perm{static_cast<std::int64_t>(axis)};
+  for (std::size_t i = 0; i < rank; ++i)
+    if (i != axis) perm.push_back(static_cast<std::int64_t>(i));
+  return perm;
+}
+
+}  // namespace
+
 WeightRows weight_rows(const Graph& graph, const Node& n, const calib::ValueStatistics* input) {
   const Tensor& w = graph.value(n.inputs.at(1)).constant;
   const auto axis = static_cast<std::size_t>(output_axis(graph, n));
-  std::vector<std::int64_t> perm{static_cast<std::int64_t>(axis)};
-  for (std::size_t i = 0; i < w.shape().size(); ++i)
-    if (i != axis) perm.push_back(static_cast<std::int64_t>(i));
+  const auto perm = output_first(w.rank(), axis);
   const Tensor by_output = axis == 0 ? w : w.transposed(perm);
   WeightRows rows;
   rows.rows = w.shape().at(axis);
@@ -33,6 +43,15 @@ WeightRows weight_rows(const Graph& graph, const Node& n, const calib::ValueStat
   if (input != nullptr && !input->mean_square.empty() && n.op != "ConvTranspose")
     rows.importance = mean_under_weights(graph, n, input->mean_square, input->channels_last);
   return rows;
+}
+
+void set_weight_rows(Graph& graph, const Node& n, std::span<const float> values) {
+  Tensor& w = graph.value(n.inputs.at(1)).constant;
+  const auto perm = output_first(w.rank(), static_cast<std::size_t>(output_axis(graph, n)));
+  std::vector<std::int64_t> back(perm.size());
+  for (std::size_t i = 0; i < perm.size(); ++i)
+    back[static_cast<std::size_t>(perm[i])] = static_cast<std::int64_t>(i);
+  w = Tensor::of<float>(permuted(w.shape(), perm), values).transposed(back);
 }
 
 double weight_signal(const WeightRows& rows) {

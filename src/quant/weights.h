@@ -33,6 +33,9 @@ struct WeightRows {
 WeightRows weight_rows(const Graph& graph, const Node& n,
                        const calib::ValueStatistics* input = nullptr);
 
+/// Puts `values`, in the order of rows.values, in place of the weights of `n`.
+void set_weight_rows(Graph& graph, const Node& n, std::span<const float> values);
+
 /// Mean over output positions of the input (or whatever `mean` holds per element of it) as each
 /// weight of a row sees it: [Cin][taps] for a Conv (zero under padding), [K] for Gemm and MatMul.
 std::vector<double> mean_under_weights(const Graph& graph, const Node& n,

@@ -38,11 +38,12 @@ int widest_bits(std::string_view op) {
 }
 
 Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& settings)
-    : bits_(graph.value_count(), settings.bits) {
+    : bits_(exponents.size(), settings.bits) {
   check_names(graph, settings);
+  // Constants may have been added since the sets were made; they have no group.
   const auto group = [&](ValueId v) { return static_cast<std::size_t>(exponents.find(v)); };
-  std::vector<Asked> asked(graph.value_count());
-  std::vector<bool> produced(graph.value_count(), false);
+  std::vector<Asked> asked(exponents.size());
+  std::vector<bool> produced(exponents.size(), false);
   const std::vector<NodeId> order = graph.topological_order();
   for (NodeId id : order) {
     const Node& n = graph.node(id);
@@ -56,7 +57,7 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
       if (def == nullptr || def->quant != ops::QuantRule::PassThrough) produced[group(v)] = true;
     }
   }
-  std::vector<int> of_group(graph.value_count());
+  std::vector<int> of_group(exponents.size());
   for (std::size_t g = 0; g < of_group.size(); ++g)
     of_group[g] = std::min(asked[g].by_name > 0 ? asked[g].by_name : settings.bits, asked[g].most);
 

@@ -5,6 +5,7 @@
 
 #include "lower/lower.h"
 #include "quant/quantize.h"
+#include "strategy/mean_correction.h"
 
 namespace espquant::strategy {
 namespace {
@@ -12,6 +13,9 @@ namespace {
 // The windows of exponents are laid around the range of a few samples; the pass over all of them
 // decides.
 constexpr std::int64_t kScanSamples = 8;
+// Correlations of inputs need fewer samples than their ranges.
+constexpr std::int64_t kCovarianceSamples = 64;
+constexpr std::int64_t kMeanSamples = 64;
 
 class Stopwatch {
  public:
@@ -47,6 +51,13 @@ std::vector<std::int64_t> spread(std::int64_t size, std::int64_t count) {
   const std::int64_t n = std::min(size, count);
   for (std::int64_t i = 0; i < n; ++i) picked.push_back(i * size / n);
   return picked;
+}
+
+std::vector<NodeId> weighted_nodes(const Graph& graph) {
+  std::vector<NodeId> nodes;
+  for (NodeId id : graph.topological_order())
+    if (quant::is_weighted(graph, graph.node(id))) nodes.push_back(id);
+  return nodes;
 }
 
 calib::Statistics calibrate(const ops::Executor& executor, const calib::SampleSource& source,
@@ -90,18 +101,30 @@ QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
   });
 
   quant::Plan plan{quant::ValueSets(0), {quant::ValueSets(0), {}}, {}, {}, {}};
-  const calib::Statistics statistics = watch.run("calibrate", [&] {
+  const quant::Calibration calibration = watch.run("calibrate", [&] {
     const ops::Executor executor(result.network);
     plan = quant::make_plan(result.network, options.settings,
                             calib::scan(executor, source, kScanSamples));
-    return calibrate(executor, source, plan, options.settings, progress);
+    quant::Calibration found;
+    found.statistics = calibrate(executor, source, plan, options.settings, progress);
+    if (options.settings.round_weights)
+      found.covariances = calib::gather_covariance(executor, source, weighted_nodes(result.network),
+                                                   kCovarianceSamples);
+    return found;
   });
   result.quantized = result.network;
-  watch.run("quantize",
-            [&] { quant::quantize(result.quantized, plan, statistics, options.settings); });
-  lower::Lowered lowered = watch.run("lower", [&] {
-    return lower::lower(result.quantized, *options.settings.target, {options.metadata});
+  const quant::Quantized made = watch.run("quantize", [&] {
+    return quant::quantize(result.quantized, plan, calibration, options.settings);
   });
+  Candidate best = watch.run("correct", [&] {
+    const ops::Executor executor(result.network);
+    const bool corrects = options.settings.bias_correction;
+    return match_means(std::move(result.quantized), plan, calibration, made, options.settings,
+                       {options.metadata}, executor, source, spread(source.count, kMeanSamples),
+                       corrects ? options.settings.mean_passes : 0);
+  });
+  result.quantized = std::move(best.graph);
+  lower::Lowered lowered = std::move(best.lowered);
   result.model = std::move(lowered.model);
   watch.run("simulate", [&] {
     const sim::Program program(result.model, *options.settings.target);
