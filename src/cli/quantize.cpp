@@ -37,7 +37,6 @@ struct QuantizeCommand {
   std::string granularity = "auto";
   bool no_bias_correction = false, no_scaling = false, no_rounding = false, no_test_values = false;
   std::int64_t report_samples = 32;
-  int mean_passes = 4;
   std::vector<std::string> disabled_passes;
   bool json = false;
 };
@@ -57,7 +56,6 @@ strategy::QuantizeOptions options_of(const QuantizeCommand& command,
                                              ? options.settings.target->per_channel_weights
                                              : command.granularity == "channel";
   options.settings.bias_correction = !command.no_bias_correction;
-  options.settings.mean_passes = command.mean_passes;
   options.settings.round_weights = !command.no_rounding;
   options.settings.scale_layers = !command.no_scaling;
   options.passes.disabled = command.disabled_passes;
@@ -280,10 +278,6 @@ void add_quantize(CLI::App& app, Context& context) {
   sub->add_option("--disable-pass", command->disabled_passes,
                   "Leave out a rewriting pass, by name");
   sub->add_flag("--no-bias-correction", command->no_bias_correction, "Leave biases as they are");
-  sub->add_option("--mean-passes", command->mean_passes,
-                  "Rounds of bias correction on simulated inputs")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
   sub->add_flag("--no-weight-rounding", command->no_rounding,
                 "Round every weight to nearest instead of all of a filter together");
   sub->add_flag("--no-scaling", command->no_scaling, "Do not scale layers towards powers of two");

@@ -30,6 +30,10 @@ struct Lowered {
 /// remedy for what the chip cannot run correctly.
 Lowered lower(const Graph& graph, const Target& target, const Options& options = {});
 
+/// The integers that the chip gets for the bias (input 2) of a Conv or Gemm of a quantized Graph.
+/// Throws Error(Illegal) where its field cannot hold them.
+Tensor lower_bias(const Graph& graph, const Node& n, const Target& target);
+
 /// The operators that can be lowered.
 std::vector<std::string> supported_operators();
 

@@ -5,6 +5,7 @@
 
 #include "base/fixed_point.h"
 #include "espdl/filter_layout.h"
+#include "lower/lower.h"
 #include "lower/rules.h"
 #include "quant/groups.h"
 #include "quant/weights.h"
@@ -123,19 +124,26 @@ Fused fuse_activation(const Builder& b, const Node& n) {
   return {after, true};
 }
 
-std::vector<std::string> bias_input(Builder& b, const Node& n, std::int64_t channels, int bits) {
+std::vector<std::string> bias_input(Builder& b, const Node& n) {
   const ValueId bias = n.input(2);
   if (bias == kNone) return {};
   const Value& value = b.graph().value(bias);
   if (!value.is_constant())
     refuse(n, "its bias is computed at run time", "Make the bias a constant");
-  return {b.constant(
-      b.unique_name(value.name),
-      quantize_bias(n, value.constant, quant_of(b, bias), bits, b.target().rounding, channels),
-      quant_of(b, bias).exponents, "layout ==> UNK")};
+  return {b.constant(b.unique_name(value.name), lower_bias(b.graph(), n, b.target()),
+                     quant_of(b, bias).exponents, "layout ==> UNK")};
 }
 
 }  // namespace
+
+Tensor lower_bias(const Graph& graph, const Node& n, const Target& target) {
+  const Value& weights = graph.value(n.inputs.at(1));
+  const Value& bias = graph.value(n.inputs.at(2));
+  const std::int64_t channels =
+      weights.constant.shape()[static_cast<std::size_t>(quant::output_axis(graph, n))];
+  return quantize_bias(n, bias.constant, *bias.quant, weights.quant->bits, target.rounding,
+                       channels);
+}
 
 void lower_conv(Builder& b, const Node& n) {
   const Graph& graph = b.graph();
@@ -170,7 +178,7 @@ void lower_conv(Builder& b, const Node& n) {
       b.read_as(n.inputs[0], perm, input_quant(b, n)),
       b.constant(b.unique_name(weights.name), packed, wq.exponents,
                  espdl::filter_layout_doc(static_cast<int>(spatial), depthwise, lanes, filters))};
-  for (auto& name : bias_input(b, n, filters, wq.bits)) inputs.push_back(std::move(name));
+  for (auto& name : bias_input(b, n)) inputs.push_back(std::move(name));
   espdl::Node& node =
       b.node("Conv", n.name, std::move(inputs), {b.define(fused.output, perm)}, wq.bits);
   const Shape& w = weights.constant.shape();
@@ -230,7 +238,7 @@ void lower_gemm(Builder& b, const Node& n) {
       b.read_as(n.inputs[0], perm, input_quant(b, n)),
       b.constant(b.unique_name(weights.name), pack_matrix(matrix, lanes), wq.exponents,
                  espdl::filter_layout_doc(2, false, lanes, outputs))};
-  for (auto& name : bias_input(b, n, outputs, wq.bits)) inputs.push_back(std::move(name));
+  for (auto& name : bias_input(b, n)) inputs.push_back(std::move(name));
   espdl::Node& node =
       b.node("Gemm", n.name, std::move(inputs),
              {b.define(fused.output, identity_perm(b.shape(fused.output).size()))}, wq.bits);

@@ -92,10 +92,4 @@ Quantized quantize(Graph& graph, const Plan& plan, const Calibration& calibratio
   return result;
 }
 
-void fit_parameters(Graph& graph, const Plan& plan, const Calibration& calibration,
-                    const Settings& settings) {
-  assign_parameter_exponents(graph, plan, ActivationErrors(plan, calibration.statistics),
-                             Widths(graph, plan.exponents, settings), settings);
-}
-
 }  // namespace espquant::quant

@@ -34,8 +34,4 @@ struct Quantized {
 Quantized quantize(Graph& graph, const Plan& plan, const Calibration& calibration,
                    const Settings& settings);
 
-/// Makes the exponents of weights and biases legal again after biases changed.
-void fit_parameters(Graph& graph, const Plan& plan, const Calibration& calibration,
-                    const Settings& settings);
-
 }  // namespace espquant::quant

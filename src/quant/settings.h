@@ -22,8 +22,6 @@ struct Settings {
   bool round_weights = true;
   /// Take shifts of the mean out of the biases.
   bool bias_correction = true;
-  /// Rounds of that on simulated inputs.
-  int mean_passes = 4;
 };
 
 }  // namespace espquant::quant

@@ -127,6 +127,23 @@ void Program::prepare_step(const espdl::Node& node,
   steps_.push_back(std::move(step));
 }
 
+void Program::refresh(std::size_t node) {
+  Step& step = steps_.at(node);
+  std::vector<TensorDesc> inputs, declared;
+  for (std::size_t i = 0; i < step.inputs.size(); ++i) {
+    if (step.constants[i] != nullptr)
+      inputs.push_back(describe(*step.constants[i]));
+    else
+      inputs.push_back(step.inputs[i] == kNone ? TensorDesc{} : tensors_[step.inputs[i]].desc);
+  }
+  for (std::size_t t : step.all_outputs)
+    declared.push_back(t == kNone ? TensorDesc{} : tensors_[t].desc);
+  step.kernel =
+      find_operator(*step.node)
+          .prepare({model_, *step.node, inputs, step.constants, declared, target_, options_})
+          .kernel;
+}
+
 std::size_t Program::tensor_index(std::string_view name) const {
   const auto entry = index_.find(name);
   if (entry == index_.end())
@@ -155,8 +172,7 @@ void Program::plan_memory() {
   }
 }
 
-Program::Frame::Frame(const Program& program, bool keep_all)
-    : program_(program), keep_all_(keep_all) {
+Program::Frame::Frame(const Program& program, bool keep_all) : program_(program) {
   const std::size_t size = keep_all ? program.full_size_ : program.arena_size_;
   arena_ = allocate_bytes(size);
   std::memset(arena_.get(), 0, size);
@@ -202,10 +218,7 @@ void Program::Frame::run() {
   for (std::size_t n = 0; n < program_.steps_.size(); ++n) run_step(n);
 }
 
-void Program::Frame::run_node(std::size_t node) {
-  ESPQUANT_ASSERT(keep_all_, "single nodes run only in a frame that keeps every tensor");
-  run_step(node);
-}
+void Program::Frame::run_node(std::size_t node) { run_step(node); }
 
 void Program::Frame::run_step(std::size_t node) {
   workspace_.saturation = saturation != nullptr ? &(*saturation)[node] : nullptr;

@@ -33,6 +33,10 @@ class Program {
   const Target& target() const { return target_; }
   const Options& options() const { return options_; }
 
+  /// Prepares a node again after the elements of its constants were changed in place. Frames stay
+  /// valid.
+  void refresh(std::size_t node);
+
   /// Index of a tensor (activation) in this program; throws Error(Malformed) when there is none.
   std::size_t tensor_index(std::string_view name) const;
   const TensorDesc& desc(std::size_t tensor) const { return tensors_[tensor].desc; }
@@ -62,7 +66,8 @@ class Program {
 
     /// Runs the whole model on the inputs that were set.
     void run();
-    /// Runs one node on what its inputs hold (needs keep_all).
+    /// Runs one node on what its inputs hold. In a frame that reuses buffers nodes must be run all,
+    /// in order.
     void run_node(std::size_t node);
     /// Forgets the state of streaming operators.
     void reset();
@@ -78,7 +83,6 @@ class Program {
     };
 
     const Program& program_;
-    bool keep_all_;
     std::shared_ptr<std::byte[]> arena_;
     std::vector<std::byte*> address_;
     std::vector<StepArgs> args_;

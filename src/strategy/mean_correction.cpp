@@ -1,6 +1,7 @@
 #include "strategy/mean_correction.h"
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <numeric>
 
@@ -12,17 +13,15 @@
 namespace espquant::strategy {
 namespace {
 
-/// Mean of what a layer reads, as the chip stores it.
-struct MeanInput {
+/// Where the input of a weighted layer stands on the chip.
+struct InputPlace {
   std::size_t tensor = 0;
   bool channels_last = false;
-  std::vector<float> mean;
 };
 
-/// The input of a weighted layer in the chip's program, where it stands in an order that the means
-/// can be read in.
-std::optional<MeanInput> locate(const Graph& graph, const Node& n, const lower::Lowered& lowered,
-                                const sim::Program& program) {
+// Nothing where it stands in an order that means cannot be read in.
+std::optional<InputPlace> locate_input(const Graph& graph, const Node& n,
+                                       const lower::Lowered& lowered, const sim::Program& program) {
   const Value& input = graph.value(n.inputs[0]);
   const auto it = lowered.order.find(input.name);
   if (it == lowered.order.end()) return std::nullopt;
@@ -36,138 +35,156 @@ std::optional<MeanInput> locate(const Graph& graph, const Node& n, const lower::
   const std::size_t tensor = program.tensor_index(input.name);
   const DType dtype = program.desc(tensor).dtype;
   if (dtype != DType::Int8 && dtype != DType::Int16) return std::nullopt;
-  return MeanInput{tensor, !natural, {}};
+  return InputPlace{tensor, !natural};
 }
 
-void add_integers(std::span<const std::byte> stored, DType dtype, std::vector<std::int32_t>& sums) {
+std::vector<float> mean_of(std::deque<sim::Program::Frame>& frames, const sim::Program& program,
+                           std::size_t tensor) {
+  const sim::TensorDesc& desc = program.desc(tensor);
+  std::vector<std::int32_t> sums(static_cast<std::size_t>(element_count(desc.shape)), 0);
   const auto add = [&](const auto* q) {
     for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += q[i];
   };
-  if (dtype == DType::Int8)
-    add(reinterpret_cast<const std::int8_t*>(stored.data()));
-  else
-    add(reinterpret_cast<const std::int16_t*>(stored.data()));
-}
-
-struct Worker {
-  explicit Worker(const sim::Program& program, std::size_t inputs)
-      : frame(program, true), sums(inputs) {}
-  sim::Program::Frame frame;
-  /// Sums of integers: the same whichever worker took which sample.
-  std::vector<std::vector<std::int32_t>> sums;
-};
-
-/// Simulates the samples; fills in the means and gives the noise at the outputs.
-Noise simulate_means(const sim::Program& program, const Graph& network,
-                     const calib::SampleSource& source, std::span<const std::int64_t> samples,
-                     const std::vector<std::vector<Tensor>>& references,
-                     std::map<NodeId, MeanInput>& inputs) {
-  const SimulatedNetwork simulated(program, network);
-  std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
-  std::vector<Noise> noises(samples.size());
-  parallel_for(static_cast<std::int64_t>(samples.size()), [&](std::int64_t i) {
-    auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
-    if (!worker) worker = std::make_unique<Worker>(program, inputs.size());
-    const auto s = static_cast<std::size_t>(i);
-    const auto outputs = simulated.run(source.sample(samples[s]), worker->frame);
-    for (std::size_t o = 0; o < outputs.size(); ++o)
-      noises[s].add(outputs[o].data<float>(), references[s][o].data<float>());
-    std::size_t at = 0;
-    for (const auto& [id, input] : inputs) {
-      auto& sums = worker->sums[at++];
-      const sim::TensorDesc& desc = program.desc(input.tensor);
-      sums.resize(static_cast<std::size_t>(element_count(desc.shape)));
-      add_integers(worker->frame.bytes(input.tensor), desc.dtype, sums);
-    }
-  });
-  std::size_t at = 0;
-  for (auto& [id, input] : inputs) {
-    const sim::TensorDesc& desc = program.desc(input.tensor);
-    std::vector<std::int64_t> total(static_cast<std::size_t>(element_count(desc.shape)), 0);
-    for (const auto& worker : workers) {
-      if (!worker || worker->sums[at].empty()) continue;
-      for (std::size_t k = 0; k < total.size(); ++k) total[k] += worker->sums[at][k];
-    }
-    const double scale =
-        static_cast<double>(pow2(desc.exponent())) / static_cast<double>(samples.size());
-    input.mean.resize(total.size());
-    for (std::size_t k = 0; k < total.size(); ++k)
-      input.mean[k] = static_cast<float>(static_cast<double>(total[k]) * scale);
-    ++at;
+  for (sim::Program::Frame& frame : frames) {
+    const std::byte* stored = frame.bytes(tensor).data();
+    if (desc.dtype == DType::Int8)
+      add(reinterpret_cast<const std::int8_t*>(stored));
+    else
+      add(reinterpret_cast<const std::int16_t*>(stored));
   }
-  Noise sum;
-  for (const Noise& noise : noises) sum.add(noise);
-  return sum;
+  const float scale = pow2(desc.exponent()) / static_cast<float>(frames.size());
+  std::vector<float> mean(sums.size());
+  for (std::size_t i = 0; i < sums.size(); ++i) mean[i] = static_cast<float>(sums[i]) * scale;
+  return mean;
 }
 
-std::vector<std::vector<Tensor>> float_outputs(const ops::Executor& executor,
-                                               const calib::SampleSource& source,
-                                               std::span<const std::int64_t> samples) {
-  std::vector<std::vector<Tensor>> outputs(samples.size());
+/// The graph's weighted layers by the index of the program's node that runs them.
+std::map<std::size_t, NodeId> layers_of(const sim::Program& program, const Graph& graph,
+                                        const quant::MeanOutputs& wanted) {
+  std::map<std::string_view, std::size_t> index;
+  for (std::size_t n = 0; n < program.node_count(); ++n)
+    index.emplace(program.model().nodes[n].name, n);
+  std::map<std::size_t, NodeId> layers;
+  for (const auto& [id, unused] : wanted) {
+    const auto it = index.find(graph.node(id).name);
+    // A layer to which no bias was worth giving stays without.
+    if (it != index.end() && graph.node(id).input(2) != kNone) layers.emplace(it->second, id);
+  }
+  return layers;
+}
+
+/// Puts the bias of a graph's layer into the model's constant. False where its field cannot hold
+/// it; nothing is changed then.
+bool store_bias(const Graph& graph, const Node& n, const Target& target, espdl::Model& model,
+                const espdl::Node& lowered) {
+  const auto constant =
+      std::find_if(model.initializers.begin(), model.initializers.end(),
+                   [&](const espdl::Constant& c) { return c.name == lowered.inputs.at(2); });
+  ESPQUANT_ASSERT(constant != model.initializers.end(), "a layer's bias is not in the model");
+  try {
+    const Tensor integers = lower::lower_bias(graph, n, target);
+    const auto bytes = integers.bytes();
+    std::copy(bytes.begin(), bytes.end(), constant->data.mutable_bytes().begin());
+  } catch (const Error&) {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+FloatRun run_float(const ops::Executor& executor, const calib::SampleSource& source,
+                   std::span<const std::int64_t> samples, const quant::Plan& plan) {
+  FloatRun run;
+  run.inputs.resize(samples.size());
+  run.outputs.resize(samples.size());
+  parallel_for(static_cast<std::int64_t>(samples.size()), [&](std::int64_t i) {
+    const auto s = static_cast<std::size_t>(i);
+    run.inputs[s] = source.sample(samples[s]);
+  });
+  std::vector<calib::Request> requests(plan.requests.size());
+  for (std::size_t v = 0; v < requests.size(); ++v) requests[v].mean = plan.requests[v].mean;
+  const calib::SampleSource chosen{static_cast<std::int64_t>(samples.size()), [&](std::int64_t i) {
+                                     return run.inputs[static_cast<std::size_t>(i)];
+                                   }};
+  run.statistics = calib::gather(executor, chosen, requests);
   std::vector<std::unique_ptr<ops::Executor::Workspace>> workspaces(
       static_cast<std::size_t>(thread_count()));
   parallel_for(static_cast<std::int64_t>(samples.size()), [&](std::int64_t i) {
     auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
     if (!workspace) workspace = std::make_unique<ops::Executor::Workspace>(executor);
     const auto s = static_cast<std::size_t>(i);
-    outputs[s] = executor.run(source.sample(samples[s]), *workspace);
+    run.outputs[s] = executor.run(run.inputs[s], *workspace);
   });
-  return outputs;
+  return run;
 }
 
-// The float network's, on the very samples that are simulated.
-quant::MeanOutputs wanted_means(const ops::Executor& executor, const calib::SampleSource& source,
-                                std::span<const std::int64_t> samples, const quant::Plan& plan,
-                                const quant::Quantized& made) {
-  const calib::SampleSource chosen{static_cast<std::int64_t>(samples.size()), [&](std::int64_t i) {
-                                     return source.sample(samples[static_cast<std::size_t>(i)]);
-                                   }};
-  std::vector<calib::Request> requests(plan.requests.size());
-  for (std::size_t v = 0; v < requests.size(); ++v) requests[v].mean = plan.requests[v].mean;
-  const calib::Statistics statistics = calib::gather(executor, chosen, requests);
-  return quant::mean_outputs(made.scaled, plan, statistics, made.factors);
+namespace {
+
+Noise measure(const sim::Program& program, const Graph& network, const FloatRun& run) {
+  const SimulatedNetwork simulated(program, network);
+  std::vector<std::unique_ptr<sim::Program::Frame>> frames(
+      static_cast<std::size_t>(thread_count()));
+  std::vector<Noise> noises(run.inputs.size());
+  parallel_for(static_cast<std::int64_t>(noises.size()), [&](std::int64_t i) {
+    auto& frame = frames.at(static_cast<std::size_t>(worker_index()));
+    if (!frame) frame = std::make_unique<sim::Program::Frame>(program);
+    const auto s = static_cast<std::size_t>(i);
+    const auto outputs = simulated.run(run.inputs[s], *frame);
+    for (std::size_t o = 0; o < outputs.size(); ++o)
+      noises[s].add(outputs[o].data<float>(), run.outputs[s][o].data<float>());
+  });
+  Noise sum;
+  for (const Noise& noise : noises) sum.add(noise);
+  return sum;
 }
 
 }  // namespace
 
-Candidate match_means(Graph quantized, const quant::Plan& plan,
-                      const quant::Calibration& calibration, const quant::Quantized& made,
-                      const quant::Settings& settings, const lower::Options& options,
-                      const ops::Executor& executor, const calib::SampleSource& source,
-                      std::span<const std::int64_t> samples, int passes) {
-  const auto references = float_outputs(executor, source, samples);
-  const quant::MeanOutputs wanted = wanted_means(executor, source, samples, plan, made);
-  std::optional<Candidate> best;
-  Graph graph = std::move(quantized);
-  for (int pass = 0;; ++pass) {
-    lower::Lowered lowered = lower::lower(graph, *settings.target, options);
-    std::map<NodeId, MeanInput> inputs;
-    Noise noise;
-    {
-      const sim::Program program(lowered.model, *settings.target);
-      for (const auto& [id, unused] : wanted)
-        if (auto input = locate(graph, graph.node(id), lowered, program))
-          inputs.emplace(id, std::move(*input));
-      noise = simulate_means(program, executor.graph(), source, samples, references, inputs);
+Candidate judge(Graph quantized, const Target& target, const lower::Options& options,
+                const FloatRun& run) {
+  Candidate candidate;
+  candidate.graph = std::move(quantized);
+  candidate.lowered = lower::lower(candidate.graph, target, options);
+  candidate.noise = measure(sim::Program(candidate.lowered.model, target), candidate.graph, run);
+  return candidate;
+}
+
+Candidate match_means(Candidate before, const quant::Plan& plan, const quant::Quantized& made,
+                      const Target& target, const FloatRun& run) {
+  Candidate after = before;
+  const quant::MeanOutputs wanted =
+      quant::mean_outputs(made.scaled, plan, run.statistics, made.factors);
+  espdl::Model& model = after.lowered.model;
+  // The copy shares its constants with `before` until it is written to; programs need them to stay
+  // where they are.
+  for (espdl::Constant& constant : model.initializers) (void)constant.data.mutable_bytes();
+  sim::Program program(model, target);
+  const SimulatedNetwork network(program, after.graph);
+  std::deque<sim::Program::Frame> frames;
+  for (const auto& inputs : run.inputs) network.feed(inputs, frames.emplace_back(program));
+  const std::map<std::size_t, NodeId> layers = layers_of(program, after.graph, wanted);
+  for (std::size_t n = 0; n < program.node_count(); ++n) {
+    if (const auto layer = layers.find(n); layer != layers.end()) {
+      const Node node = after.graph.node(layer->second);
+      if (const auto place = locate_input(after.graph, node, after.lowered, program)) {
+        Value& bias = after.graph.value(node.inputs[2]);
+        const Tensor old = bias.constant;
+        quant::correct_bias(
+            after.graph, layer->second, wanted.at(layer->second),
+            quant::mean_under_weights(after.graph, node, mean_of(frames, program, place->tensor),
+                                      place->channels_last));
+        if (store_bias(after.graph, node, target, model, model.nodes[n]))
+          program.refresh(n);
+        else
+          bias.constant = old;
+      }
     }
-    fprintf(stderr, "pass %d noise %g inputs %zu\n", pass, noise.ratio(), inputs.size());
-    for (const auto& [id, input] : inputs) {
-      const Node& n = graph.node(id);
-      const auto under = quant::mean_under_weights(graph, n, input.mean, input.channels_last);
-      double a=0,b=0; const auto rows = quant::weight_rows(graph,n); const auto& w = wanted.at(id);
-      for (std::int64_t r=0;r<rows.rows;++r){ double sum=0; for(size_t k=0;k<rows.row(r).size();++k) sum+=rows.row(r)[k]*under[r/rows.rows_per_group*rows.columns+k]; if(n.input(2)!=kNone) sum+=graph.value(n.inputs[2]).constant.data<float>()[r]; a+=(sum-w[r])*(sum-w[r]); b+=w[r]*w[r];}
-      fprintf(stderr,"  %s %g\n", n.name.c_str(), a/b);
-    }
-    if (best && noise.noise >= best->noise.noise) return std::move(*best);
-    best = Candidate{graph, std::move(lowered), noise};
-    if (pass == passes) return std::move(*best);
-    for (const auto& [id, input] : inputs) {
-      const Node& n = graph.node(id);
-      quant::correct_bias(graph, id, wanted.at(id),
-                          quant::mean_under_weights(graph, n, input.mean, input.channels_last));
-    }
-    quant::fit_parameters(graph, plan, calibration, settings);
+    parallel_for(static_cast<std::int64_t>(frames.size()),
+                 [&](std::int64_t i) { frames[static_cast<std::size_t>(i)].run_node(n); });
   }
+  after.noise = measure(program, after.graph, run);
+  return after.noise.noise < before.noise.noise ? after : before;
 }
 
 }  // namespace espquant::strategy

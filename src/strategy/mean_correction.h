@@ -15,15 +15,24 @@ struct Candidate {
   Noise noise;
 };
 
-/// Sets biases so that every layer's mean output on the chip is the float network's, given the
-/// inputs that the chip really computes: in each of up to `passes` rounds the inputs' means are
-/// simulated on `samples` and all layers corrected at once; a round that makes the result noisier
-/// is undone and ends it. (Empirical bias correction, Nagel et al. 2019, appendix D, in parallel
-/// over layers.) `executor` runs the float network.
-Candidate match_means(Graph quantized, const quant::Plan& plan,
-                      const quant::Calibration& calibration, const quant::Quantized& made,
-                      const quant::Settings& settings, const lower::Options& options,
-                      const ops::Executor& executor, const calib::SampleSource& source,
-                      std::span<const std::int64_t> samples, int passes);
+/// What a network does on some samples in float.
+struct FloatRun {
+  std::vector<std::vector<Tensor>> inputs, outputs;
+  /// Mean inputs of weighted layers.
+  calib::Statistics statistics;
+};
+FloatRun run_float(const ops::Executor& executor, const calib::SampleSource& source,
+                   std::span<const std::int64_t> samples, const quant::Plan& plan);
+
+/// Lowers a quantized Graph and measures its noise on the samples of `run`.
+Candidate judge(Graph quantized, const Target& target, const lower::Options& options,
+                const FloatRun& run);
+
+/// Sets biases so that every layer's mean output is the float network's, given the inputs that the
+/// chip really computes: layer after layer, all samples of `run` in step, each layer seeing the
+/// corrections before it (empirical bias correction, Nagel et al. 2019, appendix D). The result is
+/// judged; where it is noisier than `before`, `before` stays.
+Candidate match_means(Candidate before, const quant::Plan& plan, const quant::Quantized& made,
+                      const Target& target, const FloatRun& run);
 
 }  // namespace espquant::strategy

@@ -118,10 +118,11 @@ QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
   });
   Candidate best = watch.run("correct", [&] {
     const ops::Executor executor(result.network);
-    const bool corrects = options.settings.bias_correction;
-    return match_means(std::move(result.quantized), plan, calibration, made, options.settings,
-                       {options.metadata}, executor, source, spread(source.count, kMeanSamples),
-                       corrects ? options.settings.mean_passes : 0);
+    const FloatRun run = run_float(executor, source, spread(source.count, kMeanSamples), plan);
+    Candidate candidate =
+        judge(std::move(result.quantized), *options.settings.target, {options.metadata}, run);
+    if (!options.settings.bias_correction) return candidate;
+    return match_means(std::move(candidate), plan, made, *options.settings.target, run);
   });
   result.quantized = std::move(best.graph);
   lower::Lowered lowered = std::move(best.lowered);
