@@ -35,6 +35,8 @@ struct QuantizeCommand {
   std::string name;
   int bits = 8;
   std::string granularity = "auto";
+  std::string method = "auto";
+  double percentile = quant::kDefaultPercentile;
   bool no_bias_correction = false, no_scaling = false, no_rounding = false, no_test_values = false;
   std::int64_t report_samples = 32;
   std::vector<std::string> disabled_passes;
@@ -56,6 +58,8 @@ strategy::QuantizeOptions options_of(const QuantizeCommand& command,
                                              ? options.settings.target->per_channel_weights
                                              : command.granularity == "channel";
   options.settings.bias_correction = !command.no_bias_correction;
+  options.settings.method = quant::method_of(command.method);
+  options.settings.percentile = command.percentile;
   options.settings.round_weights = !command.no_rounding;
   options.settings.scale_layers = !command.no_scaling;
   options.passes.disabled = command.disabled_passes;
@@ -261,6 +265,12 @@ void add_quantize(CLI::App& app, Context& context) {
   sub->add_option("--name", command->name, "Name of the files (default: that of the model)");
   sub->add_option("--bits", command->bits, "Width of weights and activations")
       ->check(CLI::IsMember({8, 16}))
+      ->capture_default_str();
+  sub->add_option("--method", command->method,
+                  "How ranges are chosen: auto, minmax, percentile, entropy (kl), mse, sqnr")
+      ->capture_default_str();
+  sub->add_option("--percentile", command->percentile, "What --method percentile keeps, in %")
+      ->check(CLI::Range(50.0, 100.0))
       ->capture_default_str();
   sub->add_option("--weights", command->granularity,
                   "One exponent per tensor or per channel; auto: what the chip can")

@@ -10,20 +10,37 @@
 namespace espquant::quant {
 namespace {
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
+
+bool is_threshold(Method method) {
+  return method == Method::MinMax || method == Method::Percentile || method == Method::Entropy;
+}
+}  // namespace
+
+ActivationErrors::ActivationErrors(const Plan& plan, const calib::Statistics& statistics)
+    : plan_(plan), statistics_(statistics), relative_(plan.rounded.size()) {
+  for (std::size_t v = 0; v < relative_.size(); ++v) {
+    if (!plan.rounded[v]) continue;
+    const Method method = is_threshold(plan.methods[v]) ? Method::Mse : plan.methods[v];
+    relative_[v] = relative_errors(method, statistics.values[v]);
+  }
+}
+
+bool ActivationErrors::counts(ValueId v) const {
+  return plan_.rounded[static_cast<std::size_t>(v)] && statistics_.of(v).sum_squares > 0;
 }
 
 double ActivationErrors::relative(ValueId v, float factor, int exponent, int bits) const {
   const calib::ValueStatistics& s = statistics_.of(v);
-  if (!plan_.rounded[static_cast<std::size_t>(v)] || s.sum_squares <= 0) return 0;
+  if (!counts(v)) return 0;
   const double step = std::ldexp(1.0, exponent) / static_cast<double>(factor);
   const double uniform = static_cast<double>(s.count) * step * step / 12 / s.sum_squares;
+  const auto& errors = relative_[static_cast<std::size_t>(v)];
   if (bits == 16)
     return static_cast<double>(s.extent.abs_max()) <= step * max_q_of(bits) ? uniform : kInfinite;
   // Steps are descending.
-  if (s.steps.empty() || step > static_cast<double>(s.steps.front()) * 1.01) return uniform;
+  if (errors.empty() || step > static_cast<double>(s.steps.front()) * 1.01) return uniform;
   for (std::size_t i = 0; i < s.steps.size(); ++i)
-    if (std::abs(step / static_cast<double>(s.steps[i]) - 1) < 0.01)
-      return s.errors[i] / s.sum_squares;
+    if (std::abs(step / static_cast<double>(s.steps[i]) - 1) < 0.01) return errors[i];
   return kInfinite;
 }
 
@@ -49,9 +66,26 @@ std::vector<int> ActivationErrors::candidates(ValueId v, float factor, int bits)
 ActivationErrors::Choice ActivationErrors::best(std::span<const ValueId> members, float factor,
                                                 int bits) const {
   Choice choice;
+  const bool by_threshold = std::any_of(members.begin(), members.end(), [&](ValueId v) {
+    return counts(v) && is_threshold(plan_.methods[static_cast<std::size_t>(v)]);
+  });
+  if (by_threshold) {
+    for (ValueId v : members) {
+      if (!counts(v)) continue;
+      const int e = clipping_exponent(plan_.methods[static_cast<std::size_t>(v)], statistics_.of(v),
+                                      max_q_of(bits), plan_.percentile, factor);
+      choice.exponent = choice.found ? std::max(choice.exponent, e) : e;
+      choice.found = true;
+    }
+    for (ValueId v : members) {
+      const double error = relative(v, factor, choice.exponent, bits);
+      choice.error += std::isfinite(error) ? error : 1.0;
+    }
+    return choice;
+  }
   choice.error = kInfinite;
   for (ValueId v : members) {
-    if (!plan_.rounded[static_cast<std::size_t>(v)] || statistics_.of(v).sum_squares <= 0) continue;
+    if (!counts(v)) continue;
     for (int e : candidates(v, factor, bits)) {
       const double error = relative(members, factor, e, bits);
       if (error < choice.error || (error == choice.error && choice.found && e > choice.exponent))

@@ -12,8 +12,7 @@ namespace espquant::quant {
 /// are scaled by a factor afterwards.
 class ActivationErrors {
  public:
-  ActivationErrors(const Plan& plan, const calib::Statistics& statistics)
-      : plan_(plan), statistics_(statistics) {}
+  ActivationErrors(const Plan& plan, const calib::Statistics& statistics);
 
   /// Squared error over squared signal of value `v` times `factor` at `exponent`, in integers of
   /// `bits`. Coarser than what was measured: uniform rounding noise. Finer: infinite, for it would
@@ -31,16 +30,19 @@ class ActivationErrors {
     double error = 0;
     bool found = false;
   };
-  /// The exponent at which that sum is least; not found where no member is rounded or carries a
-  /// signal.
+  /// The exponent at which that sum is least; where a member's method is a threshold, the largest
+  /// that a member asks for. Not found where no member is rounded or carries a signal.
   Choice best(std::span<const ValueId> members, float factor, int bits) const;
 
  private:
+  bool counts(ValueId v) const;
   // Exponents worth trying for one value, descending.
   std::vector<int> candidates(ValueId v, float factor, int bits) const;
 
   const Plan& plan_;
   const calib::Statistics& statistics_;
+  /// By ValueId and step, as the value's method counts errors.
+  std::vector<std::vector<double>> relative_;
 };
 
 }  // namespace espquant::quant

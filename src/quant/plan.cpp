@@ -57,16 +57,63 @@ std::vector<float> steps_around(float abs_max, bool free, float cap) {
   return steps;
 }
 
+// Scores that are compared with each other: the largest carry the answer, and where they are
+// clipped they tie.
+bool is_scores(const Graph& graph, ValueId v) {
+  if (graph.is_output(v)) return true;
+  const auto& readers = graph.value(v).consumers;
+  return std::any_of(readers.begin(), readers.end(), [&](NodeId id) {
+    const ops::OpDef* def = ops::find_op(graph.node(id).op);
+    return def != nullptr && def->quant == ops::QuantRule::FloatOutput;
+  });
+}
+
+std::vector<Method> methods_of(const Graph& graph, const ValueSets& exponents,
+                               const Settings& settings) {
+  check_percentile(settings.percentile);
+  std::vector<Method> methods(graph.value_count(), settings.method);
+  if (settings.method == Method::Auto) {
+    for (const auto& members : exponents.members()) {
+      const bool scores = std::any_of(members.begin(), members.end(),
+                                      [&](ValueId v) { return is_scores(graph, v); });
+      if (!scores) continue;
+      for (ValueId v : members) methods[static_cast<std::size_t>(v)] = Method::Sqnr;
+    }
+  }
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    const auto named = settings.layer_methods.find(n.name);
+    if (named == settings.layer_methods.end()) continue;
+    // What a layer's activation gives out is the layer's tensor.
+    const NodeId activation = following_activation(graph, id);
+    const Node& last = activation == kNone ? n : graph.node(activation);
+    for (ValueId v : last.outputs)
+      if (v != kNone) methods[static_cast<std::size_t>(v)] = named->second;
+  }
+  return methods;
+}
+
 }  // namespace
 
+bool Plan::uses(Method method) const {
+  for (std::size_t v = 0; v < methods.size(); ++v)
+    if (rounded[v] && methods[v] == method) return true;
+  return false;
+}
+
 Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statistics& ranges) {
-  Plan plan{exponent_groups(graph), scale_groups(graph), {}, rounded_values(graph), {}};
+  ValueSets exponents = exponent_groups(graph);
+  std::vector<Method> methods = methods_of(graph, exponents, settings);
+  Plan plan{std::move(exponents), scale_groups(graph), {}, rounded_values(graph),
+            std::move(methods),   settings.percentile, {}};
   plan.cap = caps_of(graph, plan.scales);
   plan.requests.resize(graph.value_count());
   // At 16 bits the range decides.
   const bool only_wide = settings.bits == 16 && settings.layer_bits.empty();
   for (std::size_t v = 0; v < graph.value_count(); ++v) {
-    if (!plan.rounded[v] || only_wide) continue;
+    if (!plan.rounded[v]) continue;
+    add_needs(plan.methods[v], plan.requests[v]);
+    if (only_wide) continue;
     const auto id = static_cast<ValueId>(v);
     const auto group = static_cast<std::size_t>(plan.scales.sets.find(id));
     const bool free = settings.scale_layers && !plan.scales.fixed[group];

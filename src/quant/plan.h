@@ -22,8 +22,13 @@ struct Plan {
   /// By ValueId: the value is rounded when the chip writes it, so its quantization error counts.
   /// Others are moved, or never written.
   std::vector<bool> rounded;
+  /// By ValueId: how its exponent is chosen.
+  std::vector<Method> methods;
+  double percentile = kDefaultPercentile;
   /// By ValueId, for calib::gather.
   std::vector<calib::Request> requests;
+
+  bool uses(Method method) const;
 };
 
 /// `ranges` comes from calib::scan over a few samples; the windows of steps are laid around it.

@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 
+#include "quant/clipping.h"
 #include "target/target.h"
 
 namespace espquant::quant {
@@ -13,6 +14,10 @@ struct Settings {
   /// Width of weights and activations of every layer that layer_bits does not name.
   int bits = 8;
   std::map<std::string, int> layer_bits;
+  /// How the exponents of activations are chosen, of all layers and of those named.
+  Method method = Method::Auto;
+  std::map<std::string, Method> layer_methods;
+  double percentile = kDefaultPercentile;
   /// One exponent per output channel for the weights of Conv and Gemm; only where the chip can.
   bool per_channel_weights = false;
   /// Multiply layers by common factors so that ranges end on the grid of powers of two and caps

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "calib/output_errors.h"
 #include "lower/lower.h"
 #include "quant/quantize.h"
 #include "strategy/mean_correction.h"
@@ -70,6 +71,9 @@ calib::Statistics calibrate(const ops::Executor& executor, const calib::SampleSo
   // Rarely the first samples were far too tame: another pass with the windows moved settles it.
   while (quant::widen_plan(plan, settings, statistics))
     statistics = calib::gather(executor, source, plan.requests, forward);
+  if (plan.uses(quant::Method::Auto))
+    calib::measure_output_errors(executor, source, plan.requests, calib::kOutputErrorSamples,
+                                 statistics);
   return statistics;
 }
 
@@ -100,13 +104,13 @@ QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
     return passes::simplify(std::move(imported), options.passes, &result.passes);
   });
 
-  quant::Plan plan{quant::ValueSets(0), {quant::ValueSets(0), {}}, {}, {}, {}};
+  std::optional<quant::Plan> plan;
   const quant::Calibration calibration = watch.run("calibrate", [&] {
     const ops::Executor executor(result.network);
     plan = quant::make_plan(result.network, options.settings,
                             calib::scan(executor, source, kScanSamples));
     quant::Calibration found;
-    found.statistics = calibrate(executor, source, plan, options.settings, progress);
+    found.statistics = calibrate(executor, source, *plan, options.settings, progress);
     if (options.settings.round_weights)
       found.covariances = calib::gather_covariance(executor, source, weighted_nodes(result.network),
                                                    kCovarianceSamples);
@@ -114,15 +118,15 @@ QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
   });
   result.quantized = result.network;
   const quant::Quantized made = watch.run("quantize", [&] {
-    return quant::quantize(result.quantized, plan, calibration, options.settings);
+    return quant::quantize(result.quantized, *plan, calibration, options.settings);
   });
   Candidate best = watch.run("correct", [&] {
     const ops::Executor executor(result.network);
-    const FloatRun run = run_float(executor, source, spread(source.count, kMeanSamples), plan);
+    const FloatRun run = run_float(executor, source, spread(source.count, kMeanSamples), *plan);
     Candidate candidate =
         judge(std::move(result.quantized), *options.settings.target, {options.metadata}, run);
     if (!options.settings.bias_correction) return candidate;
-    return match_means(std::move(candidate), plan, made, *options.settings.target, run);
+    return match_means(std::move(candidate), *plan, made, *options.settings.target, run);
   });
   result.quantized = std::move(best.graph);
   lower::Lowered lowered = std::move(best.lowered);
