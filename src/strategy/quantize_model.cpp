@@ -15,8 +15,10 @@ namespace {
 // decides.
 constexpr std::int64_t kScanSamples = 8;
 // Correlations of inputs need fewer samples than their ranges.
-constexpr std::int64_t kCovarianceSamples = 64;
-constexpr std::int64_t kMeanSamples = 64;
+constexpr std::int64_t kCovarianceSamples = 128;
+// Samples that go through the simulated network in step, as far as this memory holds them.
+constexpr std::int64_t kMeanSamples = 128, kLeastMeanSamples = 16;
+constexpr std::int64_t kMeanMemory = std::int64_t{96} << 20;
 
 class Stopwatch {
  public:
@@ -46,6 +48,20 @@ class Stopwatch {
   std::vector<Stage>& stages_;
   const StageProgress& progress_;
 };
+
+// Two of a network's largest activations are about what the chip's memory holds at a time.
+std::int64_t mean_samples(const Graph& graph) {
+  std::int64_t input = 0, largest = 0;
+  for (std::size_t v = 0; v < graph.value_count(); ++v) {
+    const auto id = static_cast<ValueId>(v);
+    const Value& value = graph.value(id);
+    if (!value.shape || value.is_constant()) continue;
+    largest = std::max(largest, element_count(*value.shape));
+    if (graph.is_input(id)) input += element_count(*value.shape);
+  }
+  const std::int64_t each = std::max<std::int64_t>(4 * input + 2 * largest, 1);
+  return std::clamp(kMeanMemory / each, kLeastMeanSamples, kMeanSamples);
+}
 
 std::vector<std::int64_t> spread(std::int64_t size, std::int64_t count) {
   std::vector<std::int64_t> picked;
@@ -122,7 +138,8 @@ QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
   });
   Candidate best = watch.run("correct", [&] {
     const ops::Executor executor(result.network);
-    const FloatRun run = run_float(executor, source, spread(source.count, kMeanSamples), *plan);
+    const FloatRun run =
+        run_float(executor, source, spread(source.count, mean_samples(result.network)), *plan);
     Candidate candidate =
         judge(std::move(result.quantized), *options.settings.target, {options.metadata}, run);
     if (!options.settings.bias_correction) return candidate;
