@@ -12,6 +12,7 @@
 #include "cli/model_file.h"
 #include "cli/port_metadata.h"
 #include "cli/progress.h"
+#include "data/dataset.h"
 #include "data/image.h"
 #include "data/npz.h"
 #include "report/table.h"
@@ -85,7 +86,9 @@ class InputReader {
     if (command_.raw || path.extension() == ".bin")
       add(*port, frames_of_bytes(*port, read_file(path)));
     else if (path.extension() == ".npy")
-      add(*port, frames_of(*port, data::read_npy(path), program_.target()));
+      add_array(*port, data::read_npy(path), path);
+    else if (std::filesystem::is_directory(path))
+      add_samples(*port, path);
     else if (data::has_image_extension(path))
       add(*port, frames_of(*port, data::apply(preprocess_of(*port), data::read_image(path)),
                            program_.target()));
@@ -99,7 +102,7 @@ class InputReader {
   void read_archive(const Port* port, const std::filesystem::path& path) {
     const auto npz = data::Npz::open(path);
     if (port != nullptr && npz.names().size() == 1) {
-      add(*port, frames_of(*port, npz.read(npz.names().front()), program_.target()));
+      add_array(*port, npz.read(npz.names().front()), path);
       return;
     }
     bool found = false;
@@ -107,29 +110,59 @@ class InputReader {
       if (port != nullptr && port != &candidate) continue;
       for (const std::string& key : {"input:" + candidate.name, candidate.name}) {
         if (!npz.has(key)) continue;
-        add(candidate, frames_of(candidate, npz.read(key), program_.target()));
+        add_array(candidate, npz.read(key), path);
         found = true;
         break;
       }
     }
-    if (!found)
+    if (!found && ports_.size() == 1 && !holds_recorded_results(npz))
+      add_samples(ports_.front(), path);
+    else if (!found)
       throw Error(ErrorCode::BadData,
                   fmt::format("no array '{}' among: {}", (port ? *port : ports_.front()).name,
                               fmt::join(npz.names(), ", ")))
           .remedy("Name the arrays as the inputs, or input:<name>");
   }
 
-  data::Preprocess preprocess_of(const Port& port) {
-    const data::InputSpec spec{port.name, network_shape(port)};
+  static bool holds_recorded_results(const data::Npz& npz) {
+    return std::any_of(npz.names().begin(), npz.names().end(),
+                       [](const std::string& name) { return name.starts_with("input:"); });
+  }
+
+  /// Bytes are pictures, other numbers are inputs as they are.
+  void add_array(const Port& port, const Tensor& array, const std::filesystem::path& path) {
+    if (array.dtype() == DType::UInt8 && port.desc.dtype != DType::UInt8 && ports_.size() == 1)
+      add_samples(port, path);
+    else
+      add(port, frames_of(port, array, program_.target()));
+  }
+
+  /// As calibration data are read: a folder of pictures, or arrays beside labels.
+  void add_samples(const Port& port, const std::filesystem::path& path) {
+    const std::vector<data::InputSpec> spec{{port.name, network_shape(port)}};
+    const auto dataset =
+        data::open_dataset(path, spec, data::preprocess_for(spec.front(), settings_of_pictures()));
+    for (std::size_t i = 0; i < dataset->size(); ++i)
+      add(port, frames_of(port, dataset->sample(i).front(), program_.target()));
+  }
+
+  /// What the file says, overridden by the command line.
+  data::Settings settings_of_pictures() const {
     auto settings = preprocess_settings(program_.model());
-    if (settings.empty() && command_.preprocess.empty() && !quiet_)
-      fmt::print(stderr,
-                 "espquant: note: the file does not say how pictures are prepared; pixels are "
-                 "scaled to 0..1 (change it with --preprocess)\n");
     for (auto& setting : data::parse_settings(command_.preprocess)) {
       std::erase_if(settings, [&](const auto& s) { return s.first == setting.first; });
       settings.push_back(std::move(setting));
     }
+    return settings;
+  }
+
+  data::Preprocess preprocess_of(const Port& port) {
+    const data::InputSpec spec{port.name, network_shape(port)};
+    const auto settings = settings_of_pictures();
+    if (settings.empty() && !quiet_)
+      fmt::print(stderr,
+                 "espquant: note: the file does not say how pictures are prepared; pixels are "
+                 "scaled to 0..1 (change it with --preprocess)\n");
     const auto preprocess = data::preprocess_for(spec, settings);
     if (preprocess.width == 0)
       throw Error(ErrorCode::BadData,
@@ -271,9 +304,9 @@ void add_run(CLI::App& app, Context& context) {
   add_model_file(sub, command->file);
   add_target(sub, command->file);
   sub.add_option("--input,-i", command->inputs,
-                 "Picture (.jpg, .png), array (.npy, .npz: floats, or the input's own integers; "
-                 "frames along the first axis) or raw bytes (.bin). May be repeated; NAME=FILE for "
-                 "one of several inputs")
+                 "Picture (.jpg, .png), folder of pictures, array (.npy, .npz: floats, the input's "
+                 "own integers, or pictures as bytes; frames along the first axis) or raw bytes "
+                 "(.bin). May be repeated; NAME=FILE for one of several inputs")
       ->required()
       ->allow_extra_args(false)
       ->type_name("[NAME=]FILE");

@@ -246,6 +246,19 @@ TEST_F(Run, EveryTensorOfAShippedModelIsThatOfTheSimulator) {
   }
 }
 
+TEST_F(Run, ArraysOfPicturesAreReadAsCalibrationDataAre) {
+  write_untested_model(folder.path("m.espdl"), {{"scale", "0.0625"}});
+  Tensor images(DType::UInt8, {2, 2, 2, 3});
+  for (std::size_t i = 0; i < 24; ++i)
+    images.mutable_data<std::uint8_t>()[i] = static_cast<std::uint8_t>(i);
+  write_arrays(folder.path("x.npz"),
+               {{"images", images}, {"labels", Tensor::of<std::int64_t>({2}, {0, 1})}});
+  const auto outcome = run({"--input", folder.path("x.npz"), "--quantized"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  // Times 1/16, at exponent -4: the bytes themselves.
+  EXPECT_TRUE(data::read_npz(output).at("y").equals(images.cast(DType::Int8)));
+}
+
 TEST_F(Run, UnknownKindOfInputIsRefused) {
   write_text(folder.path("x.csv"), "1,2,3\n");
   const auto outcome = run({"--input", folder.path("x.csv")});
