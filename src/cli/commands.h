@@ -27,5 +27,6 @@ void add_run(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);
 void add_evaluate(CLI::App& app, Context& context);
 void add_analyze(CLI::App& app, Context& context);
+void add_recipes(CLI::App& app, Context& context);
 
 }  // namespace espquant::cli

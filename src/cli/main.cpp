@@ -33,6 +33,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_quantize(app, context);
   add_evaluate(app, context);
   add_analyze(app, context);
+  add_recipes(app, context);
 }
 
 int fail(int code, std::string_view message) {

@@ -176,8 +176,8 @@ std::string find_recipe_text(std::string_view name_or_path);
 /// those of all layers and of the tensors that they write.
 void check_layer_patterns(const Recipe& recipe, std::span<const std::string> names);
 
-/// What the layer rules say of the layer with these names (its own, those of its tensors); match is
-/// empty. A rule that sets a method takes the percentile of earlier rules along.
+/// What the layer rules say together of the layer with these names (its own, those of its tensors);
+/// match is empty.
 Recipe::LayerRule layer_rule_for(const Recipe& recipe, std::span<const std::string> names);
 
 /// Whether one of `patterns` matches one of `names`.

@@ -1,0 +1,17 @@
+# Puts text files into the program. espquant_embed(OUT HEADER h FUNCTION f FILES a.toml ...) generates
+# a source whose function `f`, declared in `h`, returns them in this order, each under its name without
+# folder and extension; the path of that source is put into `out`.
+function(espquant_embed out)
+  cmake_parse_arguments(E "" "HEADER;FUNCTION" "FILES" ${ARGN})
+  string(REPLACE "::" "_" stem ${E_FUNCTION})
+  set(source ${CMAKE_BINARY_DIR}/embedded/${stem}.cpp)
+  set(script ${CMAKE_SOURCE_DIR}/cmake/embed_script.cmake)
+  string(REPLACE ";" "|" files "${E_FILES}")
+  add_custom_command(
+    OUTPUT ${source}
+    COMMAND ${CMAKE_COMMAND} -DSOURCE=${source} -DHEADER=${E_HEADER} -DFUNCTION=${E_FUNCTION} -DFILES=${files}
+            -P ${script}
+    DEPENDS ${E_FILES} ${script}
+    VERBATIM)
+  set(${out} ${source} PARENT_SCOPE)
+endfunction()
