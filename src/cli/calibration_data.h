@@ -18,6 +18,7 @@ struct DataOptions {
   std::vector<std::string> preprocess;
   std::filesystem::path preprocess_file;
   std::int64_t count = 0;  ///< 0: all
+  std::int64_t seed = 0;   ///< 0: `count` samples evenly spread; else drawn at random
 };
 
 struct Data {

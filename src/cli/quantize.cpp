@@ -11,6 +11,7 @@
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/recipe_options.h"
 #include "espdl/info.h"
 #include "espdl/statistics.h"
 #include "espdl/writer.h"
@@ -31,42 +32,24 @@ struct QuantizeCommand {
   DataOptions calib;
   fs::path test;
   fs::path out = ".";
-  std::string target = "esp32s3";
+  std::string target;
   std::string name;
-  int bits = 8;
-  std::string granularity = "auto";
-  std::string method = "auto";
-  double percentile = quant::kDefaultPercentile;
-  bool no_bias_correction = false, no_scaling = false, no_rounding = false, no_test_values = false;
+  RecipeOptions recipe;
+  bool no_test_values = false;
   std::int64_t report_samples = 32;
-  std::vector<std::string> disabled_passes;
   bool json = false;
 };
 
-constexpr std::string_view kStrategy = "int8";
-
-std::string strategy_name(const QuantizeCommand& command) {
-  return command.bits == 8 ? std::string(kStrategy) : "int16";
-}
-
-strategy::QuantizeOptions options_of(const QuantizeCommand& command,
-                                     const data::Preprocess& preprocess) {
+strategy::QuantizeOptions options_of(const QuantizeCommand& command, const Data& data,
+                                     strategy::Recipe recipe, const Target& target) {
   strategy::QuantizeOptions options;
-  options.settings.target = &find_target(command.target);
-  options.settings.bits = command.bits;
-  options.settings.per_channel_weights = command.granularity == "auto"
-                                             ? options.settings.target->per_channel_weights
-                                             : command.granularity == "channel";
-  options.settings.bias_correction = !command.no_bias_correction;
-  options.settings.method = quant::method_of(command.method);
-  options.settings.percentile = command.percentile;
-  options.settings.round_weights = !command.no_rounding;
-  options.settings.scale_layers = !command.no_scaling;
-  options.passes.disabled = command.disabled_passes;
+  options.target = &target;
   options.report_samples = command.report_samples;
   options.test_values = !command.no_test_values;
-  options.metadata = data::to_settings(preprocess);
-  options.metadata.emplace_back("espquant.strategy", strategy_name(command));
+  options.metadata = data::to_settings(data.preprocess);
+  options.metadata.emplace_back("espquant.strategy", recipe.name);
+  if (recipe.mixed.accuracy_within) options.labels = data.labels();
+  options.recipe = std::move(recipe);
   return options;
 }
 
@@ -97,15 +80,57 @@ void print_size(const espdl::SizeByKind& size) {
       report::human_bytes(size.structure));
 }
 
-nlohmann::ordered_json to_json(const QuantizeCommand& command,
-                               const strategy::QuantizedModel& result,
+void print_equalization(const std::vector<strategy::EqualizationTrial>& trials) {
+  using Align = report::Table::Align;
+  report::Table table({{"equalization", Align::Left},
+                       {"groups", Align::Right},
+                       {"noise of ReLU6 to ReLU", Align::Right},
+                       {"change by scaling", Align::Right},
+                       {"simulated noise", Align::Right},
+                       {"", Align::Left}});
+  for (const auto& t : trials)
+    table.add_row({t.variant, fmt::format("{}", t.groups),
+                   t.caps_removed > 0 ? percent(t.conversion_noise.ratio()) : "-",
+                   t.groups > 0 ? fmt::format("{:.1e}", t.equalization_change) : "-",
+                   percent(t.noise.ratio()), t.kept ? "kept" : "undone"});
+  fmt::print("{}\n", table.to_string());
+}
+
+void print_wide_layers(const strategy::QuantizedModel& result) {
+  using Align = report::Table::Align;
+  if (!result.wide_layers.empty()) {
+    report::Table table({{"16 bits, in the order chosen", Align::Left},
+                         {"noise/signal then", Align::Right},
+                         {"file", Align::Right},
+                         {"time", Align::Right}});
+    for (const auto& c : result.wide_layers)
+      table.add_row({c.layer, percent(c.noise.ratio()),
+                     fmt::format("{:+.1f} KiB", static_cast<double>(c.bytes) / 1024),
+                     fmt::format("{:+.3f} ms", c.milliseconds)});
+    fmt::print("{}\n", table.to_string());
+  }
+  for (const std::string& layer : result.idle_layers)
+    fmt::print(stderr, "espquant: note: layer '{}' gains nothing at 16 bits\n", layer);
+}
+
+nlohmann::ordered_json choices_json(const std::vector<strategy::WideChoice>& choices) {
+  auto j = nlohmann::ordered_json::array();
+  for (const auto& c : choices)
+    j.push_back({{"layer", c.layer},
+                 {"noise_to_signal", c.noise.ratio()},
+                 {"bytes", c.bytes},
+                 {"milliseconds", c.milliseconds}});
+  return j;
+}
+
+nlohmann::ordered_json to_json(const strategy::QuantizedModel& result, const Target& target,
                                const std::vector<fs::path>& files,
                                const std::optional<strategy::Evaluation>& test,
                                const espdl::SizeByKind& size) {
   nlohmann::ordered_json j;
   for (const auto& f : files) j["files"].push_back(f.string());
-  j["target"] = find_target(command.target).name;
-  j["strategy"] = strategy_name(command);
+  j["target"] = target.name;
+  j["strategy"] = result.recipe.name;
   for (const auto& s : result.stages)
     j["stages"].push_back({{"name", s.name}, {"seconds", s.seconds}});
   j["noise_to_signal"] = test && test->noise ? test->noise->ratio() : result.noise.output.ratio();
@@ -118,6 +143,7 @@ nlohmann::ordered_json to_json(const QuantizeCommand& command,
     j["accuracy"] = *test->accuracy;
     j["reference_accuracy"] = *test->reference_accuracy;
   }
+  if (test && test->agreement) j["agreement"] = *test->agreement;
   j["layers"] = nlohmann::ordered_json::array();
   for (const auto& l : result.noise.layers)
     j["layers"].push_back({{"name", l.node},
@@ -127,20 +153,37 @@ nlohmann::ordered_json to_json(const QuantizeCommand& command,
                            {"exponent", l.exponent},
                            {"noise_to_signal", l.accumulated.ratio()},
                            {"noise_to_signal_alone", l.alone.ratio()}});
+  if (!result.equalization.empty()) {
+    for (const auto& t : result.equalization)
+      j["equalization"].push_back({{"variant", t.variant},
+                                   {"groups", t.groups},
+                                   {"caps_removed", t.caps_removed},
+                                   {"conversion_noise_to_signal", t.conversion_noise.ratio()},
+                                   {"relative_change", t.equalization_change},
+                                   {"noise_to_signal", t.noise.ratio()},
+                                   {"kept", t.kept}});
+  }
+  if (result.recipe.mixed.enabled) {
+    j["wide_layers"] = choices_json(result.wide_layers);
+    j["sensitivities"] = choices_json(result.sensitivities);
+    j["idle_layers"] = result.idle_layers;
+  }
+  j["recipe"] = nlohmann::ordered_json::parse(strategy::to_json(result.recipe));
   return j;
 }
 
-std::vector<fs::path> write_files(const QuantizeCommand& command, const espdl::Model& model,
-                                  const Target& target, const std::vector<std::byte>& file) {
+std::vector<fs::path> write_files(const QuantizeCommand& command,
+                                  const strategy::QuantizedModel& result, const Target& target,
+                                  const std::vector<std::byte>& file) {
   const std::string base =
       fmt::format("{}_{}", command.name.empty() ? command.model.stem().string() : command.name,
-                  strategy_name(command));
+                  result.recipe.name);
   const fs::path stem = command.out / base / base;
   const auto with = [&](const char* extension) { return fs::path(stem.string() + extension); };
   OutputFiles output;
   output.add(with(".espdl"), file);
-  output.add(with(".info"), espdl::info_text(model));
-  output.add(with(".json"), report::config_json(model, target));
+  output.add(with(".info"), espdl::info_text(result.model));
+  output.add(with(".json"), report::config_json(result.model, target));
   output.commit();
   return {with(".espdl"), with(".info"), with(".json")};
 }
@@ -160,16 +203,22 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   }();
   const double import_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  const Data data = open_data(command.calib, imported);
+  strategy::Recipe recipe = recipe_of(command.recipe);
+  const Target& target = target_for(command.target, recipe);
+  recipe.target = std::string(target.name);
+  DataOptions calib = command.calib;
+  calib.count = recipe.calibration.samples;
+  calib.seed = recipe.calibration.seed;
+  const Data data = open_data(calib, imported);
   std::unique_ptr<Progress> bar;
+  std::string stage_shown;
   const auto progress = [&](std::string_view stage, std::int64_t done, std::int64_t total) {
-    if (done == 0)
+    if (!bar || stage != stage_shown || (done <= 1 && total > 0))
       bar = std::make_unique<Progress>(stage, total, quiet);
-    else if (done == 1)
-      bar = std::make_unique<Progress>(stage, total, quiet);
-    if (bar) bar->update(done);
+    stage_shown = stage;
+    bar->update(done);
   };
-  const strategy::QuantizeOptions options = options_of(command, data.preprocess);
+  const strategy::QuantizeOptions options = options_of(command, data, std::move(recipe), target);
   strategy::QuantizedModel result = [&] {
     try {
       return strategy::quantize_model(std::move(imported), data.source(), options, progress);
@@ -192,8 +241,9 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
       DataOptions test_options = command.calib;
       test_options.path = command.test;
       test_options.count = 0;
+      test_options.seed = 0;
       const Data test_data = open_data(test_options, result.network);
-      const sim::Program program(result.model, *options.settings.target);
+      const sim::Program program(result.model, target);
       const ops::Executor reference(result.network, {.observe_all = false});
       test = strategy::evaluate(program, result.network, &reference, test_data.source(),
                                 test_data.labels());
@@ -204,7 +254,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   timed("write", [&] {
     const std::vector<std::byte> file = espdl::write_model(result.model);
     size = espdl::size_by_kind(result.model, file.size());
-    files = write_files(command, result.model, *options.settings.target, file);
+    files = write_files(command, result, target, file);
   });
 
   for (const auto& warning : data.dataset->warnings())
@@ -215,13 +265,16 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
         "espquant: note: node '{}' meets the runtime's fault '{}' (docs/runtime-faults.md)\n",
         fault.node, fault.name);
   if (command.json) {
-    fmt::print("{}\n", to_json(command, result, files, test, size).dump(2));
+    fmt::print("{}\n", to_json(result, target, files, test, size).dump(2));
     return;
   }
   if (context.quiet) return;
   print_layers(result.noise);
-  fmt::print("\n{} for {}, calibrated on {} samples\n", strategy_name(command),
-             options.settings.target->name, data.chosen.size());
+  fmt::print("\n");
+  if (!result.equalization.empty()) print_equalization(result.equalization);
+  print_wide_layers(result);
+  fmt::print("{} for {}, calibrated on {} samples\n", result.recipe.name, target.name,
+             data.chosen.size());
   fmt::print("Noise to signal at the output, simulated: {} ({} calibration samples)\n",
              percent(result.noise.output.ratio()), result.noise.samples);
   if (test) {
@@ -254,28 +307,13 @@ void add_quantize(CLI::App& app, Context& context) {
   sub->add_option("--calib", command->calib.path,
                   "Calibration data: .npz, .npy, or a folder of images")
       ->required();
-  sub->add_option("--calib-count", command->calib.count,
-                  "Use at most this many samples, evenly spread")
-      ->check(CLI::PositiveNumber);
   sub->add_option("--test", command->test,
                   "Data on which the result is measured, with labels or without");
-  sub->add_option("--target", command->target, "Chip: esp32s3, esp32p4, esp32, ...")
-      ->capture_default_str();
+  sub->add_option("--target", command->target,
+                  "Chip: esp32s3 (unless the recipe says another), esp32p4, esp32, ...");
   sub->add_option("--out", command->out, "Folder to write into")->capture_default_str();
   sub->add_option("--name", command->name, "Name of the files (default: that of the model)");
-  sub->add_option("--bits", command->bits, "Width of weights and activations")
-      ->check(CLI::IsMember({8, 16}))
-      ->capture_default_str();
-  sub->add_option("--method", command->method,
-                  "How ranges are chosen: auto, minmax, percentile, entropy (kl), mse, sqnr")
-      ->capture_default_str();
-  sub->add_option("--percentile", command->percentile, "What --method percentile keeps, in %")
-      ->check(CLI::Range(50.0, 100.0))
-      ->capture_default_str();
-  sub->add_option("--weights", command->granularity,
-                  "One exponent per tensor or per channel; auto: what the chip can")
-      ->check(CLI::IsMember({"auto", "tensor", "channel"}))
-      ->capture_default_str();
+  add_recipe_options(*sub, command->recipe);
   sub->add_option("--preprocess", command->calib.preprocess,
                   "Preprocessing of images as key=value: width, height, resize, color, scale, "
                   "mean, std, layout, ...");
@@ -285,18 +323,14 @@ void add_quantize(CLI::App& app, Context& context) {
                   "Samples on which the noise of each layer is measured")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  sub->add_option("--disable-pass", command->disabled_passes,
-                  "Leave out a rewriting pass, by name");
-  sub->add_flag("--no-bias-correction", command->no_bias_correction, "Leave biases as they are");
-  sub->add_flag("--no-weight-rounding", command->no_rounding,
-                "Round every weight to nearest instead of all of a filter together");
-  sub->add_flag("--no-scaling", command->no_scaling, "Do not scale layers towards powers of two");
   sub->add_flag("--no-test-values", command->no_test_values, "Leave test values out of the file");
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(
       "Examples:\n"
       "  espquant quantize model.onnx --calib images/ --target esp32s3 --out out/\n"
       "  espquant quantize model.onnx --calib calib.npz --test test.npz --target esp32p4\n"
+      "  espquant quantize model.onnx --calib images/ --recipe balanced\n"
+      "  espquant quantize model.onnx --calib images/ --recipe mixed --max-16bit 3\n"
       "  espquant quantize model.onnx --calib images/ --preprocess color=gray mean=0.5 std=0.5\n");
   sub->callback([command, &context] { run_quantize(*command, context); });
 }

@@ -72,8 +72,9 @@ ActivationErrors::Choice ActivationErrors::best(std::span<const ValueId> members
   if (by_threshold) {
     for (ValueId v : members) {
       if (!counts(v)) continue;
-      const int e = clipping_exponent(plan_.methods[static_cast<std::size_t>(v)], statistics_.of(v),
-                                      max_q_of(bits), plan_.percentile, factor);
+      const int e =
+          clipping_exponent(plan_.methods[static_cast<std::size_t>(v)], statistics_.of(v),
+                            max_q_of(bits), plan_.percentiles[static_cast<std::size_t>(v)], factor);
       choice.exponent = choice.found ? std::max(choice.exponent, e) : e;
       choice.found = true;
     }

@@ -13,10 +13,6 @@
 namespace espquant::quant {
 namespace {
 
-// An operand that other nodes read as well gives up at most this much of its accuracy to spare a
-// requantize node.
-constexpr double kAlignmentCost = 1.1;
-
 bool is_aligning(const Node& n) {
   const ops::OpDef* def = ops::find_op(n.op);
   return def != nullptr &&
@@ -43,7 +39,8 @@ bool is_read_at_other_width(const Graph& graph, const Widths& widths, ValueId v)
 }  // namespace
 
 void assign_activation_exponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
-                                 const Widths& widths, const std::vector<float>& factors) {
+                                 const Widths& widths, const std::vector<float>& factors,
+                                 const Settings& settings) {
   const auto groups = plan.exponents.members();
   const auto group_of = [&](ValueId v) { return static_cast<std::size_t>(plan.exponents.find(v)); };
   const auto factor_of = [&](ValueId v) {
@@ -80,7 +77,7 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
       if (exponent[g] == exponent[host] || bits != widths.of(groups[host].front())) continue;
       const float factor = factor_of(v);
       if (errors.relative(groups[g], factor, exponent[host], bits) <=
-          kAlignmentCost * errors.relative(groups[g], factor, exponent[g], bits)) {
+          settings.alignment_cost * errors.relative(groups[g], factor, exponent[g], bits)) {
         exponent[g] = exponent[host];
         set_exponent(graph, groups[g], bits, exponent[g]);
       }

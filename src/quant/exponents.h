@@ -11,7 +11,8 @@ namespace espquant::quant {
 /// as well. Such an operand is moved to its reader's exponent when that costs it little; otherwise
 /// the lowering requantizes it. `factors` as from choose_factors.
 void assign_activation_exponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
-                                 const Widths& widths, const std::vector<float>& factors);
+                                 const Widths& widths, const std::vector<float>& factors,
+                                 const Settings& settings);
 
 /// Sets exponents of weights, biases and other constants so that what the chip cannot do does not
 /// arise: shifts are not negative, biases fit their width, accumulators can hold an output. Raises

@@ -68,29 +68,37 @@ bool is_scores(const Graph& graph, ValueId v) {
   });
 }
 
-std::vector<Method> methods_of(const Graph& graph, const ValueSets& exponents,
-                               const Settings& settings) {
+// The tensors that a layer gives out: those of the activation behind it, where there is one.
+std::span<const ValueId> outputs_of_layer(const Graph& graph, NodeId id) {
+  const NodeId activation = following_activation(graph, id);
+  return graph.node(activation == kNone ? id : activation).outputs;
+}
+
+void choose_methods(const Graph& graph, const Settings& settings, Plan& plan) {
   check_percentile(settings.percentile);
-  std::vector<Method> methods(graph.value_count(), settings.method);
+  plan.methods.assign(graph.value_count(), settings.method);
+  plan.percentiles.assign(graph.value_count(), settings.percentile);
   if (settings.method == Method::Auto) {
-    for (const auto& members : exponents.members()) {
+    for (const auto& members : plan.exponents.members()) {
       const bool scores = std::any_of(members.begin(), members.end(),
                                       [&](ValueId v) { return is_scores(graph, v); });
       if (!scores) continue;
-      for (ValueId v : members) methods[static_cast<std::size_t>(v)] = Method::Sqnr;
+      for (ValueId v : members) plan.methods[static_cast<std::size_t>(v)] = Method::Sqnr;
     }
   }
   for (NodeId id : graph.topological_order()) {
-    const Node& n = graph.node(id);
-    const auto named = settings.layer_methods.find(n.name);
-    if (named == settings.layer_methods.end()) continue;
-    // What a layer's activation gives out is the layer's tensor.
-    const NodeId activation = following_activation(graph, id);
-    const Node& last = activation == kNone ? n : graph.node(activation);
-    for (ValueId v : last.outputs)
-      if (v != kNone) methods[static_cast<std::size_t>(v)] = named->second;
+    const std::string& name = graph.node(id).name;
+    const auto method = settings.layer_methods.find(name);
+    const auto percentile = settings.layer_percentiles.find(name);
+    for (ValueId v : outputs_of_layer(graph, id)) {
+      if (v == kNone) continue;
+      if (method != settings.layer_methods.end())
+        plan.methods[static_cast<std::size_t>(v)] = method->second;
+      if (percentile == settings.layer_percentiles.end()) continue;
+      check_percentile(percentile->second);
+      plan.percentiles[static_cast<std::size_t>(v)] = percentile->second;
+    }
   }
-  return methods;
 }
 
 }  // namespace
@@ -102,10 +110,8 @@ bool Plan::uses(Method method) const {
 }
 
 Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statistics& ranges) {
-  ValueSets exponents = exponent_groups(graph);
-  std::vector<Method> methods = methods_of(graph, exponents, settings);
-  Plan plan{std::move(exponents), scale_groups(graph), {}, rounded_values(graph),
-            std::move(methods),   settings.percentile, {}};
+  Plan plan{exponent_groups(graph), scale_groups(graph), {}, rounded_values(graph), {}, {}, {}};
+  choose_methods(graph, settings, plan);
   plan.cap = caps_of(graph, plan.scales);
   plan.requests.resize(graph.value_count());
   // At 16 bits the range decides.

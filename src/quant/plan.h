@@ -24,7 +24,7 @@ struct Plan {
   std::vector<bool> rounded;
   /// By ValueId: how its exponent is chosen.
   std::vector<Method> methods;
-  double percentile = kDefaultPercentile;
+  std::vector<double> percentiles;
   /// By ValueId, for calib::gather.
   std::vector<calib::Request> requests;
 

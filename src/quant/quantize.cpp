@@ -81,7 +81,7 @@ Quantized quantize(Graph& graph, const Plan& plan, const Calibration& calibratio
   result.factors = choose_factors(graph, plan, errors, widths, settings);
   apply_factors(graph, plan, result.factors);
   result.scaled = graph;
-  assign_activation_exponents(graph, plan, errors, widths, result.factors);
+  assign_activation_exponents(graph, plan, errors, widths, result.factors, settings);
   assign_parameter_exponents(graph, plan, errors, widths, settings);
   round_layers(graph, plan, calibration, result.factors, settings);
   if (settings.bias_correction) {

@@ -18,6 +18,7 @@ struct Settings {
   Method method = Method::Auto;
   std::map<std::string, Method> layer_methods;
   double percentile = kDefaultPercentile;
+  std::map<std::string, double> layer_percentiles;
   /// One exponent per output channel for the weights of Conv and Gemm; only where the chip can.
   bool per_channel_weights = false;
   /// Multiply layers by common factors so that ranges end on the grid of powers of two and caps
@@ -27,6 +28,9 @@ struct Settings {
   bool round_weights = true;
   /// Take shifts of the mean out of the biases.
   bool bias_correction = true;
+  /// How much worse an operand of an Add or Concat that other nodes read too may get to spare a
+  /// requantize node.
+  double alignment_cost = 1.1;
 };
 
 }  // namespace espquant::quant

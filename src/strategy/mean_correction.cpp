@@ -93,11 +93,24 @@ bool store_bias(const Graph& graph, const Node& n, const Target& target, espdl::
 
 }  // namespace
 
+std::vector<std::vector<Tensor>> float_outputs(const ops::Executor& executor,
+                                               const std::vector<std::vector<Tensor>>& inputs) {
+  std::vector<std::vector<Tensor>> outputs(inputs.size());
+  std::vector<std::unique_ptr<ops::Executor::Workspace>> workspaces(
+      static_cast<std::size_t>(thread_count()));
+  parallel_for(static_cast<std::int64_t>(inputs.size()), [&](std::int64_t i) {
+    auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
+    if (!workspace) workspace = std::make_unique<ops::Executor::Workspace>(executor);
+    const auto s = static_cast<std::size_t>(i);
+    outputs[s] = executor.run(inputs[s], *workspace);
+  });
+  return outputs;
+}
+
 FloatRun run_float(const ops::Executor& executor, const calib::SampleSource& source,
                    std::span<const std::int64_t> samples, const quant::Plan& plan) {
   FloatRun run;
   run.inputs.resize(samples.size());
-  run.outputs.resize(samples.size());
   parallel_for(static_cast<std::int64_t>(samples.size()), [&](std::int64_t i) {
     const auto s = static_cast<std::size_t>(i);
     run.inputs[s] = source.sample(samples[s]);
@@ -108,20 +121,12 @@ FloatRun run_float(const ops::Executor& executor, const calib::SampleSource& sou
                                      return run.inputs[static_cast<std::size_t>(i)];
                                    }};
   run.statistics = calib::gather(executor, chosen, requests);
-  std::vector<std::unique_ptr<ops::Executor::Workspace>> workspaces(
-      static_cast<std::size_t>(thread_count()));
-  parallel_for(static_cast<std::int64_t>(samples.size()), [&](std::int64_t i) {
-    auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
-    if (!workspace) workspace = std::make_unique<ops::Executor::Workspace>(executor);
-    const auto s = static_cast<std::size_t>(i);
-    run.outputs[s] = executor.run(run.inputs[s], *workspace);
-  });
+  run.outputs = float_outputs(executor, run.inputs);
   return run;
 }
 
-namespace {
-
-Noise measure(const sim::Program& program, const Graph& network, const FloatRun& run) {
+Noise output_noise(const sim::Program& program, const Graph& network, const FloatRun& run,
+                   const std::vector<std::vector<Tensor>>& expected) {
   const SimulatedNetwork simulated(program, network);
   std::vector<std::unique_ptr<sim::Program::Frame>> frames(
       static_cast<std::size_t>(thread_count()));
@@ -132,21 +137,20 @@ Noise measure(const sim::Program& program, const Graph& network, const FloatRun&
     const auto s = static_cast<std::size_t>(i);
     const auto outputs = simulated.run(run.inputs[s], *frame);
     for (std::size_t o = 0; o < outputs.size(); ++o)
-      noises[s].add(outputs[o].data<float>(), run.outputs[s][o].data<float>());
+      noises[s].add(outputs[o].data<float>(), expected[s][o].data<float>());
   });
   Noise sum;
   for (const Noise& noise : noises) sum.add(noise);
   return sum;
 }
 
-}  // namespace
-
 Candidate judge(Graph quantized, const Target& target, const lower::Options& options,
                 const FloatRun& run) {
   Candidate candidate;
   candidate.graph = std::move(quantized);
   candidate.lowered = lower::lower(candidate.graph, target, options);
-  candidate.noise = measure(sim::Program(candidate.lowered.model, target), candidate.graph, run);
+  candidate.noise = output_noise(sim::Program(candidate.lowered.model, target), candidate.graph,
+                                 run, run.outputs);
   return candidate;
 }
 
@@ -183,7 +187,7 @@ Candidate match_means(Candidate before, const quant::Plan& plan, const quant::Qu
     parallel_for(static_cast<std::int64_t>(frames.size()),
                  [&](std::int64_t i) { frames[static_cast<std::size_t>(i)].run_node(n); });
   }
-  after.noise = measure(program, after.graph, run);
+  after.noise = output_noise(program, after.graph, run, run.outputs);
   return after.noise.noise < before.noise.noise ? after : before;
 }
 

@@ -2,23 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
-#include "calib/output_errors.h"
 #include "lower/lower.h"
 #include "quant/quantize.h"
 #include "strategy/mean_correction.h"
+#include "strategy/simulate.h"
 
 namespace espquant::strategy {
 namespace {
-
-// The windows of exponents are laid around the range of a few samples; the pass over all of them
-// decides.
-constexpr std::int64_t kScanSamples = 8;
-// Correlations of inputs need fewer samples than their ranges.
-constexpr std::int64_t kCovarianceSamples = 128;
-// Samples that go through the simulated network in step, as far as this memory holds them.
-constexpr std::int64_t kMeanSamples = 128, kLeastMeanSamples = 16;
-constexpr std::int64_t kMeanMemory = std::int64_t{96} << 20;
 
 class Stopwatch {
  public:
@@ -49,50 +41,6 @@ class Stopwatch {
   const StageProgress& progress_;
 };
 
-// Two of a network's largest activations are about what the chip's memory holds at a time.
-std::int64_t mean_samples(const Graph& graph) {
-  std::int64_t input = 0, largest = 0;
-  for (std::size_t v = 0; v < graph.value_count(); ++v) {
-    const auto id = static_cast<ValueId>(v);
-    const Value& value = graph.value(id);
-    if (!value.shape || value.is_constant()) continue;
-    largest = std::max(largest, element_count(*value.shape));
-    if (graph.is_input(id)) input += element_count(*value.shape);
-  }
-  const std::int64_t each = std::max<std::int64_t>(4 * input + 2 * largest, 1);
-  return std::clamp(kMeanMemory / each, kLeastMeanSamples, kMeanSamples);
-}
-
-std::vector<std::int64_t> spread(std::int64_t size, std::int64_t count) {
-  std::vector<std::int64_t> picked;
-  const std::int64_t n = std::min(size, count);
-  for (std::int64_t i = 0; i < n; ++i) picked.push_back(i * size / n);
-  return picked;
-}
-
-std::vector<NodeId> weighted_nodes(const Graph& graph) {
-  std::vector<NodeId> nodes;
-  for (NodeId id : graph.topological_order())
-    if (quant::is_weighted(graph, graph.node(id))) nodes.push_back(id);
-  return nodes;
-}
-
-calib::Statistics calibrate(const ops::Executor& executor, const calib::SampleSource& source,
-                            quant::Plan& plan, const quant::Settings& settings,
-                            const StageProgress& progress) {
-  const calib::Progress forward = [&](std::int64_t done, std::int64_t total) {
-    if (progress) progress("calibrate", done, total);
-  };
-  calib::Statistics statistics = calib::gather(executor, source, plan.requests, forward);
-  // Rarely the first samples were far too tame: another pass with the windows moved settles it.
-  while (quant::widen_plan(plan, settings, statistics))
-    statistics = calib::gather(executor, source, plan.requests, forward);
-  if (plan.uses(quant::Method::Auto))
-    calib::measure_output_errors(executor, source, plan.requests, calib::kOutputErrorSamples,
-                                 statistics);
-  return statistics;
-}
-
 void write_test_values(espdl::Model& model, const sim::Program& program,
                        const SimulatedNetwork& network, const calib::SampleSource& source) {
   sim::Program::Frame frame(program);
@@ -111,49 +59,93 @@ void write_test_values(espdl::Model& model, const sim::Program& program,
 
 }  // namespace
 
+/// Makes the candidate that a recipe asks for, mixed section included.
+Candidate make_candidate(const Workbench& bench, const QuantizeOptions& options,
+                         const lower::Options& lowering, const StageProgress& progress,
+                         QuantizedModel& result) {
+  const Recipe& recipe = options.recipe;
+  const bool empirical = recipe.quantization.bias_correction == BiasCorrection::Empirical;
+  if (!recipe.mixed.enabled) return bench.make(bench.settings(), empirical, lowering);
+  MixedResult mixed =
+      choose_wide_layers(bench, recipe.mixed, bench.settings(), empirical, lowering, progress);
+  result.sensitivities = std::move(mixed.sensitivities);
+  result.wide_layers = std::move(mixed.chosen);
+  result.idle_layers = std::move(mixed.idle);
+  return std::move(mixed.candidate);
+}
+
+// The chosen layers as a list, so that the recipe gives the same file again.
+void settle_recipe(QuantizedModel& result) {
+  if (!result.recipe.mixed.enabled || result.wide_layers.empty()) return;
+  Recipe::Mixed settled;
+  settled.enabled = true;
+  for (const WideChoice& choice : result.wide_layers) settled.layers.push_back(choice.layer);
+  result.recipe.mixed = std::move(settled);
+}
+
+}  // namespace
+
 QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
                               const QuantizeOptions& options, const StageProgress& progress) {
-  quant::check_settings(options.settings);
+  const Recipe& recipe = options.recipe;
   QuantizedModel result;
+  result.recipe = recipe;
   Stopwatch watch(result.stages, progress);
   result.network = watch.run("simplify", [&] {
-    return passes::simplify(std::move(imported), options.passes, &result.passes);
+    passes::PassOptions passes;
+    passes.disabled = recipe.quantization.disabled_passes;
+    return passes::simplify(std::move(imported), passes, &result.passes);
   });
+  const quant::Settings settings = settings_of(recipe, result.network, *options.target);
+  quant::check_settings(settings);
+  lower::Options lowering{options.metadata};
 
-  std::optional<quant::Plan> plan;
-  const quant::Calibration calibration = watch.run("calibrate", [&] {
-    const ops::Executor executor(result.network);
-    plan = quant::make_plan(result.network, options.settings,
-                            calib::scan(executor, source, kScanSamples));
-    quant::Calibration found;
-    found.statistics = calibrate(executor, source, *plan, options.settings, progress);
-    if (options.settings.round_weights)
-      found.covariances = calib::gather_covariance(executor, source, weighted_nodes(result.network),
-                                                   kCovarianceSamples);
-    return found;
-  });
-  result.quantized = result.network;
-  const quant::Quantized made = watch.run("quantize", [&] {
-    return quant::quantize(result.quantized, *plan, calibration, options.settings);
-  });
-  Candidate best = watch.run("correct", [&] {
-    const ops::Executor executor(result.network);
-    const FloatRun run =
-        run_float(executor, source, spread(source.count, mean_samples(result.network)), *plan);
-    Candidate candidate =
-        judge(std::move(result.quantized), *options.settings.target, {options.metadata}, run);
-    if (!options.settings.bias_correction) return candidate;
-    return match_means(std::move(candidate), *plan, made, *options.settings.target, run);
-  });
-  result.quantized = std::move(best.graph);
-  lower::Lowered lowered = std::move(best.lowered);
-  result.model = std::move(lowered.model);
+  std::vector<EqualizedNetwork> variants;
+  if (recipe.equalization.enabled)
+    variants = watch.run("equalize", [&] {
+      return equalized_variants(result.network, recipe.equalization, source);
+    });
+  else
+    variants.push_back({result.network, "none", 0, 0, {}, 0});
+
+  std::optional<Candidate> best;
+  std::optional<std::vector<std::vector<Tensor>>> original;
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    const EqualizedNetwork& variant = variants[i];
+    const Workbench bench = watch.run("calibrate", [&] {
+      return Workbench(variant.network, settings, source, options.labels, progress);
+    });
+    watch.run("quantize", [&] {
+      Candidate candidate = make_candidate(bench, options, lowering, progress, result);
+      if (!recipe.equalization.enabled) {
+        best = std::move(candidate);
+        return;
+      }
+      if (!original)
+        original = float_outputs(ops::Executor(result.network, {.observe_all = false}),
+                                 bench.run().inputs);
+      candidate.noise = output_noise(sim::Program(candidate.lowered.model, *options.target),
+                                     candidate.graph, bench.run(), *original);
+      const bool kept = !best || candidate.noise.noise < best->noise.noise;
+      if (kept)
+        for (EqualizationTrial& trial : result.equalization) trial.kept = false;
+      result.equalization.push_back({variant.variant, variant.groups, variant.caps_removed,
+                                     variant.conversion_noise, variant.equalization_change,
+                                     candidate.noise, kept});
+      if (kept) best = std::move(candidate);
+    });
+  }
+  settle_recipe(result);
+  result.quantized = std::move(best->graph);
+  result.scaled = std::move(best->scaled);
+  result.model = std::move(best->lowered.model);
+  result.model.metadata.emplace_back("espquant.recipe", to_toml(result.recipe));
   watch.run("simulate", [&] {
-    const sim::Program program(result.model, *options.settings.target);
+    const sim::Program program(result.model, *options.target);
     result.faults.assign(program.faults().begin(), program.faults().end());
-    const ops::Executor executor(result.quantized);
-    result.noise = measure_noise(executor, program, lowered.order, source,
-                                 spread(source.count, options.report_samples));
+    const ops::Executor executor(result.scaled);
+    result.noise = measure_noise(executor, program, best->lowered.order, source,
+                                 evenly_spread(source.count, options.report_samples));
     if (options.test_values)
       write_test_values(result.model, program, SimulatedNetwork(program, result.network), source);
   });

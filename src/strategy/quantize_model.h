@@ -1,15 +1,11 @@
 #pragma once
 
-#include <functional>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "calib/calibrate.h"
-#include "passes/pass_manager.h"
-#include "quant/settings.h"
-#include "strategy/layer_noise.h"
+#include "strategy/balanced.h"
+#include "strategy/mixed.h"
 
 namespace espquant::strategy {
 
@@ -18,14 +14,12 @@ struct Stage {
   double seconds = 0;
 };
 
-/// Called when a stage begins and as it goes on; total is 0 where the length is unknown.
-using StageProgress =
-    std::function<void(std::string_view stage, std::int64_t done, std::int64_t total)>;
-
 struct QuantizeOptions {
-  quant::Settings settings;
-  passes::PassOptions passes;
+  Recipe recipe;
+  const Target* target = nullptr;
   std::vector<std::pair<std::string, std::string>> metadata;
+  /// Of the calibration samples, where known.
+  std::vector<std::int64_t> labels;
   /// Calibration samples on which the noise of each layer is measured.
   std::int64_t report_samples = 32;
   /// Store the first calibration sample and the chip's outputs for it in the file, for `verify` and
@@ -33,20 +27,40 @@ struct QuantizeOptions {
   bool test_values = true;
 };
 
+/// One way of equalizing that was tried.
+struct EqualizationTrial {
+  std::string variant;
+  int groups = 0, caps_removed = 0;
+  Noise conversion_noise;
+  double equalization_change = 0;
+  /// What the chip makes of it, against the original float network.
+  Noise noise;
+  bool kept = false;
+};
+
 struct QuantizedModel {
   /// The float network after rewriting, before quantization: the reference.
   Graph network;
-  /// The same with its TensorQuants, and what quantization changed (scaled layers, biases).
+  /// The same as it was quantized: equalized and scaled, in float.
+  Graph scaled;
+  /// That with its TensorQuants, rounded weights and corrected biases.
   Graph quantized;
   espdl::Model model;
   NoiseReport noise;
   std::vector<Stage> stages;
   std::vector<passes::PassRecord> passes;
   std::vector<sim::Program::Fault> faults;
+  /// The recipe with what it left open filled in: made again by it, the file is the same.
+  Recipe recipe;
+  std::vector<EqualizationTrial> equalization;
+  std::vector<WideChoice> sensitivities, wide_layers;
+  /// Layers of a hand-written list that gain nothing at 16 bits.
+  std::vector<std::string> idle_layers;
 };
 
-/// The whole way from a float Graph, as imported, to the chip's model. Throws Error for what the
-/// chip cannot run. `source` gives the inputs of the network that `network_of` describes.
+/// The whole way from a float Graph, as imported, to the chip's model, as the recipe says. Throws
+/// Error for what the chip cannot run. `source` gives the inputs of the network that `network_of`
+/// describes.
 QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
                               const QuantizeOptions& options, const StageProgress& progress = {});
 

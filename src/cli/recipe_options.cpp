@@ -1,0 +1,97 @@
+#include "cli/recipe_options.h"
+
+#include <fmt/format.h>
+
+namespace espquant::cli {
+
+void add_recipe_options(CLI::App& app, RecipeOptions& options) {
+  constexpr const char* kGroup = "Recipe";
+  app.add_option("--recipe", options.recipe,
+                 "Strategy: int8, mixed, balanced, int16, ... (espquant recipes), or a TOML file")
+      ->capture_default_str()
+      ->group(kGroup);
+  app.add_option("--set", options.set, "Change the recipe: KEY=VALUE, as calibration.method=kl")
+      ->group(kGroup);
+  app.add_option("--calib-count", options.calib_count,
+                 "Calibrate on at most this many samples, evenly spread")
+      ->check(CLI::PositiveNumber)
+      ->group(kGroup);
+  app.add_option("--seed", options.seed, "Draw those samples at random, the same for the same seed")
+      ->check(CLI::NonNegativeNumber)
+      ->group(kGroup);
+  app.add_option("--bits", options.bits, "Width of weights and activations")
+      ->check(CLI::IsMember({8, 16}))
+      ->group(kGroup);
+  app.add_option("--weights", options.weights,
+                 "One exponent per tensor or per channel; auto: what the chip can")
+      ->check(CLI::IsMember({"auto", "tensor", "channel"}))
+      ->group(kGroup);
+  app.add_option("--method", options.method,
+                 "How ranges are chosen: auto, minmax, percentile, entropy (kl), mse, sqnr")
+      ->group(kGroup);
+  app.add_option("--percentile", options.percentile, "What --method percentile keeps, in %")
+      ->group(kGroup);
+  app.add_option("--max-16bit", options.max_16bit, "mixed: at most this many layers at 16 bits")
+      ->group(kGroup);
+  app.add_option("--budget-kb", options.budget_kb, "mixed: KiB that the file may grow by")
+      ->group(kGroup);
+  app.add_option("--budget-ms", options.budget_ms, "mixed: ms that a run may last longer")
+      ->group(kGroup);
+  app.add_option("--accuracy-within", options.accuracy_within,
+                 "mixed: stop when accuracy is within this of float (0.005: half a point)")
+      ->group(kGroup);
+  app.add_option("--disable-pass", options.disabled_passes, "Leave out a rewriting pass, by name")
+      ->group(kGroup);
+  app.add_flag("--no-bias-correction", options.no_bias_correction, "Leave biases as they are")
+      ->group(kGroup);
+  app.add_flag("--no-scaling", options.no_scaling, "Do not scale layers towards powers of two")
+      ->group(kGroup);
+  app.add_flag("--no-weight-rounding", options.no_weight_rounding,
+               "Round every weight to nearest instead of all of a filter together")
+      ->group(kGroup);
+}
+
+strategy::Recipe recipe_of(const RecipeOptions& options) {
+  strategy::Recipe recipe = strategy::find_recipe(options.recipe);
+  std::vector<std::string> changes;
+  const auto change = [&](const char* key, const auto& value) {
+    if (value) changes.push_back(fmt::format("{}={}", key, *value));
+  };
+  // A goal of the command line takes the place of the recipe's.
+  const bool goal =
+      options.max_16bit || options.budget_kb || options.budget_ms || options.accuracy_within;
+  if (goal && recipe.mixed.enabled && recipe.mixed.layers.empty())
+    recipe.mixed = strategy::Recipe::Mixed{.enabled = true};
+  if (goal && !recipe.mixed.enabled)
+    throw Error(ErrorCode::Usage,
+                fmt::format("the recipe '{}' chooses no layers for 16 bits", recipe.name))
+        .remedy("Use --recipe mixed");
+  change("quantization.bits", options.bits);
+  change("quantization.granularity", options.weights);
+  change("calibration.method", options.method);
+  change("calibration.percentile", options.percentile);
+  change("calibration.samples", options.calib_count);
+  change("calibration.seed", options.seed);
+  change("mixed.max_16bit", options.max_16bit);
+  change("mixed.budget_kb", options.budget_kb);
+  change("mixed.budget_ms", options.budget_ms);
+  change("mixed.accuracy_within", options.accuracy_within);
+  if (options.no_scaling) changes.emplace_back("quantization.scale_layers=false");
+  if (options.no_weight_rounding) changes.emplace_back("quantization.round_weights=false");
+  if (options.no_bias_correction) changes.emplace_back("quantization.bias_correction=none");
+  changes.insert(changes.end(), options.set.begin(), options.set.end());
+  strategy::apply_overrides(recipe, changes);
+  recipe.quantization.disabled_passes.insert(recipe.quantization.disabled_passes.end(),
+                                             options.disabled_passes.begin(),
+                                             options.disabled_passes.end());
+  // The files of a recipe are called after what they are.
+  if (recipe.name == "int8" && recipe.quantization.bits == 16) recipe.name = "int16";
+  return recipe;
+}
+
+const Target& target_for(const std::string& given, const strategy::Recipe& recipe) {
+  if (!given.empty()) return find_target(given);
+  return find_target(recipe.target.empty() ? "esp32s3" : recipe.target);
+}
+
+}  // namespace espquant::cli

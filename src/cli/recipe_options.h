@@ -1,0 +1,34 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "strategy/recipe.h"
+#include "target/target.h"
+
+namespace espquant::cli {
+
+/// What a command line says of a recipe: its name, and what it changes in it.
+struct RecipeOptions {
+  std::string recipe = "int8";
+  std::vector<std::string> set;
+  std::optional<int> bits;
+  std::optional<std::string> method, weights;
+  std::optional<double> percentile, budget_kb, budget_ms, accuracy_within;
+  std::optional<std::int64_t> calib_count, seed, max_16bit;
+  std::vector<std::string> disabled_passes;
+  bool no_scaling = false, no_weight_rounding = false, no_bias_correction = false;
+};
+
+/// Adds --recipe and the options that override it.
+void add_recipe_options(CLI::App& app, RecipeOptions& options);
+
+/// The recipe with the overrides. Throws Error(Usage) as find_recipe and apply_overrides.
+strategy::Recipe recipe_of(const RecipeOptions& options);
+
+/// `given`, else the recipe's target, else esp32s3.
+const Target& target_for(const std::string& given, const strategy::Recipe& recipe);
+
+}  // namespace espquant::cli

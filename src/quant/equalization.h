@@ -1,0 +1,34 @@
+#pragma once
+
+#include <vector>
+
+#include "quant/channel_groups.h"
+
+namespace espquant::quant {
+
+struct EqualizationSettings {
+  int iterations = 4;
+  /// Channels whose ranges before and after add up to less are left alone.
+  float value_threshold = 0.4F;
+  bool through_adds = true;
+  bool include_bias = false;
+  float bias_multiplier = 0.5F;
+  bool include_activation = false;
+  float activation_multiplier = 0.5F;
+};
+
+/// Largest |x| of each channel of a value over the data, by ValueId; empty where not known.
+using ChannelMaxima = std::vector<std::vector<float>>;
+
+/// Every Clip from 0 to a cap becomes a Relu. Returns how many.
+int turn_caps_into_relus(Graph& graph);
+
+/// Cross-layer equalization (Nagel et al. 2019, section 4.1): the factor of a channel is 1 /
+/// sqrt(range before / range after), in [0.1, 10], where the range before is that of the filters
+/// that write it (with bias and activation where asked for) and the range after that of the weights
+/// that read it. Where a group carries a cap, a channel that reaches it keeps factor 1 and the
+/// others stay below it, so that the cap's meaning does not change; that needs `maxima`, which is
+/// scaled along. Shared constants must have been unshared. Returns the number of groups equalized.
+int equalize(Graph& graph, const EqualizationSettings& settings, ChannelMaxima& maxima);
+
+}  // namespace espquant::quant

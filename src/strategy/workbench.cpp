@@ -1,0 +1,145 @@
+#include "strategy/workbench.h"
+
+#include <algorithm>
+
+#include "calib/covariance.h"
+#include "calib/output_errors.h"
+
+namespace espquant::strategy {
+namespace {
+
+// The windows of exponents are laid around the range of a few samples; the pass over all of them
+// decides.
+constexpr std::int64_t kScanSamples = 8;
+// Correlations of inputs need fewer samples than their ranges.
+constexpr std::int64_t kCovarianceSamples = 128;
+// Samples that go through the simulated network in step, as far as this memory holds them.
+constexpr std::int64_t kRunSamples = 128, kLeastRunSamples = 16;
+constexpr std::int64_t kRunMemory = std::int64_t{96} << 20;
+
+std::vector<NodeId> weighted_nodes(const Graph& graph) {
+  std::vector<NodeId> nodes;
+  for (NodeId id : graph.topological_order())
+    if (quant::is_weighted(graph, graph.node(id))) nodes.push_back(id);
+  return nodes;
+}
+
+// Two of a network's largest activations are about what the chip's memory holds at a time.
+std::int64_t run_samples(const Graph& graph) {
+  std::int64_t input = 0, largest = 0;
+  for (std::size_t v = 0; v < graph.value_count(); ++v) {
+    const auto id = static_cast<ValueId>(v);
+    const Value& value = graph.value(id);
+    if (!value.shape || value.is_constant()) continue;
+    largest = std::max(largest, element_count(*value.shape));
+    if (graph.is_input(id)) input += element_count(*value.shape);
+  }
+  const std::int64_t each = std::max<std::int64_t>(4 * input + 2 * largest, 1);
+  return std::clamp(kRunMemory / each, kLeastRunSamples, kRunSamples);
+}
+
+std::vector<std::string> names_of(const Graph& graph, const Node& n) {
+  std::vector<std::string> names{n.name};
+  for (ValueId v : n.outputs)
+    if (v != kNone) names.push_back(graph.value(v).name);
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> evenly_spread(std::int64_t size, std::int64_t count) {
+  std::vector<std::int64_t> picked;
+  const std::int64_t n = std::min(size, count);
+  for (std::int64_t i = 0; i < n; ++i) picked.push_back(i * size / n);
+  return picked;
+}
+
+Workbench::Workbench(Graph network, quant::Settings settings, const calib::SampleSource& source,
+                     std::span<const std::int64_t> labels, const StageProgress& progress)
+    : network_(std::move(network)), settings_(std::move(settings)) {
+  quant::check_settings(settings_);
+  const ops::Executor executor(network_);
+  calibrate(executor, source, progress);
+  const auto picked = evenly_spread(source.count, run_samples(network_));
+  run_ = run_float(executor, source, picked, *plan_);
+  if (!labels.empty())
+    for (std::int64_t i : picked) run_.labels.push_back(labels[static_cast<std::size_t>(i)]);
+}
+
+void Workbench::calibrate(const ops::Executor& executor, const calib::SampleSource& source,
+                          const StageProgress& progress) {
+  const calib::Progress forward = [&](std::int64_t done, std::int64_t total) {
+    if (progress) progress("calibrate", done, total);
+  };
+  plan_ = quant::make_plan(network_, settings_, calib::scan(executor, source, kScanSamples));
+  calibration_.statistics = calib::gather(executor, source, plan_->requests, forward);
+  // Rarely the first samples were far too tame: another pass with the windows moved settles it.
+  while (quant::widen_plan(*plan_, settings_, calibration_.statistics))
+    calibration_.statistics = calib::gather(executor, source, plan_->requests, forward);
+  if (plan_->uses(quant::Method::Auto))
+    calib::measure_output_errors(executor, source, plan_->requests, calib::kOutputErrorSamples,
+                                 calibration_.statistics);
+  if (settings_.round_weights)
+    calibration_.covariances =
+        calib::gather_covariance(executor, source, weighted_nodes(network_), kCovarianceSamples);
+}
+
+Candidate Workbench::make(const quant::Settings& settings, bool empirical,
+                          const lower::Options& options, const FloatRun& run) const {
+  Graph graph = network_;
+  const quant::Quantized made = quant::quantize(graph, *plan_, calibration_, settings);
+  Candidate candidate = judge(std::move(graph), *settings.target, options, run);
+  if (empirical) candidate = match_means(std::move(candidate), *plan_, made, *settings.target, run);
+  candidate.scaled = made.scaled;
+  return candidate;
+}
+
+FloatRun Workbench::excerpt(std::size_t count) const {
+  const auto picked = evenly_spread(static_cast<std::int64_t>(run_.inputs.size()),
+                                    static_cast<std::int64_t>(count));
+  const calib::SampleSource chosen{
+      static_cast<std::int64_t>(run_.inputs.size()),
+      [&](std::int64_t i) { return run_.inputs[static_cast<std::size_t>(i)]; }};
+  return run_float(ops::Executor(network_), chosen, picked, *plan_);
+}
+
+quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Target& target) {
+  std::vector<std::string> names;
+  for (NodeId id : network.topological_order())
+    for (std::string& name : names_of(network, network.node(id))) names.push_back(std::move(name));
+  check_layer_patterns(recipe, names);
+
+  quant::Settings settings;
+  settings.target = &target;
+  settings.bits = recipe.quantization.bits;
+  settings.method = recipe.calibration.method;
+  settings.percentile = recipe.calibration.percentile;
+  settings.per_channel_weights = recipe.quantization.granularity == Granularity::Auto
+                                     ? target.per_channel_weights
+                                     : recipe.quantization.granularity == Granularity::Channel;
+  settings.scale_layers = recipe.quantization.scale_layers;
+  settings.round_weights = recipe.quantization.round_weights;
+  settings.bias_correction = recipe.quantization.bias_correction != BiasCorrection::None;
+  settings.alignment_cost = recipe.quantization.alignment_cost;
+  if (recipe.layers.empty()) return settings;
+  for (NodeId id : network.topological_order()) {
+    const Node& n = network.node(id);
+    const Recipe::LayerRule rule = layer_rule_for(recipe, names_of(network, n));
+    if (rule.bits) settings.layer_bits[n.name] = *rule.bits;
+    if (rule.method) settings.layer_methods[n.name] = *rule.method;
+    if (rule.percentile) settings.layer_percentiles[n.name] = *rule.percentile;
+  }
+  return settings;
+}
+
+std::vector<std::string> matching_layers(const Graph& network,
+                                         std::span<const std::string> patterns) {
+  std::vector<std::string> layers;
+  for (NodeId id : network.topological_order()) {
+    const Node& n = network.node(id);
+    if (any_matches(patterns, names_of(network, n))) layers.push_back(n.name);
+  }
+  return layers;
+}
+
+}  // namespace espquant::strategy

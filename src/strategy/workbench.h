@@ -1,0 +1,64 @@
+#pragma once
+
+#include <optional>
+
+#include "passes/pass_manager.h"
+#include "strategy/mean_correction.h"
+#include "strategy/recipe.h"
+
+namespace espquant::strategy {
+
+/// Called when a stage begins and as it goes on; total is 0 where the length is unknown.
+using StageProgress =
+    std::function<void(std::string_view stage, std::int64_t done, std::int64_t total)>;
+
+/// A calibrated float network, from which candidates are made by different settings without looking
+/// at the data again. Immutable once made.
+class Workbench {
+ public:
+  /// Calibrates `network` (simplified) on all samples of `source`, with their labels if there are
+  /// any. Settings given to make() may differ in widths of layers and in switches, not in target
+  /// and methods.
+  Workbench(Graph network, quant::Settings settings, const calib::SampleSource& source,
+            std::span<const std::int64_t> labels = {}, const StageProgress& progress = {});
+
+  const Graph& network() const { return network_; }
+  const quant::Settings& settings() const { return settings_; }
+  const quant::Plan& plan() const { return *plan_; }
+  /// The samples on which candidates are compared, and what the float network makes of them.
+  const FloatRun& run() const { return run_; }
+
+  /// Quantizes, lowers and judges; with `empirical`, means are matched too.
+  Candidate make(const quant::Settings& settings, bool empirical,
+                 const lower::Options& options = {}) const {
+    return make(settings, empirical, options, run_);
+  }
+  Candidate make(const quant::Settings& settings, bool empirical, const lower::Options& options,
+                 const FloatRun& run) const;
+
+  /// A part of run(): `count` samples evenly spread, for quick comparisons.
+  FloatRun excerpt(std::size_t count) const;
+
+ private:
+  void calibrate(const ops::Executor& executor, const calib::SampleSource& source,
+                 const StageProgress& progress);
+
+  Graph network_;
+  quant::Settings settings_;
+  std::optional<quant::Plan> plan_;
+  quant::Calibration calibration_;
+  FloatRun run_;
+};
+
+/// What `recipe` asks of every layer of `network` (simplified), but for its mixed section. Throws
+/// Error(Usage) where a pattern matches no layer.
+quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Target& target);
+
+/// Layers whose own name, or that of a tensor they write, matches one of the patterns.
+std::vector<std::string> matching_layers(const Graph& network,
+                                         std::span<const std::string> patterns);
+
+/// `count` of `size` indices, evenly spread.
+std::vector<std::int64_t> evenly_spread(std::int64_t size, std::int64_t count);
+
+}  // namespace espquant::strategy
