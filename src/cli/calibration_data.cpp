@@ -43,10 +43,9 @@ Data open_data(const DataOptions& options, const Graph& network, const data::Set
   data.preprocess = data::preprocess_for(inputs.front(), settings);
   data.dataset = data::open_dataset(options.path, inputs, data.preprocess);
   const std::size_t size = data.dataset->size();
-  data.chosen =
-      data::pick(size, options.count > 0 ? static_cast<std::size_t>(options.count) : size,
-                 options.seed != 0 ? std::optional(static_cast<std::uint64_t>(options.seed))
-                                   : std::nullopt);
+  data.chosen = data::pick(
+      size, options.count > 0 ? static_cast<std::size_t>(options.count) : size,
+      options.seed != 0 ? std::optional(static_cast<std::uint64_t>(options.seed)) : std::nullopt);
   if (data.chosen.empty())
     throw Error(ErrorCode::BadData, "holds no samples")
         .file(options.path.string())

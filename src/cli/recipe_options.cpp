@@ -60,8 +60,10 @@ strategy::Recipe recipe_of(const RecipeOptions& options) {
   // A goal of the command line takes the place of the recipe's.
   const bool goal =
       options.max_16bit || options.budget_kb || options.budget_ms || options.accuracy_within;
-  if (goal && recipe.mixed.enabled && recipe.mixed.layers.empty())
-    recipe.mixed = strategy::Recipe::Mixed{.enabled = true};
+  if (goal && recipe.mixed.enabled && recipe.mixed.layers.empty()) {
+    recipe.mixed = {};
+    recipe.mixed.enabled = true;
+  }
   if (goal && !recipe.mixed.enabled)
     throw Error(ErrorCode::Usage,
                 fmt::format("the recipe '{}' chooses no layers for 16 bits", recipe.name))

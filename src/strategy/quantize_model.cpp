@@ -57,8 +57,6 @@ void write_test_values(espdl::Model& model, const sim::Program& program,
   model.test_outputs = std::move(outputs);
 }
 
-}  // namespace
-
 /// Makes the candidate that a recipe asks for, mixed section included.
 Candidate make_candidate(const Workbench& bench, const QuantizeOptions& options,
                          const lower::Options& lowering, const StageProgress& progress,
