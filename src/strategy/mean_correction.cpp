@@ -144,18 +144,8 @@ Noise output_noise(const sim::Program& program, const Graph& network, const Floa
   return sum;
 }
 
-Candidate judge(Graph quantized, const Target& target, const lower::Options& options,
-                const FloatRun& run) {
-  Candidate candidate;
-  candidate.graph = std::move(quantized);
-  candidate.lowered = lower::lower(candidate.graph, target, options);
-  candidate.noise = output_noise(sim::Program(candidate.lowered.model, target), candidate.graph,
-                                 run, run.outputs);
-  return candidate;
-}
-
-Candidate match_means(Candidate before, const quant::Plan& plan, const quant::Quantized& made,
-                      const Target& target, const FloatRun& run) {
+Candidate match_means(const Candidate& before, const quant::Plan& plan,
+                      const quant::Quantized& made, const Target& target, const FloatRun& run) {
   Candidate after = before;
   const quant::MeanOutputs wanted =
       quant::mean_outputs(made.scaled, plan, run.statistics, made.factors);
@@ -187,8 +177,13 @@ Candidate match_means(Candidate before, const quant::Plan& plan, const quant::Qu
     parallel_for(static_cast<std::int64_t>(frames.size()),
                  [&](std::int64_t i) { frames[static_cast<std::size_t>(i)].run_node(n); });
   }
-  after.noise = output_noise(program, after.graph, run, run.outputs);
-  return after.noise.noise < before.noise.noise ? after : before;
+  after.noise = {};
+  for (std::size_t s = 0; s < frames.size(); ++s) {
+    const auto outputs = network.read(frames[s]);
+    for (std::size_t o = 0; o < outputs.size(); ++o)
+      after.noise.add(outputs[o].data<float>(), run.outputs[s][o].data<float>());
+  }
+  return after;
 }
 
 }  // namespace espquant::strategy

@@ -37,15 +37,11 @@ std::vector<std::vector<Tensor>> float_outputs(const ops::Executor& executor,
 Noise output_noise(const sim::Program& program, const Graph& network, const FloatRun& run,
                    const std::vector<std::vector<Tensor>>& expected);
 
-/// Lowers a quantized Graph and measures its noise on the samples of `run`.
-Candidate judge(Graph quantized, const Target& target, const lower::Options& options,
-                const FloatRun& run);
-
 /// Sets biases so that every layer's mean output is the float network's, given the inputs that the
 /// chip really computes: layer after layer, all samples of `run` in step, each layer seeing the
-/// corrections before it (empirical bias correction, Nagel et al. 2019, appendix D). The result is
-/// judged; where it is noisier than `before`, `before` stays.
-Candidate match_means(Candidate before, const quant::Plan& plan, const quant::Quantized& made,
-                      const Target& target, const FloatRun& run);
+/// corrections before it (empirical bias correction, Nagel et al. 2019, appendix D). The result
+/// knows its noise.
+Candidate match_means(const Candidate& before, const quant::Plan& plan,
+                      const quant::Quantized& made, const Target& target, const FloatRun& run);
 
 }  // namespace espquant::strategy

@@ -11,9 +11,8 @@
 namespace espquant::strategy {
 namespace {
 
-// Samples of a comparison between layers, and of the layers that are measured again on top of what
-// was chosen.
-constexpr std::size_t kComparedSamples = 32, kMeasuredAgain = 6;
+// Layers that are measured again on top of what was chosen.
+constexpr std::size_t kMeasuredAgain = 6;
 // A 16-bit layer of a list that lowers the noise by less is idle.
 constexpr double kWorthwhile = 0.005;
 
@@ -52,18 +51,18 @@ std::vector<std::string> movable_layers(const Workbench& bench, const quant::Set
 class Search {
  public:
   Search(const Workbench& bench, const Recipe::Mixed& mixed, const quant::Settings& settings,
-         bool empirical, const lower::Options& options, const StageProgress& progress)
+         Means means, const lower::Options& options, const StageProgress& progress)
       : bench_(bench),
         mixed_(mixed),
         settings_(settings),
-        empirical_(empirical),
+        quick_(means == Means::AsTheyAre ? means : Means::Match),
+        means_(means),
         options_(options),
-        progress_(progress),
-        excerpt_(bench.excerpt(kComparedSamples)) {}
+        progress_(progress) {}
 
   MixedResult run() {
     MixedResult result;
-    const Candidate plain = bench_.make(settings_, empirical_, options_, excerpt_);
+    const Candidate plain = bench_.make(settings_, quick_, options_);
     base_ = cost_of(plain);
     Noise now = plain.noise;
     std::vector<std::string> open = movable_layers(bench_, settings_);
@@ -98,12 +97,12 @@ class Search {
   /// What every layer of a list contributes: measured without it.
   std::vector<std::string> idle_layers(const quant::Settings& settings,
                                        const std::vector<std::string>& layers) const {
-    const double with_all = bench_.make(settings, empirical_, options_, excerpt_).noise.ratio();
+    const double with_all = bench_.make(settings, quick_, options_).noise.ratio();
     std::vector<std::string> idle;
     for (const std::string& layer : layers) {
       quant::Settings without = settings;
       without.layer_bits.erase(layer);
-      const double ratio = bench_.make(without, empirical_, options_, excerpt_).noise.ratio();
+      const double ratio = bench_.make(without, quick_, options_).noise.ratio();
       if (ratio <= with_all * (1 + kWorthwhile)) idle.push_back(layer);
     }
     return idle;
@@ -122,7 +121,7 @@ class Search {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       quant::Settings settings = around;
       settings.layer_bits[layers[i]] = 16;
-      const Candidate candidate = bench_.make(settings, empirical_, options_, excerpt_);
+      const Candidate candidate = bench_.make(settings, quick_, options_);
       const Cost cost = cost_of(candidate);
       measured.push_back({layers[i], candidate.noise, cost.bytes - base_.bytes,
                           cost.milliseconds - base_.milliseconds});
@@ -157,7 +156,7 @@ class Search {
     if (mixed_.max_16bit && static_cast<std::int64_t>(count) >= *mixed_.max_16bit) return true;
     if (mixed_.noise_target && now.ratio() <= *mixed_.noise_target) return true;
     if (!mixed_.accuracy_within) return false;
-    return accuracy_loss(bench_.make(chosen, empirical_, options_)) <= *mixed_.accuracy_within;
+    return accuracy_loss(bench_.make(chosen, means_, options_)) <= *mixed_.accuracy_within;
   }
 
   // Points of accuracy below float; without labels, the share of answers that differ from float's.
@@ -178,19 +177,20 @@ class Search {
   const Workbench& bench_;
   const Recipe::Mixed& mixed_;
   const quant::Settings& settings_;
-  bool empirical_;
+  /// In comparisons, where matching is always worth it.
+  Means quick_;
+  Means means_;
   const lower::Options& options_;
   const StageProgress& progress_;
-  FloatRun excerpt_;
   Cost base_;
 };
 
 }  // namespace
 
 MixedResult choose_wide_layers(const Workbench& bench, const Recipe::Mixed& mixed,
-                               const quant::Settings& settings, bool empirical,
+                               const quant::Settings& settings, Means means,
                                const lower::Options& options, const StageProgress& progress) {
-  Search search(bench, mixed, settings, empirical, options, progress);
+  Search search(bench, mixed, settings, means, options, progress);
   MixedResult result;
   if (mixed.layers.empty()) {
     result = search.run();
@@ -200,7 +200,7 @@ MixedResult choose_wide_layers(const Workbench& bench, const Recipe::Mixed& mixe
     for (const std::string& layer : layers) result.settings.layer_bits[layer] = 16;
     result.idle = search.idle_layers(result.settings, layers);
   }
-  result.candidate = bench.make(result.settings, empirical, options);
+  result.candidate = bench.make(result.settings, means, options);
   return result;
 }
 

@@ -33,7 +33,7 @@ struct MixedResult {
 /// agreement with the float network stands in for accuracy. Throws Error(Usage) where there are no
 /// class scores to compare.
 MixedResult choose_wide_layers(const Workbench& bench, const Recipe::Mixed& mixed,
-                               const quant::Settings& settings, bool empirical,
+                               const quant::Settings& settings, Means means,
                                const lower::Options& options, const StageProgress& progress = {});
 
 }  // namespace espquant::strategy

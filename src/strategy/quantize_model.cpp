@@ -62,10 +62,12 @@ Candidate make_candidate(const Workbench& bench, const QuantizeOptions& options,
                          const lower::Options& lowering, const StageProgress& progress,
                          QuantizedModel& result) {
   const Recipe& recipe = options.recipe;
-  const bool empirical = recipe.quantization.bias_correction == BiasCorrection::Empirical;
-  if (!recipe.mixed.enabled) return bench.make(bench.settings(), empirical, lowering);
+  const Means means = recipe.quantization.bias_correction == BiasCorrection::Empirical
+                          ? Means::MatchOrUndo
+                          : Means::AsTheyAre;
+  if (!recipe.mixed.enabled) return bench.make(bench.settings(), means, lowering);
   MixedResult mixed =
-      choose_wide_layers(bench, recipe.mixed, bench.settings(), empirical, lowering, progress);
+      choose_wide_layers(bench, recipe.mixed, bench.settings(), means, lowering, progress);
   result.sensitivities = std::move(mixed.sensitivities);
   result.wide_layers = std::move(mixed.chosen);
   result.idle_layers = std::move(mixed.idle);

@@ -133,6 +133,10 @@ std::vector<Tensor> SimulatedNetwork::run(std::span<const Tensor> inputs,
                                           sim::Program::Frame& frame) const {
   feed(inputs, frame);
   frame.run();
+  return read(frame);
+}
+
+std::vector<Tensor> SimulatedNetwork::read(sim::Program::Frame& frame) const {
   std::vector<Tensor> results;
   for (const Port& port : outputs_) {
     Tensor real(DType::Float32, program_.desc(port.tensor).shape);

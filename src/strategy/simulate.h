@@ -36,6 +36,8 @@ class SimulatedNetwork {
   std::vector<Tensor> run(std::span<const Tensor> inputs, sim::Program::Frame& frame) const;
   /// Only sets the inputs.
   void feed(std::span<const Tensor> inputs, sim::Program::Frame& frame) const;
+  /// Only reads the outputs, of a frame that has run.
+  std::vector<Tensor> read(sim::Program::Frame& frame) const;
 
  private:
   struct Port {

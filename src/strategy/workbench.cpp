@@ -84,23 +84,20 @@ void Workbench::calibrate(const ops::Executor& executor, const calib::SampleSour
         calib::gather_covariance(executor, source, weighted_nodes(network_), kCovarianceSamples);
 }
 
-Candidate Workbench::make(const quant::Settings& settings, bool empirical,
-                          const lower::Options& options, const FloatRun& run) const {
-  Graph graph = network_;
-  const quant::Quantized made = quant::quantize(graph, *plan_, calibration_, settings);
-  Candidate candidate = judge(std::move(graph), *settings.target, options, run);
-  if (empirical) candidate = match_means(std::move(candidate), *plan_, made, *settings.target, run);
+Candidate Workbench::make(const quant::Settings& settings, Means means,
+                          const lower::Options& options) const {
+  Candidate candidate;
+  candidate.graph = network_;
+  const quant::Quantized made = quant::quantize(candidate.graph, *plan_, calibration_, settings);
   candidate.scaled = made.scaled;
-  return candidate;
-}
-
-FloatRun Workbench::excerpt(std::size_t count) const {
-  const auto picked = evenly_spread(static_cast<std::int64_t>(run_.inputs.size()),
-                                    static_cast<std::int64_t>(count));
-  const calib::SampleSource chosen{
-      static_cast<std::int64_t>(run_.inputs.size()),
-      [&](std::int64_t i) { return run_.inputs[static_cast<std::size_t>(i)]; }};
-  return run_float(ops::Executor(network_), chosen, picked, *plan_);
+  candidate.lowered = lower::lower(candidate.graph, *settings.target, options);
+  std::optional<Candidate> matched;
+  if (means != Means::AsTheyAre)
+    matched = match_means(candidate, *plan_, made, *settings.target, run_);
+  if (means == Means::Match) return std::move(*matched);
+  candidate.noise = output_noise(sim::Program(candidate.lowered.model, *settings.target),
+                                 candidate.graph, run_, run_.outputs);
+  return matched && matched->noise.noise < candidate.noise.noise ? std::move(*matched) : candidate;
 }
 
 quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Target& target) {

@@ -12,6 +12,13 @@ namespace espquant::strategy {
 using StageProgress =
     std::function<void(std::string_view stage, std::int64_t done, std::int64_t total)>;
 
+/// What is done about means that the chip's rounding and clipping shift, see match_means.
+enum class Means : std::uint8_t {
+  AsTheyAre,
+  Match,
+  MatchOrUndo,  ///< undone where the result is noisier
+};
+
 /// A calibrated float network, from which candidates are made by different settings without looking
 /// at the data again. Immutable once made.
 class Workbench {
@@ -28,16 +35,9 @@ class Workbench {
   /// The samples on which candidates are compared, and what the float network makes of them.
   const FloatRun& run() const { return run_; }
 
-  /// Quantizes, lowers and judges; with `empirical`, means are matched too.
-  Candidate make(const quant::Settings& settings, bool empirical,
-                 const lower::Options& options = {}) const {
-    return make(settings, empirical, options, run_);
-  }
-  Candidate make(const quant::Settings& settings, bool empirical, const lower::Options& options,
-                 const FloatRun& run) const;
-
-  /// A part of run(): `count` samples evenly spread, for quick comparisons.
-  FloatRun excerpt(std::size_t count) const;
+  /// Quantizes, lowers and measures the noise at the outputs on the samples of run().
+  Candidate make(const quant::Settings& settings, Means means,
+                 const lower::Options& options = {}) const;
 
  private:
   void calibrate(const ops::Executor& executor, const calib::SampleSource& source,
