@@ -85,6 +85,7 @@ PadPlan plan_pad(const Shape& in, const std::vector<std::int64_t>& pads, PadMode
   std::size_t axes = in.size();
   while (axes > 0 && pads[axes - 1] == 0 && pads[axes - 1 + in.size()] == 0)
     plan.block *= in[--axes];
+  element_count(out);  // throws where no int64 holds it, and so the strides
   const Shape in_strides = strides_of(in), out_strides = strides_of(out);
   for (std::size_t a = 0; a < axes; ++a) {
     std::vector<std::int64_t> sources;

@@ -56,7 +56,10 @@ void check_desc(const std::string& name, const TensorDesc& desc) {
     throw Error(ErrorCode::Malformed, "the model does not say the type of its elements")
         .tensor(name)
         .remedy("Export the model again");
-  if (desc.byte_size() > kMaxTensorBytes)
+  // Without the zeros: steps between elements must fit, too.
+  Shape extents = desc.shape;
+  std::erase(extents, 0);
+  if (TensorDesc{desc.dtype, std::move(extents), {}}.byte_size() > kMaxTensorBytes)
     throw Error(ErrorCode::BadData,
                 fmt::format("shape {} is beyond any chip", to_string(desc.shape)))
         .tensor(name)

@@ -48,7 +48,8 @@ Prepared prepare_reverse_sequence(const NodeContext& context) {
   require_type(context, 1, DType::Int64);
   const std::int64_t batch_axis = context.node.get_int("batch_axis", 1);
   const std::int64_t time_axis = context.node.get_int("time_axis", 0);
-  const bool first_two = batch_axis + time_axis == 1 && batch_axis * time_axis == 0;
+  const bool first_two =
+      std::min(batch_axis, time_axis) == 0 && std::max(batch_axis, time_axis) == 1;
   if (shape.size() < 2 || !first_two)
     refuse("ESP-DL reverses sequences along the first two axes only", "Transpose the tensor");
 

@@ -74,6 +74,13 @@ SliceParameters read_parameters(const NodeContext& context, std::size_t rank) {
   if (p.steps.empty()) p.steps.assign(count, 1);
   if (p.ends.size() != count || p.axes.size() != count || p.steps.size() != count || count > rank)
     refuse("Slice's starts, ends, axes and steps differ in number", "Export the model again");
+  std::vector<bool> named(rank, false);
+  for (const std::int64_t axis : p.axes) {
+    const std::size_t checked = checked_axis(axis, rank);
+    if (named[checked])
+      refuse(fmt::format("Slice names axis {} twice", axis), "Slice the axis in two nodes");
+    named[checked] = true;
+  }
   return p;
 }
 

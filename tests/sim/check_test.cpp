@@ -9,6 +9,7 @@
 
 #include "espdl/filter_layout.h"
 #include "sim/fault_texts.h"
+#include "sim/kernel.h"
 
 namespace espquant::sim {
 namespace {
@@ -287,6 +288,16 @@ TEST(Check, WhatTheReaderFoundIsListedAndNotJudgedAgain) {
   ASSERT_EQ(findings.size(), 1U) << text_of(findings);
   EXPECT_EQ(findings[0].tensor, "filter");
   EXPECT_EQ(findings[0].message, "cut off");
+}
+
+TEST(Check, EveryOperatorHasItsSection) {
+  for (const Operator& op : all_operators()) {
+    Model model;
+    model.nodes = {node_of("bare", std::string(op.type), {}, {})};
+    const auto findings = findings_of(model);
+    ASSERT_FALSE(findings.empty()) << op.type;
+    EXPECT_NE(findings[0].rule, "ESP-DL 11") << op.type;
+  }
 }
 
 TEST(Check, EveryFaultHasATextAndASectionInTheDocumentation) {

@@ -76,6 +76,19 @@ OneNode slice(Tensor input, std::initializer_list<std::int64_t> starts,
                        .output(DType::Int8));
 }
 
+TEST(Slice, RefusesAnAxisNamedTwice) {
+  EXPECT_EQ(error_of([] {
+              OneNode("Slice")
+                  .input(int8({1, 2, 3, 4}))
+                  .constant(int64({0, 1}))
+                  .constant(int64({3, 2}))
+                  .constant(int64({0, -1}))
+                  .output(DType::Int8)
+                  .result();
+            }).code(),
+            ErrorCode::Illegal);
+}
+
 TEST(Slice, StartsEndsAndSteps) {
   const Tensor input = counting(DType::Int8, {3, 4});
   EXPECT_TRUE(slice(input, {1}, {INT64_MAX}, {0}, {1})
