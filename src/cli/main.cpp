@@ -31,6 +31,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_encryption(app, context);
   add_run(app, context);
   add_quantize(app, context);
+  add_compare(app, context);
   add_evaluate(app, context);
   add_analyze(app, context);
   add_recipes(app, context);

@@ -7,17 +7,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
-#include "cli/progress.h"
+#include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
-#include "espdl/info.h"
 #include "espdl/statistics.h"
 #include "espdl/writer.h"
-#include "onnx/import.h"
-#include "ops/op.h"
-#include "report/config_json.h"
 #include "report/table.h"
 #include "strategy/evaluate.h"
 #include "strategy/quantize_model.h"
@@ -46,8 +41,7 @@ strategy::QuantizeOptions options_of(const QuantizeCommand& command, const Data&
   options.target = &target;
   options.report_samples = command.report_samples;
   options.test_values = !command.no_test_values;
-  options.metadata = data::to_settings(data.preprocess);
-  options.metadata.emplace_back("espquant.strategy", recipe.name);
+  options.metadata = metadata_of(data.preprocess, recipe);
   if (recipe.mixed.accuracy_within) options.labels = data.labels();
   options.recipe = std::move(recipe);
   return options;
@@ -172,35 +166,10 @@ nlohmann::ordered_json to_json(const strategy::QuantizedModel& result, const Tar
   return j;
 }
 
-std::vector<fs::path> write_files(const QuantizeCommand& command,
-                                  const strategy::QuantizedModel& result, const Target& target,
-                                  const std::vector<std::byte>& file) {
-  const std::string base =
-      fmt::format("{}_{}", command.name.empty() ? command.model.stem().string() : command.name,
-                  result.recipe.name);
-  const fs::path stem = command.out / base / base;
-  const auto with = [&](const char* extension) { return fs::path(stem.string() + extension); };
-  OutputFiles output;
-  output.add(with(".espdl"), file);
-  output.add(with(".info"), espdl::info_text(result.model));
-  output.add(with(".json"), report::config_json(result.model, target));
-  output.commit();
-  return {with(".espdl"), with(".info"), with(".json")};
-}
-
 void run_quantize(const QuantizeCommand& command, Context& context) {
   const bool quiet = context.quiet || command.json;
   const auto begin = std::chrono::steady_clock::now();
-  Graph imported = [&] {
-    try {
-      Graph graph = onnx::import_model(command.model);
-      onnx::check_finite_constants(graph);
-      ops::infer_shapes(graph);
-      return graph;
-    } catch (Error& error) {
-      throw error.file(command.model.string());
-    }
-  }();
+  Graph imported = import_network(command.model);
   const double import_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   strategy::Recipe recipe = recipe_of(command.recipe);
@@ -210,14 +179,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   calib.count = recipe.calibration.samples;
   calib.seed = recipe.calibration.seed;
   const Data data = open_data(calib, imported);
-  std::unique_ptr<Progress> bar;
-  std::string stage_shown;
-  const auto progress = [&](std::string_view stage, std::int64_t done, std::int64_t total) {
-    if (!bar || stage != stage_shown || (done <= 1 && total > 0))
-      bar = std::make_unique<Progress>(stage, total, quiet);
-    stage_shown = stage;
-    bar->update(done);
-  };
+  strategy::StageProgress progress = show_stages(quiet);
   const strategy::QuantizeOptions options = options_of(command, data, std::move(recipe), target);
   strategy::QuantizedModel result = [&] {
     try {
@@ -226,7 +188,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
       throw error.file(command.model.string());
     }
   }();
-  bar.reset();
+  progress = {};
   result.stages.insert(result.stages.begin(), {"import", import_seconds});
 
   std::optional<strategy::Evaluation> test;
@@ -254,7 +216,11 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   timed("write", [&] {
     const std::vector<std::byte> file = espdl::write_model(result.model);
     size = espdl::size_by_kind(result.model, file.size());
-    files = write_files(command, result, target, file);
+    OutputFiles output;
+    files = add_quantized(output, command.out,
+                          command.name.empty() ? command.model.stem().string() : command.name,
+                          result.recipe.name, result.model, target, file);
+    output.commit();
   });
 
   for (const auto& warning : data.dataset->warnings())

@@ -31,6 +31,8 @@ struct Settings {
   /// How much worse an operand of an Add or Concat that other nodes read too may get to spare a
   /// requantize node.
   double alignment_cost = 1.1;
+
+  bool operator==(const Settings&) const = default;
 };
 
 }  // namespace espquant::quant

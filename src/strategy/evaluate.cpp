@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <mutex>
 
@@ -23,40 +24,80 @@ bool is_class_scores(const Shape& shape) {
 }
 
 struct Worker {
-  Worker(const sim::Program& program, const ops::Executor* reference) : frame(program) {
+  Worker(std::span<const sim::Program* const> programs, const ops::Executor* reference) {
+    for (const sim::Program* program : programs) frames.emplace_back(*program);
     if (reference != nullptr) workspace = std::make_unique<ops::Executor::Workspace>(*reference);
   }
-  sim::Program::Frame frame;
+  std::deque<sim::Program::Frame> frames;
   std::unique_ptr<ops::Executor::Workspace> workspace;
 };
 
 struct Outcome {
   Noise noise;
-  std::int64_t predicted = -1, expected = -1;
+  std::int64_t predicted = -1;
 };
+
+/// What all programs, and the float network, make of one sample.
+struct SampleOutcomes {
+  std::vector<Outcome> programs;
+  std::int64_t expected = -1;
+};
+
+Evaluation summary_of(std::size_t program, const std::vector<SampleOutcomes>& samples,
+                      std::span<const std::int64_t> labels, bool referenced, bool scores) {
+  Noise noise;
+  std::int64_t right = 0, reference_right = 0, agreed = 0;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const Outcome& outcome = samples[i].programs[program];
+    noise.add(outcome.noise);
+    agreed += outcome.predicted == samples[i].expected ? 1 : 0;
+    if (labels.empty()) continue;
+    right += outcome.predicted == labels[i] ? 1 : 0;
+    reference_right += samples[i].expected == labels[i] ? 1 : 0;
+  }
+  const auto share = [&](std::int64_t n) {
+    return static_cast<double>(n) / static_cast<double>(std::max<std::size_t>(samples.size(), 1));
+  };
+  Evaluation result;
+  result.samples = static_cast<std::int64_t>(samples.size());
+  if (referenced) {
+    result.noise = noise;
+    if (scores) result.agreement = share(agreed);
+    if (scores && !labels.empty()) result.reference_accuracy = share(reference_right);
+  }
+  if (scores && !labels.empty()) result.accuracy = share(right);
+  return result;
+}
 
 }  // namespace
 
-Evaluation evaluate(const sim::Program& program, const Graph& network,
-                    const ops::Executor* reference, const calib::SampleSource& source,
-                    std::span<const std::int64_t> labels, const calib::Progress& progress) {
-  const SimulatedNetwork simulated(program, network);
+std::vector<Evaluation> evaluate_all(std::span<const sim::Program* const> programs,
+                                     const Graph& network, const ops::Executor* reference,
+                                     const calib::SampleSource& source,
+                                     std::span<const std::int64_t> labels,
+                                     const calib::Progress& progress) {
+  std::vector<SimulatedNetwork> simulated;
+  for (const sim::Program* program : programs) simulated.emplace_back(*program, network);
   std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
-  std::vector<Outcome> outcomes(static_cast<std::size_t>(source.count));
+  std::vector<SampleOutcomes> samples(static_cast<std::size_t>(source.count));
   std::atomic<std::int64_t> done = 0;
   std::mutex progress_mutex;
   parallel_for(source.count, [&](std::int64_t i) {
     auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
-    if (!worker) worker = std::make_unique<Worker>(program, reference);
-    Outcome& outcome = outcomes[static_cast<std::size_t>(i)];
+    if (!worker) worker = std::make_unique<Worker>(programs, reference);
+    SampleOutcomes& mine = samples[static_cast<std::size_t>(i)];
+    mine.programs.resize(programs.size());
     const std::vector<Tensor> inputs = source.sample(i);
-    const std::vector<Tensor> actual = simulated.run(inputs, worker->frame);
-    outcome.predicted = arg_max(actual.front());
+    std::vector<Tensor> expected;
     if (reference != nullptr) {
-      const std::vector<Tensor> expected = reference->run(inputs, *worker->workspace);
-      for (std::size_t o = 0; o < actual.size(); ++o)
-        outcome.noise.add(actual[o].data<float>(), expected[o].data<float>());
-      outcome.expected = arg_max(expected.front());
+      expected = reference->run(inputs, *worker->workspace);
+      mine.expected = arg_max(expected.front());
+    }
+    for (std::size_t p = 0; p < programs.size(); ++p) {
+      const std::vector<Tensor> actual = simulated[p].run(inputs, worker->frames[p]);
+      mine.programs[p].predicted = arg_max(actual.front());
+      for (std::size_t o = 0; o < expected.size(); ++o)
+        mine.programs[p].noise.add(actual[o].data<float>(), expected[o].data<float>());
     }
     const std::int64_t finished = ++done;
     if (progress) {
@@ -65,28 +106,18 @@ Evaluation evaluate(const sim::Program& program, const Graph& network,
     }
   });
 
-  Evaluation result;
-  result.samples = source.count;
-  Noise noise;
-  std::int64_t right = 0, reference_right = 0, agreed = 0;
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    noise.add(outcomes[i].noise);
-    agreed += outcomes[i].predicted == outcomes[i].expected ? 1 : 0;
-    if (labels.empty()) continue;
-    right += outcomes[i].predicted == labels[i] ? 1 : 0;
-    reference_right += outcomes[i].expected == labels[i] ? 1 : 0;
-  }
-  const auto share = [&](std::int64_t n) {
-    return static_cast<double>(n) / static_cast<double>(std::max<std::int64_t>(source.count, 1));
-  };
   const bool scores = is_class_scores(*network.value(network.outputs().front()).shape);
-  if (reference != nullptr) {
-    result.noise = noise;
-    if (scores) result.agreement = share(agreed);
-    if (scores && !labels.empty()) result.reference_accuracy = share(reference_right);
-  }
-  if (scores && !labels.empty()) result.accuracy = share(right);
-  return result;
+  std::vector<Evaluation> results;
+  for (std::size_t p = 0; p < programs.size(); ++p)
+    results.push_back(summary_of(p, samples, labels, reference != nullptr, scores));
+  return results;
+}
+
+Evaluation evaluate(const sim::Program& program, const Graph& network,
+                    const ops::Executor* reference, const calib::SampleSource& source,
+                    std::span<const std::int64_t> labels, const calib::Progress& progress) {
+  const sim::Program* one[] = {&program};
+  return evaluate_all(one, network, reference, source, labels, progress).front();
 }
 
 }  // namespace espquant::strategy

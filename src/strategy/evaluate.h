@@ -27,4 +27,12 @@ Evaluation evaluate(const sim::Program& program, const Graph& network,
                     const ops::Executor* reference, const calib::SampleSource& source,
                     std::span<const std::int64_t> labels, const calib::Progress& progress = {});
 
+/// The same of several programs for one network, in their order: each sample is read, and run in
+/// float, once.
+std::vector<Evaluation> evaluate_all(std::span<const sim::Program* const> programs,
+                                     const Graph& network, const ops::Executor* reference,
+                                     const calib::SampleSource& source,
+                                     std::span<const std::int64_t> labels,
+                                     const calib::Progress& progress = {});
+
 }  // namespace espquant::strategy

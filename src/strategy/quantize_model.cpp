@@ -87,15 +87,22 @@ void settle_recipe(QuantizedModel& result) {
 
 QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
                               const QuantizeOptions& options, const StageProgress& progress) {
+  Preparation only(std::move(imported), source, options.labels);
+  return quantize_model(only, options, progress);
+}
+
+QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& options,
+                              const StageProgress& progress) {
   const Recipe& recipe = options.recipe;
+  const calib::SampleSource& source = shared.source();
   QuantizedModel result;
   result.recipe = recipe;
   Stopwatch watch(result.stages, progress);
-  result.network = watch.run("simplify", [&] {
-    passes::PassOptions passes;
-    passes.disabled = recipe.quantization.disabled_passes;
-    return passes::simplify(std::move(imported), passes, &result.passes);
-  });
+  const Preparation::Simplified* simplified = nullptr;
+  watch.run("simplify",
+            [&] { simplified = &shared.simplified(recipe.quantization.disabled_passes); });
+  result.network = simplified->network;
+  result.passes = simplified->passes;
   const quant::Settings settings = settings_of(recipe, result.network, *options.target);
   quant::check_settings(settings);
   lower::Options lowering{options.metadata};
@@ -112,20 +119,25 @@ QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
   std::optional<std::vector<std::vector<Tensor>>> original;
   for (std::size_t i = 0; i < variants.size(); ++i) {
     const EqualizedNetwork& variant = variants[i];
-    const Workbench bench = watch.run("calibrate", [&] {
-      return Workbench(variant.network, settings, source, options.labels, progress);
+    std::optional<Workbench> own;
+    const Workbench* bench = nullptr;
+    watch.run("calibrate", [&] {
+      if (variant.variant == "none")
+        bench = &shared.workbench(*simplified, settings, progress);
+      else
+        bench = &own.emplace(variant.network, settings, source, shared.labels(), progress);
     });
     watch.run("quantize", [&] {
-      Candidate candidate = make_candidate(bench, options, lowering, progress, result);
+      Candidate candidate = make_candidate(*bench, options, lowering, progress, result);
       if (!recipe.equalization.enabled) {
         best = std::move(candidate);
         return;
       }
       if (!original)
         original = float_outputs(ops::Executor(result.network, {.observe_all = false}),
-                                 bench.run().inputs);
+                                 bench->run().inputs);
       candidate.noise = output_noise(sim::Program(candidate.lowered.model, *options.target),
-                                     candidate.graph, bench.run(), *original);
+                                     candidate.graph, bench->run(), *original);
       const bool kept = !best || candidate.noise.noise < best->noise.noise;
       if (kept)
         for (EqualizationTrial& trial : result.equalization) trial.kept = false;

@@ -6,6 +6,7 @@
 
 #include "strategy/balanced.h"
 #include "strategy/mixed.h"
+#include "strategy/preparation.h"
 
 namespace espquant::strategy {
 
@@ -20,7 +21,7 @@ struct QuantizeOptions {
   std::vector<std::pair<std::string, std::string>> metadata;
   /// Of the calibration samples, where known.
   std::vector<std::int64_t> labels;
-  /// Calibration samples on which the noise of each layer is measured.
+  /// Calibration samples on which the noise of each layer is measured; 0: it is not.
   std::int64_t report_samples = 32;
   /// Store the first calibration sample and the chip's outputs for it in the file, for `verify` and
   /// Model::test().
@@ -63,5 +64,10 @@ struct QuantizedModel {
 /// describes.
 QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
                               const QuantizeOptions& options, const StageProgress& progress = {});
+
+/// The same, of what several recipes share: on the samples and with the labels of `shared`. The
+/// stages count only what was not there yet.
+QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& options,
+                              const StageProgress& progress = {});
 
 }  // namespace espquant::strategy

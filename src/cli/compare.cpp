@@ -1,0 +1,307 @@
+#include "strategy/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <deque>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/calibration_data.h"
+#include "cli/commands.h"
+#include "cli/quantized_files.h"
+#include "cli/recipe_options.h"
+#include "report/table.h"
+
+namespace espquant::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+struct CompareCommand {
+  fs::path model;
+  DataOptions data;
+  fs::path test;
+  fs::path out = ".";
+  std::string target, name;
+  std::vector<std::string> recipes{"int8", "mixed", "balanced"};
+  RecipeOptions changes;
+  bool json = false;
+
+  std::string network_name() const { return name.empty() ? model.stem().string() : name; }
+};
+
+/// Recipes that calibrate on the same samples.
+struct Group {
+  strategy::Recipe::Calibration calibration;
+  Data data;
+  std::unique_ptr<strategy::Preparation> preparation;
+};
+
+std::vector<strategy::Recipe> recipes_of(const CompareCommand& command) {
+  std::vector<strategy::Recipe> recipes;
+  for (const std::string& name : command.recipes) {
+    RecipeOptions options = command.changes;
+    options.recipe = name;
+    recipes.push_back(recipe_of(options));
+    const std::string& called = recipes.back().name;
+    if (std::any_of(recipes.begin(), recipes.end() - 1,
+                    [&](const strategy::Recipe& r) { return r.name == called; }))
+      throw Error(ErrorCode::Usage, fmt::format("two recipes are called '{}'", called))
+          .remedy("Their files would have the same names: give one another 'name'");
+  }
+  return recipes;
+}
+
+const Target& common_target(const std::string& given,
+                            const std::vector<strategy::Recipe>& recipes) {
+  const Target& first = target_for(given, recipes.front());
+  for (const strategy::Recipe& recipe : recipes)
+    if (&target_for(given, recipe) != &first)
+      throw Error(ErrorCode::Usage, fmt::format("the recipes '{}' and '{}' are for different chips",
+                                                recipes.front().name, recipe.name))
+          .remedy("Give the one to compare on as --target");
+  return first;
+}
+
+Group& group_for(const strategy::Recipe& recipe, bool labels, const CompareCommand& command,
+                 const Graph& imported, std::deque<Group>& groups) {
+  for (Group& known : groups)
+    if (known.calibration.samples == recipe.calibration.samples &&
+        known.calibration.seed == recipe.calibration.seed)
+      return known;
+  DataOptions options = command.data;
+  options.count = recipe.calibration.samples;
+  options.seed = recipe.calibration.seed;
+  Group& group = groups.emplace_back();
+  group.calibration = recipe.calibration;
+  group.data = open_data(options, imported);
+  group.preparation = std::make_unique<strategy::Preparation>(
+      imported, group.data.source(), labels ? group.data.labels() : std::vector<std::int64_t>{});
+  return group;
+}
+
+std::vector<strategy::Contender> contenders_of(const CompareCommand& command, const Graph& imported,
+                                               std::deque<Group>& groups) {
+  std::vector<strategy::Recipe> recipes = recipes_of(command);
+  const Target& target = common_target(command.target, recipes);
+  const bool labels = std::any_of(recipes.begin(), recipes.end(), [](const strategy::Recipe& r) {
+    return r.mixed.accuracy_within.has_value();
+  });
+  std::vector<strategy::Contender> contenders;
+  for (strategy::Recipe& recipe : recipes) {
+    Group& group = group_for(recipe, labels, command, imported, groups);
+    strategy::Contender& contender = contenders.emplace_back();
+    contender.shared = group.preparation.get();
+    contender.options.target = &target;
+    contender.options.metadata = metadata_of(group.data.preprocess, recipe);
+    recipe.target = std::string(target.name);
+    contender.options.recipe = std::move(recipe);
+  }
+  return contenders;
+}
+
+std::string percent(std::optional<double> fraction, int decimals) {
+  return fraction ? fmt::format("{:.{}f} %", 100 * *fraction, decimals) : "";
+}
+
+std::string table_of(const std::vector<strategy::Compared>& results) {
+  using Align = report::Table::Align;
+  report::Table table({{"", Align::Left},
+                       {"recipe", Align::Left},
+                       {"file", Align::Right},
+                       {"RAM", Align::Right},
+                       {"16-bit", Align::Right},
+                       {"noise", Align::Right},
+                       {"accuracy", Align::Right},
+                       {"as float", Align::Right},
+                       {"est. ms", Align::Right},
+                       {"seconds", Align::Right}});
+  for (const strategy::Compared& r : results) {
+    if (!r.refusal.empty()) {
+      table.add_row({"", r.recipe.name, "refused"});
+      continue;
+    }
+    table.add_row(
+        {r.unbeaten ? "*" : "", r.recipe.name, report::human_bytes(r.merits.file_bytes),
+         report::human_bytes(r.merits.activation_bytes),
+         fmt::format("{} of {}", r.wide_nodes, r.nodes), percent(r.merits.noise_to_signal, 3),
+         percent(r.evaluation.accuracy, 2), percent(r.evaluation.agreement, 2),
+         fmt::format("{:.{}f}", r.merits.milliseconds, r.merits.milliseconds < 10 ? 2 : 1),
+         fmt::format("{:.2f}", r.seconds)});
+  }
+  return table.to_string();
+}
+
+void print_comparison(const std::vector<strategy::Compared>& results, const Target& target,
+                      const CompareCommand& command, std::int64_t calibration_samples) {
+  fmt::print("{} for {}, calibrated on {} samples\n\n{}\n", command.network_name(), target.name,
+             calibration_samples, table_of(results));
+  fmt::print(
+      "* beaten by none: no other is at least as good in file size, RAM, noise and time, and\n"
+      "  better in one of them\n"
+      "RAM: of activations. 16-bit: layers. Noise: to signal, at the outputs. As float: same\n"
+      "answer as the float network. Seconds: to quantize; what recipes share counts once.\n");
+  const auto measured =
+      std::find_if(results.begin(), results.end(), [](const auto& r) { return r.refusal.empty(); });
+  const strategy::Evaluation& evaluation = measured->evaluation;
+  fmt::print("Measured on {} {} samples", evaluation.samples,
+             command.test.empty() ? "calibration" : "test");
+  if (evaluation.reference_accuracy)
+    fmt::print("; accuracy of the float network {}", percent(evaluation.reference_accuracy, 2));
+  fmt::print("\n");
+}
+
+ordered_json json_of(const strategy::Compared& r, const std::vector<fs::path>& files,
+                     const fs::path& dir) {
+  ordered_json j{{"recipe", r.recipe.name}};
+  if (!r.refusal.empty()) {
+    j["refused"] = r.refusal;
+    return j;
+  }
+  for (const fs::path& file : files) j["files"].push_back(file.lexically_relative(dir).string());
+  j["unbeaten"] = r.unbeaten;
+  j["file_bytes"] = r.merits.file_bytes;
+  j["activation_bytes"] = r.merits.activation_bytes;
+  j["layers"] = r.nodes;
+  j["layers_16bit"] = r.wide_nodes;
+  j["noise_to_signal"] = r.merits.noise_to_signal;
+  if (r.evaluation.accuracy) j["accuracy"] = *r.evaluation.accuracy;
+  if (r.evaluation.agreement) j["agreement"] = *r.evaluation.agreement;
+  j["milliseconds"] = r.merits.milliseconds;
+  return j;
+}
+
+ordered_json json_of(const std::vector<strategy::Compared>& results,
+                     const std::vector<std::vector<fs::path>>& files, const Target& target,
+                     const CompareCommand& command) {
+  ordered_json j{{"network", command.network_name()},
+                 {"target", target.name},
+                 {"measured_on", command.test.empty() ? "calibration" : "test"}};
+  for (const strategy::Compared& r : results) {
+    if (!r.refusal.empty()) continue;
+    j["samples"] = r.evaluation.samples;
+    if (r.evaluation.reference_accuracy) j["float_accuracy"] = *r.evaluation.reference_accuracy;
+    break;
+  }
+  j["recipes"] = ordered_json::array();
+  for (std::size_t i = 0; i < results.size(); ++i)
+    j["recipes"].push_back(json_of(results[i], files[i], command.out));
+  return j;
+}
+
+void refuse_if_nothing_is_left(const std::vector<strategy::Compared>& results,
+                               const fs::path& model) {
+  std::string reasons;
+  for (const strategy::Compared& r : results) {
+    if (r.refusal.empty()) return;
+    reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", r.recipe.name, r.refusal);
+  }
+  throw Error(ErrorCode::Unsupported, "all recipes are refused: " + reasons).file(model.string());
+}
+
+void print_notes(const std::vector<strategy::Compared>& results, const Group& first) {
+  for (const auto& warning : first.data.dataset->warnings())
+    fmt::print(stderr, "espquant: note: {}\n", warning);
+  for (const strategy::Compared& r : results) {
+    if (!r.refusal.empty())
+      fmt::print(stderr, "espquant: note: recipe '{}' is refused: {}\n", r.recipe.name, r.refusal);
+    for (const auto& fault : r.faults)
+      fmt::print(stderr,
+                 "espquant: note: {}: node '{}' meets the runtime's fault '{}' "
+                 "(docs/runtime-faults.md)\n",
+                 r.recipe.name, fault.node, fault.name);
+  }
+}
+
+void run_compare(const CompareCommand& command, Context& context) {
+  const bool quiet = context.quiet || command.json;
+  const Graph imported = import_network(command.model);
+  std::deque<Group> groups;
+  const std::vector<strategy::Contender> contenders = contenders_of(command, imported, groups);
+  const Target& target = *contenders.front().options.target;
+
+  Data test;
+  if (!command.test.empty()) {
+    DataOptions options = command.data;
+    options.path = command.test;
+    test = open_data(options, imported);
+  }
+  const Data& measured = command.test.empty() ? groups.front().data : test;
+  const std::vector<strategy::Compared> results = strategy::compare_recipes(
+      contenders, measured.source(), measured.labels(), show_stages(quiet));
+  refuse_if_nothing_is_left(results, command.model);
+
+  OutputFiles output;
+  std::vector<std::vector<fs::path>> files;
+  for (const strategy::Compared& r : results) {
+    files.emplace_back();
+    if (r.refusal.empty())
+      files.back() = add_quantized(output, command.out, command.network_name(), r.recipe.name,
+                                   r.model, target, r.file);
+  }
+  ordered_json json = json_of(results, files, target, command);
+  const fs::path summary = command.out / "compare.json";
+  output.add(summary, json.dump(2) + "\n");
+  output.commit();
+
+  print_notes(results, groups.front());
+  if (command.json) {
+    // Not in the file: that is the same from run to run.
+    for (std::size_t i = 0; i < results.size(); ++i)
+      json["recipes"][i]["seconds"] = results[i].seconds;
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  if (context.quiet) return;
+  print_comparison(results, target, command, groups.front().preparation->source().count);
+  for (const auto& written : files)
+    if (!written.empty()) fmt::print("Wrote {}\n", written.front().parent_path().string());
+  fmt::print("Wrote {}\n", summary.string());
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, Context& context) {
+  auto command = std::make_shared<CompareCommand>();
+  CLI::App* sub = app.add_subcommand(
+      "compare", "Quantize a network by several recipes, and show what each costs and gives");
+  sub->add_option("model", command->model, "The network, .onnx")->required();
+  sub->add_option("--calib", command->data.path,
+                  "Calibration data: .npz, .npy, or a folder of images")
+      ->required();
+  sub->add_option("--test", command->test,
+                  "Data to measure on, with labels or without (default: the calibration data)");
+  sub->add_option("--recipes", command->recipes,
+                  "Recipes, or TOML files with them, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  sub->add_option("--target", command->target,
+                  "Chip: esp32s3 (unless the recipes say another), esp32p4, esp32, ...");
+  sub->add_option("--out", command->out, "Folder to write into")->capture_default_str();
+  sub->add_option("--name", command->name, "Name of the files (default: that of the model)");
+  sub->add_option("--set", command->changes.set,
+                  "Change every recipe: KEY=VALUE, as calibration.method=kl");
+  sub->add_option("--calib-count", command->changes.calib_count,
+                  "Calibrate on at most this many samples, evenly spread")
+      ->check(CLI::PositiveNumber);
+  sub->add_option("--seed", command->changes.seed,
+                  "Draw those samples at random, the same for the same seed")
+      ->check(CLI::NonNegativeNumber);
+  sub->add_option("--preprocess", command->data.preprocess,
+                  "Preprocessing of images as key=value: width, height, resize, color, scale, "
+                  "mean, std, layout, ...");
+  sub->add_option("--preprocess-file", command->data.preprocess_file,
+                  "The same keys in a TOML file");
+  sub->add_flag("--json", command->json, "Print the result as JSON");
+  sub->footer(
+      "Example:\n"
+      "  espquant compare model.onnx --calib calib.npz --test test.npz --recipes "
+      "int8,mixed,mine.toml --out out/\n");
+  sub->callback([command, &context] { run_compare(*command, context); });
+}
+
+}  // namespace espquant::cli

@@ -1,0 +1,58 @@
+#include "cli/quantized_files.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/progress.h"
+#include "espdl/info.h"
+#include "onnx/import.h"
+#include "ops/op.h"
+#include "report/config_json.h"
+
+namespace espquant::cli {
+
+namespace fs = std::filesystem;
+
+Graph import_network(const fs::path& path) try {
+  Graph graph = onnx::import_model(path);
+  onnx::check_finite_constants(graph);
+  ops::infer_shapes(graph);
+  return graph;
+} catch (Error& error) {
+  throw error.file(path.string());
+}
+
+std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preprocess& preprocess,
+                                                             const strategy::Recipe& recipe) {
+  std::vector<std::pair<std::string, std::string>> metadata = data::to_settings(preprocess);
+  metadata.emplace_back("espquant.strategy", recipe.name);
+  return metadata;
+}
+
+std::vector<fs::path> add_quantized(OutputFiles& output, const fs::path& dir,
+                                    const std::string& name, const std::string& recipe,
+                                    const espdl::Model& model, const Target& target,
+                                    std::span<const std::byte> file) {
+  const std::string base = fmt::format("{}_{}", name, recipe);
+  const fs::path stem = dir / base / base;
+  const auto with = [&](const char* extension) { return fs::path(stem.string() + extension); };
+  output.add(with(".espdl"), file);
+  output.add(with(".info"), espdl::info_text(model));
+  output.add(with(".json"), report::config_json(model, target));
+  return {with(".espdl"), with(".info"), with(".json")};
+}
+
+strategy::StageProgress show_stages(bool quiet) {
+  return [quiet, bar = std::shared_ptr<Progress>(), shown = std::string()](
+             std::string_view stage, std::int64_t done, std::int64_t total) mutable {
+    if (!bar || stage != shown || (done <= 1 && total > 0)) {
+      bar.reset();
+      bar = std::make_shared<Progress>(stage, total, quiet);
+    }
+    shown = stage;
+    bar->update(done);
+  };
+}
+
+}  // namespace espquant::cli

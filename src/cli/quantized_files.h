@@ -1,0 +1,35 @@
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/file.h"
+#include "data/preprocess.h"
+#include "graph/graph.h"
+#include "strategy/workbench.h"
+
+/// From an .onnx to the files of its quantized models, as `quantize` and `compare` go.
+namespace espquant::cli {
+
+/// Not simplified, but checked, and with all shapes. Errors carry the file's name.
+Graph import_network(const std::filesystem::path& path);
+
+/// What is written into a model that `recipe` makes, for whoever feeds it.
+std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preprocess& preprocess,
+                                                             const strategy::Recipe& recipe);
+
+/// Adds DIR/NAME_RECIPE/NAME_RECIPE.espdl, .info and .json to `output`. `file` is what
+/// write_model() makes of `model`. Returns the paths.
+std::vector<std::filesystem::path> add_quantized(OutputFiles& output,
+                                                 const std::filesystem::path& dir,
+                                                 const std::string& name, const std::string& recipe,
+                                                 const espdl::Model& model, const Target& target,
+                                                 std::span<const std::byte> file);
+
+/// A bar on stderr for the stage that goes on, until the result is destroyed.
+strategy::StageProgress show_stages(bool quiet);
+
+}  // namespace espquant::cli

@@ -1,0 +1,113 @@
+#include "strategy/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+
+#include "cost/latency.h"
+#include "cost/memory_plan.h"
+#include "espdl/writer.h"
+
+namespace espquant::strategy {
+namespace {
+
+bool beats(const Merits& a, const Merits& b) {
+  const bool as_good = a.file_bytes <= b.file_bytes && a.activation_bytes <= b.activation_bytes &&
+                       a.milliseconds <= b.milliseconds && a.noise_to_signal <= b.noise_to_signal;
+  const bool better = a.file_bytes < b.file_bytes || a.activation_bytes < b.activation_bytes ||
+                      a.milliseconds < b.milliseconds || a.noise_to_signal < b.noise_to_signal;
+  return as_good && better;
+}
+
+bool changes_format(const espdl::Node& n) {
+  return n.op == "RequantizeLinear" || n.op == "QuantizeLinear" || n.op == "DequantizeLinear";
+}
+
+void quantize(const Contender& contender, const StageProgress& progress, Compared& result) {
+  const Target& target = *contender.options.target;
+  QuantizeOptions options = contender.options;
+  options.report_samples = 0;
+  QuantizedModel quantized = quantize_model(*contender.shared, options, progress);
+  result.recipe = std::move(quantized.recipe);
+  result.faults = std::move(quantized.faults);
+  result.model = std::move(quantized.model);
+  result.file = espdl::write_model(result.model);
+  result.merits.file_bytes = result.file.size();
+  result.merits.activation_bytes = cost::plan_memory(result.model, target).activation_bytes();
+  result.merits.milliseconds = cost::estimate_latency(result.model, target).milliseconds;
+  for (const espdl::Node& n : result.model.nodes) {
+    if (changes_format(n)) continue;
+    ++result.nodes;
+    if (n.get_string("quant_type", "") == "S16") ++result.wide_nodes;
+  }
+}
+
+/// Those that are not refused, all at once.
+void measure(std::span<const Contender> contenders, const calib::SampleSource& test,
+             std::span<const std::int64_t> labels, const StageProgress& progress,
+             std::vector<Compared>& results) {
+  std::vector<Compared*> left;
+  std::deque<sim::Program> made;
+  std::vector<const sim::Program*> programs;
+  for (Compared& result : results) {
+    if (!result.refusal.empty()) continue;
+    left.push_back(&result);
+    programs.push_back(&made.emplace_back(result.model, *contenders.front().options.target));
+  }
+  if (left.empty()) return;
+  const Graph& network = contenders.front().shared->simplified({}).network;
+  const ops::Executor reference(network, {.observe_all = false});
+  const std::vector<Evaluation> evaluations = evaluate_all(
+      programs, network, &reference, test, labels, [&](std::int64_t done, std::int64_t total) {
+        if (progress) progress("evaluate", done, total);
+      });
+  std::vector<Merits> merits;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    left[i]->evaluation = evaluations[i];
+    left[i]->merits.noise_to_signal = evaluations[i].noise->ratio();
+    merits.push_back(left[i]->merits);
+  }
+  const std::vector<bool> best = unbeaten(merits);
+  for (std::size_t i = 0; i < left.size(); ++i) left[i]->unbeaten = best[i];
+}
+
+}  // namespace
+
+std::vector<bool> unbeaten(std::span<const Merits> all) {
+  std::vector<bool> result;
+  for (const Merits& mine : all)
+    result.push_back(std::none_of(all.begin(), all.end(),
+                                  [&](const Merits& other) { return beats(other, mine); }));
+  return result;
+}
+
+std::vector<Compared> compare_recipes(std::span<const Contender> contenders,
+                                      const calib::SampleSource& test,
+                                      std::span<const std::int64_t> labels,
+                                      const StageProgress& progress) {
+  std::vector<Compared> results;
+  for (const Contender& contender : contenders) {
+    Compared& result = results.emplace_back();
+    result.recipe = contender.options.recipe;
+    const std::string& name = contender.options.recipe.name;
+    const StageProgress named = [&](std::string_view stage, std::int64_t done, std::int64_t total) {
+      if (progress) progress(fmt::format("{}: {}", name, stage), done, total);
+    };
+    const auto begin = std::chrono::steady_clock::now();
+    try {
+      quantize(contender, named, result);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::Internal) throw;
+      result.refusal = error.what();
+    }
+    result.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+
+  measure(contenders, test, labels, progress, results);
+  return results;
+}
+
+}  // namespace espquant::strategy

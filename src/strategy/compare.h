@@ -1,0 +1,58 @@
+#pragma once
+
+#include "strategy/evaluate.h"
+#include "strategy/quantize_model.h"
+
+namespace espquant::strategy {
+
+/// What a quantized model costs on its chip, and what it does to the signal; less is better of
+/// each.
+struct Merits {
+  /// Of the .espdl, test values included.
+  std::size_t file_bytes = 0;
+  /// RAM that ESP-DL's planner takes for activations.
+  std::size_t activation_bytes = 0;
+  /// Of one run, estimated.
+  double milliseconds = 0;
+  double noise_to_signal = 0;
+};
+
+/// Whether each is beaten by none: no other is at least as good in all and better in one.
+std::vector<bool> unbeaten(std::span<const Merits> all);
+
+/// One recipe to be compared: all for the same target and of the same network. Those that share
+/// samples have the same `shared`.
+struct Contender {
+  QuantizeOptions options;
+  Preparation* shared = nullptr;
+};
+
+/// What became of it.
+struct Compared {
+  /// As it was used, open choices settled.
+  Recipe recipe;
+  /// Why the chip or the recipe refuses; then nothing below is known.
+  std::string refusal;
+  espdl::Model model;
+  /// What write_model() makes of it.
+  std::vector<std::byte> file;
+  Merits merits;
+  /// Nodes that compute in 16 bits, requantize nodes not counted; of all so counted.
+  std::int64_t wide_nodes = 0, nodes = 0;
+  std::vector<sim::Program::Fault> faults;
+  Evaluation evaluation;
+  bool unbeaten = false;
+  /// To quantize it; what is shared counts for the first.
+  double seconds = 0;
+};
+
+/// Runs all recipes on one network, in their order, and measures the results on `test` (with
+/// `labels`, or none) against the float network as it was imported and simplified. An Error that a
+/// recipe meets becomes its refusal, but for an Error(Internal), which is thrown. The reports of
+/// single layers are left out.
+std::vector<Compared> compare_recipes(std::span<const Contender> contenders,
+                                      const calib::SampleSource& test,
+                                      std::span<const std::int64_t> labels,
+                                      const StageProgress& progress = {});
+
+}  // namespace espquant::strategy

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "strategy/workbench.h"
+
+namespace espquant::strategy {
+
+/// What recipes for one network and the same samples have in common, each part made when it is
+/// first asked for and kept: the simplified network and the calibrated Workbench of it.
+class Preparation {
+ public:
+  /// `labels` of the samples, or none.
+  Preparation(Graph imported, calib::SampleSource source, std::vector<std::int64_t> labels = {})
+      : imported_(std::move(imported)), source_(std::move(source)), labels_(std::move(labels)) {}
+
+  struct Simplified {
+    std::vector<std::string> disabled_passes;
+    Graph network;
+    std::vector<passes::PassRecord> passes;
+  };
+
+  const calib::SampleSource& source() const { return source_; }
+  std::span<const std::int64_t> labels() const { return labels_; }
+  /// The float network after rewriting. Throws what passes::simplify throws. Valid as long as this
+  /// object, as all that it returns.
+  const Simplified& simplified(const std::vector<std::string>& disabled_passes);
+  /// Of the network so simplified; one for equal settings. Throws as Workbench.
+  const Workbench& workbench(const Simplified& network, const quant::Settings& settings,
+                             const StageProgress& progress = {});
+
+ private:
+  struct Bench {
+    const Simplified* network;
+    std::unique_ptr<Workbench> bench;
+  };
+
+  Graph imported_;
+  calib::SampleSource source_;
+  std::vector<std::int64_t> labels_;
+  /// Elements of a deque stay where they are.
+  std::deque<Simplified> simplified_;
+  std::vector<Bench> benches_;
+};
+
+}  // namespace espquant::strategy
