@@ -93,7 +93,7 @@ Json value_of(const std::vector<int>& exponents) {
 
 }  // namespace
 
-std::string config_json(const espdl::Model& model, const Target& target) {
+std::string config_json(const espdl::Model& model, const Target& target, std::string_view recipe) {
   const auto tensors = tensors_of(model);
   Json configs = Json::object(), dispatchings = Json::object(), values = Json::object();
   for (const espdl::Node& node : model.nodes) {
@@ -119,7 +119,9 @@ std::string config_json(const espdl::Model& model, const Target& target) {
     for (const std::string& name : node.outputs) describe(name, "ACTIVATED");
     dispatchings[node.name] = platform_of(node, target);
   }
-  return Json{{"configs", configs}, {"dispatchings", dispatchings}, {"values", values}}.dump(4);
+  Json all{{"configs", configs}, {"dispatchings", dispatchings}, {"values", values}};
+  if (!recipe.empty()) all["recipe"] = Json::parse(recipe);
+  return all.dump(4);
 }
 
 }  // namespace espquant::report

@@ -37,6 +37,11 @@ std::vector<std::string> movable_layers(const Workbench& bench, const quant::Set
       const auto group = static_cast<std::size_t>(bench.plan().exponents.find(v));
       const auto& members = bench.plan().rounded;
       if (!quant::is_quantizable(graph, v) || seen[group] || widths.of(v) != 8) continue;
+      // A width that the recipe gives by name is not for the search to change.
+      if (settings.layer_bits.contains(n.name)) {
+        seen[group] = true;
+        continue;
+      }
       if (!weighted && !members[static_cast<std::size_t>(v)]) continue;
       quant::Settings wide = settings;
       wide.layer_bits[n.name] = 16;
