@@ -63,6 +63,13 @@ std::vector<int> ActivationErrors::candidates(ValueId v, float factor, int bits)
   return exponents;
 }
 
+int ActivationErrors::covering(std::span<const ValueId> members, float factor, int bits) const {
+  float largest = 0;
+  for (ValueId v : members)
+    if (counts(v)) largest = std::max(largest, statistics_.of(v).extent.abs_max());
+  return covering_exponent(largest * factor, max_q_of(bits));
+}
+
 ActivationErrors::Choice ActivationErrors::best(std::span<const ValueId> members, float factor,
                                                 int bits) const {
   Choice choice;
@@ -70,6 +77,7 @@ ActivationErrors::Choice ActivationErrors::best(std::span<const ValueId> members
     return counts(v) && is_threshold(plan_.methods[static_cast<std::size_t>(v)]);
   });
   if (by_threshold) {
+    choice.by_threshold = true;
     for (ValueId v : members) {
       if (!counts(v)) continue;
       const int e =
@@ -90,7 +98,7 @@ ActivationErrors::Choice ActivationErrors::best(std::span<const ValueId> members
     for (int e : candidates(v, factor, bits)) {
       const double error = relative(members, factor, e, bits);
       if (error < choice.error || (error == choice.error && choice.found && e > choice.exponent))
-        choice = {e, error, true};
+        choice = {e, error, true, false};
     }
   }
   return choice;

@@ -29,10 +29,15 @@ class ActivationErrors {
     int exponent = 0;
     double error = 0;
     bool found = false;
+    /// A member's method named a threshold.
+    bool by_threshold = false;
   };
   /// The exponent at which that sum is least; where a member's method is a threshold, the largest
   /// that a member asks for. Not found where no member is rounded or carries a signal.
   Choice best(std::span<const ValueId> members, float factor, int bits) const;
+
+  /// The least exponent at which nothing of the rounded members is clipped.
+  int covering(std::span<const ValueId> members, float factor, int bits) const;
 
  private:
   bool counts(ValueId v) const;

@@ -36,6 +36,43 @@ bool is_read_at_other_width(const Graph& graph, const Widths& widths, ValueId v)
                      [&](NodeId id) { return widths.of(graph, graph.node(id)) != widths.of(v); });
 }
 
+std::vector<int> shifts_of_groups(const Graph& graph, const Plan& plan, const Settings& settings) {
+  std::vector<int> shifts(graph.value_count(), 0);
+  if (settings.exponent_shifts.empty()) return shifts;
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    const auto named = settings.exponent_shifts.find(n.name);
+    if (named == settings.exponent_shifts.end() || n.outputs[0] == kNone) continue;
+    shifts[static_cast<std::size_t>(plan.exponents.find(n.outputs[0]))] = named->second;
+  }
+  return shifts;
+}
+
+// The number of halvings of every group's range at which the relative errors are least in sum; or,
+// where methods name thresholds, the fewest that a group asks for.
+int global_halvings(const std::vector<std::vector<ValueId>>& groups, const Plan& plan,
+                    const ActivationErrors& errors, const Widths& widths,
+                    const std::vector<float>& factors) {
+  constexpr int kMostHalvings = 4;
+  std::vector<double> sums(kMostHalvings + 1, 0.0);
+  int fewest = kMostHalvings;
+  bool by_threshold = false;
+  for (const auto& members : groups) {
+    if (members.empty()) continue;
+    const float factor = factors[static_cast<std::size_t>(plan.scales.sets.find(members.front()))];
+    const int bits = widths.of(members.front());
+    const auto choice = errors.best(members, factor, bits);
+    if (!choice.found) continue;
+    const int covering = errors.covering(members, factor, bits);
+    by_threshold = by_threshold || choice.by_threshold;
+    fewest = std::clamp(covering - choice.exponent, 0, fewest);
+    for (int k = 0; k <= kMostHalvings; ++k)
+      sums[static_cast<std::size_t>(k)] += errors.relative(members, factor, covering - k, bits);
+  }
+  if (by_threshold) return fewest;
+  return static_cast<int>(std::min_element(sums.begin(), sums.end()) - sums.begin());
+}
+
 }  // namespace
 
 void assign_activation_exponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
@@ -58,6 +95,9 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
         guests[group_of(n.outputs[0])].push_back(in);
   }
 
+  const std::vector<int> shifts = shifts_of_groups(graph, plan, settings);
+  const int halvings =
+      settings.clip_globally ? global_halvings(groups, plan, errors, widths, factors) : 0;
   std::vector<int> exponent(graph.value_count(), 0);
   for (std::size_t g = 0; g < groups.size(); ++g) {
     if (groups[g].empty()) continue;
@@ -65,9 +105,13 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
     if (auto it = guests.find(g); it != guests.end())
       members.insert(members.end(), it->second.begin(), it->second.end());
     const int bits = widths.of(groups[g].front());
-    const auto choice = errors.best(members, factor_of(groups[g].front()), bits);
+    const float factor = factor_of(groups[g].front());
+    const auto choice = errors.best(members, factor, bits);
     // A tensor without signal (all zero, or never rounded): the exponent of [-1, 1].
     exponent[g] = choice.found ? choice.exponent : 1 - bits;
+    if (settings.clip_globally && choice.found)
+      exponent[g] = errors.covering(members, factor, bits) - halvings;
+    exponent[g] += shifts[g];
     set_exponent(graph, groups[g], bits, exponent[g]);
   }
   for (const auto& [host, values] : guests) {

@@ -19,6 +19,10 @@ struct Settings {
   std::map<std::string, Method> layer_methods;
   double percentile = kDefaultPercentile;
   std::map<std::string, double> layer_percentiles;
+  /// One number of halvings of the range for all tensors instead of one for each.
+  bool clip_globally = false;
+  /// By layer: steps by which the exponent of what it writes is moved from the method's choice.
+  std::map<std::string, int> exponent_shifts;
   /// One exponent per output channel for the weights of Conv and Gemm; only where the chip can.
   bool per_channel_weights = false;
   /// Multiply layers by common factors so that ranges end on the grid of powers of two and caps

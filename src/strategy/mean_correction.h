@@ -13,6 +13,8 @@ struct Candidate {
   Graph graph;
   /// The same network scaled, in float.
   Graph scaled;
+  /// By scale-group representative.
+  std::vector<float> factors;
   lower::Lowered lowered;
   /// At the network's outputs, simulated.
   Noise noise;

@@ -7,6 +7,7 @@
 #include "lower/lower.h"
 #include "quant/quantize.h"
 #include "strategy/mean_correction.h"
+#include "strategy/refine.h"
 #include "strategy/simulate.h"
 
 namespace espquant::strategy {
@@ -57,17 +58,22 @@ void write_test_values(espdl::Model& model, const sim::Program& program,
   model.test_outputs = std::move(outputs);
 }
 
+Means means_of(const Recipe& recipe) {
+  return recipe.quantization.bias_correction == BiasCorrection::Empirical ? Means::MatchOrUndo
+                                                                          : Means::AsTheyAre;
+}
+
 /// Makes the candidate that a recipe asks for, mixed section included.
 Candidate make_candidate(const Workbench& bench, const QuantizeOptions& options,
                          const lower::Options& lowering, const StageProgress& progress,
                          QuantizedModel& result) {
   const Recipe& recipe = options.recipe;
-  const Means means = recipe.quantization.bias_correction == BiasCorrection::Empirical
-                          ? Means::MatchOrUndo
-                          : Means::AsTheyAre;
-  if (!recipe.mixed.enabled) return bench.make(bench.settings(), means, lowering);
-  MixedResult mixed =
-      choose_wide_layers(bench, recipe.mixed, bench.settings(), means, lowering, progress);
+  const Means means = means_of(recipe);
+  quant::Settings settings = bench.settings();
+  if (recipe.quantization.refine_exponents)
+    settings = refine_exponents(bench, settings, means, progress).settings;
+  if (!recipe.mixed.enabled) return bench.make(settings, means, lowering);
+  MixedResult mixed = choose_wide_layers(bench, recipe.mixed, settings, means, lowering, progress);
   result.sensitivities = std::move(mixed.sensitivities);
   result.wide_layers = std::move(mixed.chosen);
   result.idle_layers = std::move(mixed.idle);
@@ -115,10 +121,11 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
   else
     variants.push_back({result.network, "none", 0, 0, {}, 0});
 
-  std::optional<Candidate> best;
   std::optional<std::vector<std::vector<Tensor>>> original;
-  for (std::size_t i = 0; i < variants.size(); ++i) {
-    const EqualizedNetwork& variant = variants[i];
+  std::optional<Workbench> kept_own;
+  const Workbench* kept_bench = nullptr;
+  double least = 0;
+  for (const EqualizedNetwork& variant : variants) {
     std::optional<Workbench> own;
     const Workbench* bench = nullptr;
     watch.run("calibrate", [&] {
@@ -127,36 +134,41 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
       else
         bench = &own.emplace(variant.network, settings, source, shared.labels(), progress);
     });
-    watch.run("quantize", [&] {
-      Candidate candidate = make_candidate(*bench, options, lowering, progress, result);
-      if (!recipe.equalization.enabled) {
-        best = std::move(candidate);
-        return;
-      }
+    if (!recipe.equalization.enabled) {
+      kept_bench = bench;
+      break;
+    }
+    watch.run("judge", [&] {
       if (!original)
         original = float_outputs(ops::Executor(result.network, {.observe_all = false}),
                                  bench->run().inputs);
-      candidate.noise = output_noise(sim::Program(candidate.lowered.model, *options.target),
-                                     candidate.graph, bench->run(), *original);
-      const bool kept = !best || candidate.noise.noise < best->noise.noise;
+      const Candidate candidate = bench->make(settings, means_of(recipe));
+      const Noise noise = output_noise(sim::Program(candidate.lowered.model, *options.target),
+                                       candidate.graph, bench->run(), *original);
+      const bool kept = kept_bench == nullptr || noise.noise < least;
       if (kept)
         for (EqualizationTrial& trial : result.equalization) trial.kept = false;
       result.equalization.push_back({variant.variant, variant.groups, variant.caps_removed,
-                                     variant.conversion_noise, variant.equalization_change,
-                                     candidate.noise, kept});
-      if (kept) best = std::move(candidate);
+                                     variant.conversion_noise, variant.equalization_change, noise,
+                                     kept});
+      if (!kept) return;
+      least = noise.noise;
+      kept_bench = bench;
+      if (own) kept_bench = &kept_own.emplace(std::move(*own));
     });
   }
+  Candidate best = watch.run(
+      "quantize", [&] { return make_candidate(*kept_bench, options, lowering, progress, result); });
   settle_recipe(result);
-  result.quantized = std::move(best->graph);
-  result.scaled = std::move(best->scaled);
-  result.model = std::move(best->lowered.model);
+  result.quantized = std::move(best.graph);
+  result.scaled = std::move(best.scaled);
+  result.model = std::move(best.lowered.model);
   result.model.metadata.emplace_back("espquant.recipe", to_toml(result.recipe));
   watch.run("simulate", [&] {
     const sim::Program program(result.model, *options.target);
     result.faults.assign(program.faults().begin(), program.faults().end());
     const ops::Executor executor(result.scaled);
-    result.noise = measure_noise(executor, program, best->lowered.order, source,
+    result.noise = measure_noise(executor, program, best.lowered.order, source,
                                  evenly_spread(source.count, options.report_samples));
     if (options.test_values)
       write_test_values(result.model, program, SimulatedNetwork(program, result.network), source);

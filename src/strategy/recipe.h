@@ -72,6 +72,9 @@ struct Recipe {
     /// Each weight up or down for the least error at the layer's output, not to the nearest.
     bool round_weights = true;
     BiasCorrection bias_correction = BiasCorrection::Empirical;
+    /// Exponents between which calibration sees little difference are decided by what the chip
+    /// makes of each at the network's output.
+    bool refine_exponents = false;
     /// An operand of an Add or Concat that other nodes read too takes its reader's exponent while
     /// that multiplies its error by at most this; else a requantize node is spent. At least 1.
     double alignment_cost = 1.1;

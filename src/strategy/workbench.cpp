@@ -90,6 +90,7 @@ Candidate Workbench::make(const quant::Settings& settings, Means means,
   candidate.graph = network_;
   const quant::Quantized made = quant::quantize(candidate.graph, *plan_, calibration_, settings);
   candidate.scaled = made.scaled;
+  candidate.factors = made.factors;
   candidate.lowered = lower::lower(candidate.graph, *settings.target, options);
   std::optional<Candidate> matched;
   if (means != Means::AsTheyAre)
@@ -110,6 +111,7 @@ quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Ta
   settings.target = &target;
   settings.bits = recipe.quantization.bits;
   settings.method = recipe.calibration.method;
+  settings.clip_globally = recipe.calibration.scope == Scope::Global;
   settings.percentile = recipe.calibration.percentile;
   settings.per_channel_weights = recipe.quantization.granularity == Granularity::Auto
                                      ? target.per_channel_weights

@@ -32,6 +32,7 @@ class Workbench {
   const Graph& network() const { return network_; }
   const quant::Settings& settings() const { return settings_; }
   const quant::Plan& plan() const { return *plan_; }
+  const quant::Calibration& calibration() const { return calibration_; }
   /// The samples on which candidates are compared, and what the float network makes of them.
   const FloatRun& run() const { return run_; }
 

@@ -1,0 +1,75 @@
+#include "strategy/refine.h"
+
+#include <algorithm>
+
+#include "quant/errors.h"
+
+namespace espquant::strategy {
+namespace {
+
+// A step whose error is this many times that of the chosen one is out of the question: a step up
+// where nothing is clipped has four times the error.
+constexpr double kDoubtful = 3.5;
+// Less of a gain is within what other samples would show.
+constexpr double kWorthwhile = 0.98;
+
+struct Doubt {
+  std::string layer;
+  int step = 0;
+};
+
+std::vector<Doubt> find_doubts(const Workbench& bench, const quant::Settings& settings,
+                               const Candidate& made) {
+  const Graph& graph = bench.network();
+  const quant::Plan& plan = bench.plan();
+  const quant::ActivationErrors errors(plan, bench.calibration().statistics);
+  const quant::Widths widths(graph, plan.exponents, settings);
+  const auto groups = plan.exponents.members();
+  std::vector<bool> seen(graph.value_count(), false);
+  std::vector<Doubt> doubts;
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    if (n.outputs.empty() || !quant::is_quantizable(graph, n.outputs[0])) continue;
+    const auto group = static_cast<std::size_t>(plan.exponents.find(n.outputs[0]));
+    if (seen[group] || widths.of(n.outputs[0]) != 8) continue;
+    seen[group] = true;
+    const auto& quant = made.graph.value(n.outputs[0]).quant;
+    if (!quant) continue;
+    const float factor =
+        made.factors[static_cast<std::size_t>(plan.scales.sets.find(n.outputs[0]))];
+    const double error = errors.relative(groups[group], factor, quant->exponent(), 8);
+    if (error <= 0) continue;
+    for (int step : {-1, 1})
+      if (errors.relative(groups[group], factor, quant->exponent() + step, 8) < kDoubtful * error)
+        doubts.push_back({n.name, step});
+  }
+  return doubts;
+}
+
+}  // namespace
+
+RefineResult refine_exponents(const Workbench& bench, const quant::Settings& settings, Means means,
+                              const StageProgress& progress) {
+  const Means quick = means == Means::AsTheyAre ? means : Means::Match;
+  RefineResult result{settings, 0, 0};
+  const Candidate start = bench.make(settings, quick);
+  const std::vector<Doubt> doubts = find_doubts(bench, settings, start);
+  result.doubtful = static_cast<int>(doubts.size());
+  double least = start.noise.noise;
+  for (std::size_t i = 0; i < doubts.size(); ++i) {
+    quant::Settings moved = result.settings;
+    moved.exponent_shifts[doubts[i].layer] += doubts[i].step;
+    const double noise = bench.make(moved, quick).noise.noise;
+    if (noise < kWorthwhile * least) {
+      least = noise;
+      result.settings = std::move(moved);
+      ++result.moved;
+    }
+    if (progress)
+      progress("refine", static_cast<std::int64_t>(i + 1),
+               static_cast<std::int64_t>(doubts.size()));
+  }
+  return result;
+}
+
+}  // namespace espquant::strategy
