@@ -175,6 +175,17 @@ std::vector<float> input_channel_maxima(const Graph& graph, const Node& layer) {
   return maxima;
 }
 
+std::vector<double> input_channel_response(const Graph& graph, const Node& layer,
+                                           std::span<const float> shift) {
+  const WeightChannels channels(graph, layer);
+  const auto weights = graph.value(layer.inputs[1]).constant.data<float>();
+  std::vector<double> response(static_cast<std::size_t>(channels.outputs()), 0.0);
+  channels.for_each([&](std::size_t i, std::size_t out, std::size_t in) {
+    response[out] += static_cast<double>(weights[i]) * static_cast<double>(shift[in]);
+  });
+  return response;
+}
+
 void scale_output_channels(Graph& graph, const Node& layer, std::span<const float> factors) {
   const WeightChannels channels(graph, layer);
   auto weights = graph.value(layer.inputs[1]).constant.mutable_data<float>();

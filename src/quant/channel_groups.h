@@ -27,6 +27,10 @@ std::vector<ChannelGroup> channel_groups(const Graph& graph, bool through_adds);
 std::vector<float> output_channel_maxima(const Graph& graph, const Node& layer);
 std::vector<float> input_channel_maxima(const Graph& graph, const Node& layer);
 
+/// What each output of `layer` gains when input channel c is raised by shift[c] everywhere.
+std::vector<double> input_channel_response(const Graph& graph, const Node& layer,
+                                           std::span<const float> shift);
+
 /// Multiplies the filters (and biases) of `layer` by `factors`, per output channel.
 void scale_output_channels(Graph& graph, const Node& layer, std::span<const float> factors);
 /// Divides what `layer` multiplies its input channels by.

@@ -74,6 +74,8 @@ std::span<const ValueId> outputs_of_layer(const Graph& graph, NodeId id) {
   return graph.node(activation == kNone ? id : activation).outputs;
 }
 
+}  // namespace
+
 void choose_methods(const Graph& graph, const Settings& settings, Plan& plan) {
   check_percentile(settings.percentile);
   plan.methods.assign(graph.value_count(), settings.method);
@@ -101,8 +103,6 @@ void choose_methods(const Graph& graph, const Settings& settings, Plan& plan) {
   }
 }
 
-}  // namespace
-
 bool Plan::uses(Method method) const {
   for (std::size_t v = 0; v < methods.size(); ++v)
     if (rounded[v] && methods[v] == method) return true;
@@ -119,6 +119,7 @@ Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statis
   for (std::size_t v = 0; v < graph.value_count(); ++v) {
     if (!plan.rounded[v]) continue;
     add_needs(plan.methods[v], plan.requests[v]);
+    for (Method method : settings.other_methods) add_needs(method, plan.requests[v]);
     if (only_wide) continue;
     const auto id = static_cast<ValueId>(v);
     const auto group = static_cast<std::size_t>(plan.scales.sets.find(id));

@@ -34,6 +34,10 @@ struct Plan {
 /// `ranges` comes from calib::scan over a few samples; the windows of steps are laid around it.
 Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statistics& ranges);
 
+/// Sets plan.methods and plan.percentiles as `settings` say. The statistics must have what the
+/// methods need.
+void choose_methods(const Graph& graph, const Settings& settings, Plan& plan);
+
 /// Values whose error is least at the edge of the window that was tried, because the first samples
 /// did not show the range of the rest: the plan's windows are moved there. Returns true when
 /// another pass over the data is needed.

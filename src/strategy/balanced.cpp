@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "calib/channel_maxima.h"
+#include "calib/channel_extents.h"
 #include "quant/equalization.h"
 #include "quant/scaling.h"
 
@@ -71,17 +71,18 @@ EqualizedNetwork equalized(const Graph& network, const std::vector<Tensor>& orig
     before = outputs_on(result.network, source);
     result.conversion_noise = noise_between(before, original);
   }
-  quant::ChannelMaxima maxima;
+  quant::ChannelExtents extents;
   {
     const ops::Executor executor(result.network);
     const auto picked = evenly_spread(source.count, kRangeSamples);
     const calib::SampleSource some{static_cast<std::int64_t>(picked.size()), [&](std::int64_t i) {
                                      return source.sample(picked[static_cast<std::size_t>(i)]);
                                    }};
-    maxima = calib::channel_maxima(executor, some);
+    extents = calib::channel_extents(executor, some);
   }
   quant::unshare_constants(result.network);
-  result.groups = quant::equalize(result.network, settings_of(equalization), maxima);
+  result.groups = quant::equalize(result.network, settings_of(equalization), extents);
+  if (equalization.high_bias_absorption) quant::absorb_high_biases(result.network, extents);
   result.equalization_change = largest_change(outputs_on(result.network, source), before);
   return result;
 }

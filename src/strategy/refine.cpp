@@ -21,7 +21,8 @@ struct Doubt {
 std::vector<Doubt> find_doubts(const Workbench& bench, const quant::Settings& settings,
                                const Candidate& made) {
   const Graph& graph = bench.network();
-  const quant::Plan& plan = bench.plan();
+  quant::Plan plan = bench.plan();
+  quant::choose_methods(graph, settings, plan);
   const quant::ActivationErrors errors(plan, bench.calibration().statistics);
   const quant::Widths widths(graph, plan.exponents, settings);
   const auto groups = plan.exponents.members();
@@ -52,8 +53,16 @@ RefineResult refine_exponents(const Workbench& bench, const quant::Settings& set
                               const StageProgress& progress) {
   const Means quick = means == Means::AsTheyAre ? means : Means::Match;
   RefineResult result{settings, 0, 0};
-  const Candidate start = bench.make(settings, quick);
-  const std::vector<Doubt> doubts = find_doubts(bench, settings, start);
+  Candidate start = bench.make(settings, quick);
+  for (quant::Method method : settings.other_methods) {
+    quant::Settings other = settings;
+    other.method = method;
+    Candidate candidate = bench.make(other, quick);
+    if (candidate.noise.noise >= kWorthwhile * start.noise.noise) continue;
+    start = std::move(candidate);
+    result.settings = std::move(other);
+  }
+  const std::vector<Doubt> doubts = find_doubts(bench, result.settings, start);
   result.doubtful = static_cast<int>(doubts.size());
   double least = start.noise.noise;
   for (std::size_t i = 0; i < doubts.size(); ++i) {

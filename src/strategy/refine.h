@@ -10,7 +10,8 @@ struct RefineResult {
   int doubtful = 0, moved = 0;
 };
 
-/// Settles exponents of activations that calibration cannot tell apart: where the error one step
+/// Settles what calibration cannot: of the settings' method and other_methods, the one with the
+/// least noise at the output stays; then, of activations' exponents: where the error one step
 /// up or down is of the same order, the network is simulated with it, and the exponent at which the
 /// noise at the output is least stays. Layer after layer, on the samples of bench.run().
 RefineResult refine_exponents(const Workbench& bench, const quant::Settings& settings, Means means,

@@ -88,13 +88,15 @@ Candidate Workbench::make(const quant::Settings& settings, Means means,
                           const lower::Options& options) const {
   Candidate candidate;
   candidate.graph = network_;
-  const quant::Quantized made = quant::quantize(candidate.graph, *plan_, calibration_, settings);
+  quant::Plan plan = *plan_;
+  quant::choose_methods(network_, settings, plan);
+  const quant::Quantized made = quant::quantize(candidate.graph, plan, calibration_, settings);
   candidate.scaled = made.scaled;
   candidate.factors = made.factors;
   candidate.lowered = lower::lower(candidate.graph, *settings.target, options);
   std::optional<Candidate> matched;
   if (means != Means::AsTheyAre)
-    matched = match_means(candidate, *plan_, made, *settings.target, run_);
+    matched = match_means(candidate, plan, made, *settings.target, run_);
   if (means == Means::Match) return std::move(*matched);
   candidate.noise = output_noise(sim::Program(candidate.lowered.model, *settings.target),
                                  candidate.graph, run_, run_.outputs);
@@ -119,6 +121,8 @@ quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Ta
   settings.scale_layers = recipe.quantization.scale_layers;
   settings.round_weights = recipe.quantization.round_weights;
   settings.bias_correction = recipe.quantization.bias_correction != BiasCorrection::None;
+  if (recipe.quantization.refine_exponents && settings.method == quant::Method::Auto)
+    settings.other_methods = {quant::Method::Mse, quant::Method::Sqnr, quant::Method::Percentile};
   settings.alignment_cost = recipe.quantization.alignment_cost;
   if (recipe.layers.empty()) return settings;
   for (NodeId id : network.topological_order()) {
