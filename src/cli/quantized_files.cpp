@@ -39,7 +39,9 @@ std::vector<fs::path> add_quantized(OutputFiles& output, const fs::path& dir,
   const auto with = [&](const char* extension) { return fs::path(stem.string() + extension); };
   output.add(with(".espdl"), file);
   output.add(with(".info"), espdl::info_text(model));
-  output.add(with(".json"), report::config_json(model, target));
+  const strategy::Recipe used =
+      strategy::parse_recipe(model.metadata_value("espquant.recipe"), "espquant.recipe");
+  output.add(with(".json"), report::config_json(model, target, strategy::to_json(used)));
   return {with(".espdl"), with(".info"), with(".json")};
 }
 

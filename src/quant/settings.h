@@ -16,7 +16,7 @@ struct Settings {
   int bits = 8;
   std::map<std::string, int> layer_bits;
   /// How the exponents of activations are chosen, of all layers and of those named.
-  Method method = Method::Auto;
+  Method method = Method::Sqnr;
   std::map<std::string, Method> layer_methods;
   /// Methods that the statistics must serve too, to be compared with the first.
   std::vector<Method> other_methods;

@@ -51,7 +51,7 @@ struct Recipe {
   std::string target;
 
   struct Calibration {
-    quant::Method method = quant::Method::Auto;
+    quant::Method method = quant::Method::Sqnr;
     /// For Method::Percentile: 50 to 100.
     double percentile = quant::kDefaultPercentile;
     Scope scope = Scope::Tensor;

@@ -76,7 +76,9 @@ void Workbench::calibrate(const ops::Executor& executor, const calib::SampleSour
   // Rarely the first samples were far too tame: another pass with the windows moved settles it.
   while (quant::widen_plan(*plan_, settings_, calibration_.statistics))
     calibration_.statistics = calib::gather(executor, source, plan_->requests, forward);
-  if (plan_->uses(quant::Method::Auto))
+  if (plan_->uses(quant::Method::Auto) ||
+      std::count(settings_.other_methods.begin(), settings_.other_methods.end(),
+                 quant::Method::Auto) > 0)
     calib::measure_output_errors(executor, source, plan_->requests, calib::kOutputErrorSamples,
                                  calibration_.statistics);
   if (settings_.round_weights)
@@ -121,8 +123,9 @@ quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Ta
   settings.scale_layers = recipe.quantization.scale_layers;
   settings.round_weights = recipe.quantization.round_weights;
   settings.bias_correction = recipe.quantization.bias_correction != BiasCorrection::None;
-  if (recipe.quantization.refine_exponents && settings.method == quant::Method::Auto)
-    settings.other_methods = {quant::Method::Mse, quant::Method::Sqnr, quant::Method::Percentile};
+  // A method that somebody chose is not compared with others.
+  if (recipe.quantization.refine_exponents && settings.method == Recipe().calibration.method)
+    settings.other_methods = {quant::Method::Auto, quant::Method::Mse, quant::Method::Percentile};
   settings.alignment_cost = recipe.quantization.alignment_cost;
   if (recipe.layers.empty()) return settings;
   for (NodeId id : network.topological_order()) {

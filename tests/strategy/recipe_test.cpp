@@ -109,7 +109,7 @@ TEST(RecipeText, JsonHoldsTheSameValues) {
   const std::string json = to_json(r);
   EXPECT_TRUE(
       json.starts_with(R"({"name": "a\"b", "description": "", "target": "", "calibration": )"
-                       R"({"method": "auto", "percentile": 99.99, "scope": "tensor")"))
+                       R"({"method": "sqnr", "percentile": 99.99, "scope": "tensor")"))
       << json;
   EXPECT_TRUE(json.ends_with(R"("layer": [{"match": "x", "bits": 16}]})")) << json;
 }
