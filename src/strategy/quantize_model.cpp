@@ -119,13 +119,11 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
   std::optional<std::vector<std::vector<Tensor>>> original;
   for (std::size_t i = 0; i < variants.size(); ++i) {
     const EqualizedNetwork& variant = variants[i];
-    std::optional<Workbench> own;
-    const Workbench* bench = nullptr;
-    watch.run("calibrate", [&] {
-      if (variant.variant == "none")
-        bench = &shared.workbench(*simplified, settings, progress);
-      else
-        bench = &own.emplace(variant.network, settings, source, shared.labels(), progress);
+    const auto bench = watch.run("calibrate", [&] {
+      return variant.variant == "none"
+                 ? shared.workbench(*simplified, settings, progress)
+                 : std::make_shared<const Workbench>(variant.network, settings, source,
+                                                     shared.labels(), progress);
     });
     watch.run("quantize", [&] {
       Candidate candidate = make_candidate(*bench, options, lowering, progress, result);
