@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "base/file.h"
-#include "cli/calibration_data.h"
+#include "cli/analyze_network.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "cli/network.h"
@@ -16,16 +16,40 @@
 namespace espquant::cli {
 namespace {
 
+// Of an .espdl.
+constexpr std::int64_t kSamples = 100;
+
 struct AnalyzeCommand {
   ModelFile file;
+  /// Of an .espdl; calibration, recipe and order are the network's.
   DataOptions data;
-  std::filesystem::path reference, csv;
-  std::size_t rows = 20;
+  std::filesystem::path reference, csv, calib;
+  RecipeOptions recipe;
+  AnalysisView view;
   bool json = false;
 };
 
+NetworkAnalysis of_network(const AnalyzeCommand& command) {
+  NetworkAnalysis network;
+  network.model = command.file.path;
+  network.calib = command.data;
+  network.calib.path = command.calib;
+  network.data = command.data.path;
+  network.count = command.data.count;
+  network.target = command.file.target;
+  network.recipe = command.recipe;
+  network.view = command.view;
+  network.csv = command.csv;
+  network.json = command.json;
+  return network;
+}
+
 /// Saturation of a finished model: needs no recipe, only inputs.
 void analyze_espdl(const AnalyzeCommand& command, Context& context) {
+  if (command.data.path.empty())
+    throw Error(ErrorCode::Usage, "saturation is measured on inputs")
+        .file(command.file.path.string())
+        .remedy("Add --data DATA: .npz, .npy, or a folder of images");
   const espdl::Model model = command.file.load();
   const sim::Program program(model, command.file.target_for(model));
   print_faults(program);
@@ -35,7 +59,9 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
   if (compared)
     reference =
         std::make_unique<ops::Executor>(network, ops::Executor::Options{.observe_all = false});
-  const Data data = open_data(command.data, network, preprocess_settings(model));
+  DataOptions options = command.data;
+  if (options.count == 0) options.count = kSamples;
+  const Data data = open_data(options, network, preprocess_settings(model));
   Progress bar("analyze", static_cast<std::int64_t>(data.chosen.size()),
                context.quiet || command.json);
   const strategy::SaturationReport report =
@@ -49,7 +75,7 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
   if (command.json) {
     fmt::print("{}", saturation_json(report, program.target(), command.file.path.string()));
   } else if (!context.quiet) {
-    fmt::print("{}", saturation_text(report, program.target(), command.rows));
+    fmt::print("{}", saturation_text(report, program.target(), command.view.rows));
   }
 }
 
@@ -58,36 +84,55 @@ void run_analyze(const AnalyzeCommand& command, Context& context) {
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (extension == ".onnx")
-    throw Error(ErrorCode::Usage, "analyze takes a quantized model, not an .onnx")
-        .file(command.file.path.string())
-        .remedy("Quantize it first, and give the .espdl; the .onnx goes to --reference");
-  analyze_espdl(command, context);
+    analyze_network(of_network(command), context);
+  else
+    analyze_espdl(command, context);
+}
+
+std::map<std::string, AnalysisOrder> orders() {
+  return {{"output", AnalysisOrder::Output}, {"accumulated", AnalysisOrder::Accumulated},
+          {"alone", AnalysisOrder::Alone},   {"clipped", AnalysisOrder::Clipped},
+          {"spread", AnalysisOrder::Spread}, {"network", AnalysisOrder::Network}};
 }
 
 }  // namespace
 
 void add_analyze(CLI::App& app, Context& context) {
   auto command = std::make_shared<AnalyzeCommand>();
-  command->data.count = 100;
   CLI::App* sub = app.add_subcommand(
-      "analyze", "Show, per layer, how near the chip's sums come to their limit, and what it does");
+      "analyze",
+      "Show which layer of an .onnx loses what by quantization, and why; or how near the sums of "
+      "an .espdl come to the chip's limit");
   add_model_file(*sub, command->file);
-  sub->add_option("--data", command->data.path, "Inputs: .npz, .npy, or a folder of images")
-      ->required();
-  sub->add_option("--reference", command->reference, "The float network, .onnx, to compare with");
+  sub->add_option("--calib", command->calib,
+                  "Of an .onnx: calibration data, .npz, .npy, or a folder of images");
+  sub->add_option("--data", command->data.path,
+                  "Inputs to measure on (default for an .onnx: those of --calib)");
+  sub->add_option("--reference", command->reference,
+                  "Of an .espdl: the float network, .onnx, to compare with");
   sub->add_option("--count", command->data.count,
-                  "Use at most this many samples, evenly spread (default: 100)")
+                  "Measure on at most this many samples, evenly spread (default: 32 for an .onnx, "
+                  "100 for an .espdl)")
       ->check(CLI::PositiveNumber);
-  sub->add_option("--top", command->rows,
+  sub->add_option("--top", command->view.rows,
                   "Rows of the table, the worst first; 0: all (default: 20)");
+  sub->add_option("--explain", command->view.explained,
+                  "Of an .onnx: layers that are explained (default: 3)");
+  sub->add_option("--sort", command->view.order,
+                  "Of an .onnx: output (default), accumulated, alone, clipped, spread, network")
+      ->transform(CLI::CheckedTransformer(orders()).description(""));
   sub->add_option("--csv", command->csv, "Write all layers to this file");
+  add_recipe_options(*sub, command->recipe);
   sub->add_option("--preprocess", command->data.preprocess,
                   "Preprocessing as key=value (default: what the .espdl says)");
   sub->add_option("--preprocess-file", command->data.preprocess_file,
                   "The same keys in a TOML file");
   add_target(*sub, command->file);
   sub->add_flag("--json", command->json, "Print the result as JSON");
-  sub->footer("Example:\n  espquant analyze model.espdl --data test.npz --reference model.onnx\n");
+  sub->footer(
+      "Examples:\n"
+      "  espquant analyze model.onnx --calib images/ --recipe balanced\n"
+      "  espquant analyze model.espdl --data test.npz --reference model.onnx\n");
   sub->callback([command, &context] { run_analyze(*command, context); });
 }
 

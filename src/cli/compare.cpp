@@ -125,7 +125,7 @@ std::string table_of(const std::vector<strategy::Compared>& results) {
       continue;
     }
     table.add_row(
-        {r.unbeaten ? "*" : "", r.recipe.name, report::human_bytes(r.merits.file_bytes),
+        {r.unbeaten ? "*" : "", r.recipe.name, report::human_bytes(r.file.size()),
          report::human_bytes(r.merits.activation_bytes),
          fmt::format("{} of {}", r.wide_nodes, r.nodes), percent(r.merits.noise_to_signal, 3),
          percent(r.evaluation.accuracy, 2), percent(r.evaluation.agreement, 2),
@@ -163,7 +163,7 @@ ordered_json json_of(const strategy::Compared& r, const std::vector<fs::path>& f
   }
   for (const fs::path& file : files) j["files"].push_back(file.lexically_relative(dir).string());
   j["unbeaten"] = r.unbeaten;
-  j["file_bytes"] = r.merits.file_bytes;
+  j["file_bytes"] = r.file.size();
   j["activation_bytes"] = r.merits.activation_bytes;
   j["layers"] = r.nodes;
   j["layers_16bit"] = r.wide_nodes;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "ops/dnnl_primitives.h"
@@ -17,6 +19,7 @@ using exec::Storage;
 struct Executor::Impl {
   Graph graph;
   exec::Plan plan;
+  bool keep_all = false;
 
   const Slot& slot(SlotId s) const { return plan.slots[static_cast<std::size_t>(s)]; }
   const Storage& storage(SlotId s) const {
@@ -55,6 +58,47 @@ struct Executor::Workspace::Impl {
     if (executor->slot(s).form == Form::Tensor)
       return {nullptr, &tensors[static_cast<std::size_t>(executor->slot(s).storage)]};
     return {arena_data(s), nullptr};
+  }
+
+  void compute(std::size_t step) {
+    const NodeId node = executor->plan.steps[step].node;
+    const auto name = [&] {
+      return node == kNone ? std::string() : executor->graph.node(node).name;
+    };
+    try {
+      calls[step]();
+    } catch (Error& e) {
+      if (e.node().empty()) e.node(name());
+      throw;
+    } catch (const dnnl::error& e) {
+      throw Error(ErrorCode::Internal, fmt::format("oneDNN: {}", e.what())).node(name());
+    }
+  }
+
+  void replace(SlotId s, const View& view) {
+    const Slot& slot = executor->slot(s);
+    if (slot.form == Form::Tensor) {
+      tensors[static_cast<std::size_t>(slot.storage)] = view.to_tensor();
+    } else if (view.channels_last == (slot.form == Form::ChannelsLast) ||
+               exec::layouts_coincide(view.shape)) {
+      std::copy(view.data.begin(), view.data.end(), arena_data(s));
+    } else {
+      Tensor plain = view.to_tensor();
+      if (!view.channels_last) {
+        std::vector<std::int64_t> last(view.shape.size());
+        std::iota(last.begin(), last.end(), 0);
+        std::rotate(last.begin() + 1, last.begin() + 2, last.end());
+        plain = plain.transposed(last);
+      }
+      const auto data = plain.data<float>();
+      std::copy(data.begin(), data.end(), arena_data(s));
+    }
+  }
+
+  std::vector<Tensor> outputs() const {
+    std::vector<Tensor> found;
+    for (SlotId s : executor->plan.outputs) found.push_back(tensor(s));
+    return found;
   }
 
   void show(SlotId s, const Observer& observe) const {
@@ -104,7 +148,9 @@ Executor::Executor(const Graph& graph, Options options) : impl_(std::make_unique
   check_shapes(graph);
   const exec::SingleThreaded single;
   impl_->graph = graph;
-  impl_->plan = exec::make_plan(impl_->graph, options.reference, options.observe_all);
+  impl_->keep_all = options.keep_all;
+  impl_->plan =
+      exec::make_plan(impl_->graph, options.reference, options.observe_all, options.keep_all);
 }
 
 Executor::~Executor() = default;
@@ -184,25 +230,44 @@ std::vector<Tensor> Executor::run(std::span<const Tensor> inputs, Workspace& wor
     for (SlotId s : plan.observed) ws.show(s, observe);
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const exec::Step& step = plan.steps[i];
-    const auto name = [&] {
-      return step.node == kNone ? std::string() : impl_->graph.node(step.node).name;
-    };
-    try {
-      ws.calls[i]();
-    } catch (Error& e) {
-      if (e.node().empty()) e.node(name());
-      throw;
-    } catch (const dnnl::error& e) {
-      throw Error(ErrorCode::Internal, fmt::format("oneDNN: {}", e.what())).node(name());
-    }
+    ws.compute(i);
     if (observe)
       for (SlotId s : step.observed) ws.show(s, observe);
     for (exec::StorageId s : step.released) ws.tensors[static_cast<std::size_t>(s)] = {};
   }
-  std::vector<Tensor> outputs;
-  for (SlotId s : plan.outputs) outputs.push_back(ws.tensor(s));
-  for (Tensor& t : ws.tensors) t = {};
+  std::vector<Tensor> outputs = ws.outputs();
+  if (!impl_->keep_all)
+    for (Tensor& t : ws.tensors) t = {};
   return outputs;
+}
+
+std::vector<Tensor> Executor::rerun(const View& view, Workspace& workspace) const {
+  Workspace::Impl& ws = *workspace.impl_;
+  const exec::Plan& plan = impl_->plan;
+  ESPQUANT_ASSERT(ws.executor == impl_.get(), "workspace of another executor");
+  ESPQUANT_ASSERT(impl_->keep_all, "rerun needs an executor that keeps all values");
+  const auto home = std::find_if(plan.slots.begin(), plan.slots.end(),
+                                 [&](const Slot& slot) { return slot.value == view.value; });
+  ESPQUANT_ASSERT(home != plan.slots.end(), "no run computes the value");
+  ESPQUANT_ASSERT(view.shape == *impl_->graph.value(view.value).shape, "another shape");
+  ws.replace(static_cast<SlotId>(home - plan.slots.begin()), view);
+
+  std::vector<bool> changed(plan.storages.size(), false);
+  const auto storage_of = [&](SlotId s) {
+    return static_cast<std::size_t>(impl_->slot(s).storage);
+  };
+  changed[static_cast<std::size_t>(home->storage)] = true;
+  const exec::SingleThreaded single;
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const exec::Step& step = plan.steps[i];
+    if (std::none_of(step.inputs.begin(), step.inputs.end(),
+                     [&](SlotId s) { return s != kNone && changed[storage_of(s)]; }))
+      continue;
+    ws.compute(i);
+    for (SlotId s : step.outputs)
+      if (s != kNone) changed[storage_of(s)] = true;
+  }
+  return ws.outputs();
 }
 
 }  // namespace espquant::ops

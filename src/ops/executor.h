@@ -22,6 +22,8 @@ class Executor {
     /// fused into the convolution before it, and what only lies between the two is neither stored
     /// nor observed.
     bool observe_all = true;
+    /// Every value keeps its own memory to the end of a run, for rerun().
+    bool keep_all = false;
   };
 
   /// Shapes must have been inferred. Throws Error(Unsupported) with the node's name.
@@ -62,6 +64,11 @@ class Executor {
   /// layout. Throws Error(BadData) where an input does not fit.
   std::vector<Tensor> run(std::span<const Tensor> inputs, Workspace& workspace,
                           const Observer& observe = {}) const;
+
+  /// Takes the elements of `view` for an activation that the last run in `workspace` observed, and
+  /// computes only what depends on it; all else stands as run() and earlier reruns left it. Outputs
+  /// as run(). Needs Options::keep_all.
+  std::vector<Tensor> rerun(const View& view, Workspace& workspace) const;
 
   const Graph& graph() const;
 

@@ -55,8 +55,11 @@ bool layouts_coincide(const Shape& shape) {
   return shape[1] == 1 || pixels == 1;
 }
 
-PlanBuilder::PlanBuilder(const Graph& graph, bool observe_all)
-    : graph_(graph), observe_all_(observe_all), slots_of_(graph.value_count()) {
+PlanBuilder::PlanBuilder(const Graph& graph, bool observe_all, bool keep_all)
+    : graph_(graph),
+      observe_all_(observe_all),
+      keep_all_(keep_all),
+      slots_of_(graph.value_count()) {
   for (ValueId v : graph.inputs()) {
     Storage storage;
     storage.kind = Storage::Kind::Tensor;
@@ -173,6 +176,8 @@ void PlanBuilder::find_lifetimes() {
     for (SlotId s : step.observed) storage_of(s).last = now;
   }
   for (SlotId s : plan_.outputs) storage_of(s).last = kNever;
+  if (keep_all_)
+    for (Storage& s : plan_.storages) s.last = kNever;
 }
 
 /// An element-wise step writes over its input when that has no later reader: the memory is in the
@@ -235,7 +240,7 @@ void PlanBuilder::place_arena() {
   }
 }
 
-Plan make_plan(const Graph& graph, bool reference, bool observe_all) {
+Plan make_plan(const Graph& graph, bool reference, bool observe_all, bool keep_all) {
   Graph folded = graph;
   const auto order = graph.topological_order();
   std::vector<NodeId> remaining;
@@ -248,7 +253,7 @@ Plan make_plan(const Graph& graph, bool reference, bool observe_all) {
       remaining.push_back(n);
     }
   }
-  PlanBuilder builder(folded, observe_all);
+  PlanBuilder builder(folded, observe_all, keep_all);
   for (NodeId n : remaining) {
     try {
       if (builder.is_skipped(n)) continue;

@@ -112,7 +112,7 @@ struct Plan {
 class PlanBuilder {
  public:
   /// The graph must outlive the builder, not the plan.
-  PlanBuilder(const Graph& graph, bool observe_all);
+  PlanBuilder(const Graph& graph, bool observe_all, bool keep_all);
 
   const Graph& graph() const { return graph_; }
   const Shape& shape(ValueId v) const { return *graph_.value(v).shape; }
@@ -158,7 +158,7 @@ class PlanBuilder {
   }
 
   const Graph& graph_;
-  bool observe_all_;
+  bool observe_all_, keep_all_;
   /// Per value, its slots: the home first.
   std::vector<std::vector<SlotId>> slots_of_;
   std::vector<NodeId> skipped_;
@@ -167,6 +167,6 @@ class PlanBuilder {
 
 /// The whole way: every node of the graph lowered in order. `reference` keeps to the operators' own
 /// kernels.
-Plan make_plan(const Graph& graph, bool reference, bool observe_all);
+Plan make_plan(const Graph& graph, bool reference, bool observe_all, bool keep_all);
 
 }  // namespace espquant::ops::exec

@@ -11,6 +11,8 @@ namespace {
 // Octaves tried around the step that just covers the range seen so far: clipping to a sixteenth at
 // most, and room for later samples that are twice as large.
 constexpr int kOctavesBelow = 4, kOctavesAbove = 1;
+// Ranges are the same up to rounding.
+constexpr float kSameRange = 1.001F;
 
 std::vector<bool> rounded_values(const Graph& graph) {
   std::vector<bool> rounded(graph.value_count(), false);
@@ -45,7 +47,9 @@ std::vector<float> steps_around(float abs_max, bool free, float cap) {
   constexpr int kMaxQ = max_q_of(8);
   std::vector<float> steps;
   if (free && cap > 0) {
-    for (int j = 0; j <= kOctavesBelow; ++j)
+    // Sums of capped values reach further than the cap.
+    const float beyond = std::max(abs_max / (cap * kSameRange), 1.0F);
+    for (int j = -static_cast<int>(std::ceil(std::log2(beyond))); j <= kOctavesBelow; ++j)
       steps.push_back(cap / static_cast<float>(kMaxQ) * std::ldexp(1.0F, -j));
     return steps;
   }
@@ -145,13 +149,12 @@ bool widen_plan(Plan& plan, const Settings& settings, const calib::Statistics& g
     if (steps.empty() || found.errors.empty()) continue;
     const auto group = static_cast<std::size_t>(plan.scales.sets.find(static_cast<ValueId>(v)));
     const bool free = settings.scale_layers && !plan.scales.fixed[group];
-    if (free && plan.cap[group] > 0) continue;
     const auto best =
         std::min_element(found.errors.begin(), found.errors.end()) - found.errors.begin();
-    const bool beyond =
-        best == 0 && found.extent.abs_max() > steps.front() * static_cast<float>(max_q_of(8));
+    const float covered = steps.front() * static_cast<float>(max_q_of(8));
+    const bool beyond = best == 0 && found.extent.abs_max() > covered * kSameRange;
     if (!beyond) continue;
-    steps = steps_around(found.extent.abs_max(), free, 0.0F);
+    steps = steps_around(found.extent.abs_max(), free, free ? plan.cap[group] : 0.0F);
     again = true;
   }
   return again;

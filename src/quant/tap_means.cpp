@@ -73,7 +73,10 @@ std::vector<double> mean_under_weights(const Graph& graph, const Node& n,
     return tap_means(n, mean, shape, graph.value(n.inputs[1]).constant.shape(), channels_last);
   const auto features = static_cast<std::size_t>(shape.back());
   std::vector<double> means(features, 0.0);
-  for (std::size_t i = 0; i < mean.size(); ++i) means[i % features] += static_cast<double>(mean[i]);
+  // Axis 1 stands behind the features then.
+  const auto stride = channels_last && shape.size() > 2 ? static_cast<std::size_t>(shape[1]) : 1;
+  for (std::size_t i = 0; i < mean.size(); ++i)
+    means[i / stride % features] += static_cast<double>(mean[i]);
   for (double& m : means) m /= static_cast<double>(mean.size() / features);
   return means;
 }

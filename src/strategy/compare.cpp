@@ -25,6 +25,11 @@ bool changes_format(const espdl::Node& n) {
   return n.op == "RequantizeLinear" || n.op == "QuantizeLinear" || n.op == "DequantizeLinear";
 }
 
+std::size_t bytes_without_metadata(espdl::Model model) {
+  model.metadata.clear();
+  return espdl::write_model(model).size();
+}
+
 void quantize(const Contender& contender, const StageProgress& progress, Compared& result) {
   const Target& target = *contender.options.target;
   QuantizeOptions options = contender.options;
@@ -34,7 +39,7 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   result.faults = std::move(quantized.faults);
   result.model = std::move(quantized.model);
   result.file = espdl::write_model(result.model);
-  result.merits.file_bytes = result.file.size();
+  result.merits.file_bytes = bytes_without_metadata(result.model);
   result.merits.activation_bytes = cost::plan_memory(result.model, target).activation_bytes();
   result.merits.milliseconds = cost::estimate_latency(result.model, target).milliseconds;
   for (const espdl::Node& n : result.model.nodes) {

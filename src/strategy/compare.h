@@ -8,7 +8,7 @@ namespace espquant::strategy {
 /// What a quantized model costs on its chip, and what it does to the signal; less is better of
 /// each.
 struct Merits {
-  /// Of the .espdl, test values included.
+  /// Of the .espdl without its metadata: a recipe with a shorter name is no better.
   std::size_t file_bytes = 0;
   /// RAM that ESP-DL's planner takes for activations.
   std::size_t activation_bytes = 0;
@@ -34,7 +34,7 @@ struct Compared {
   /// Why the chip or the recipe refuses; then nothing below is known.
   std::string refusal;
   espdl::Model model;
-  /// What write_model() makes of it.
+  /// What write_model() makes of it, metadata included.
   std::vector<std::byte> file;
   Merits merits;
   /// Nodes that compute in 16 bits, requantize nodes not counted; of all so counted.

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/parallel.h"
+#include "strategy/float_references.h"
 
 namespace espquant::strategy {
 
@@ -24,47 +25,6 @@ void Noise::add(std::span<const float> actual, std::span<const float> reference)
 
 namespace {
 
-/// Float values of the tensors that the chip writes, in the chip's order.
-class References {
- public:
-  References(const Graph& graph, const sim::Program& program,
-             const std::map<std::string, std::vector<std::int64_t>>& order)
-      : tensor_of_(graph.value_count(), kAbsent), order_(graph.value_count()) {
-    for (const auto& [name, perm] : order) {
-      const ValueId v = graph.find_value(name);
-      if (v == kNone || graph.value(v).dtype != DType::Float32) continue;
-      tensor_of_[static_cast<std::size_t>(v)] = program.tensor_index(name);
-      order_[static_cast<std::size_t>(v)] = perm;
-    }
-  }
-
-  using Values = std::vector<std::vector<float>>;
-
-  void keep(const ops::Executor::View& view, Values& values) const {
-    const auto v = static_cast<std::size_t>(view.value);
-    if (tensor_of_[v] == kAbsent) return;
-    std::vector<float>& slot = values[tensor_of_[v]];
-    const auto& order = order_[v];
-    const bool natural = std::is_sorted(order.begin(), order.end());
-    std::vector<std::int64_t> channels_last = order;
-    std::sort(channels_last.begin(), channels_last.end());
-    if (order.size() >= 3)
-      std::rotate(channels_last.begin() + 1, channels_last.begin() + 2, channels_last.end());
-    if (view.channels_last ? order == channels_last : natural) {
-      slot.assign(view.data.begin(), view.data.end());
-    } else {
-      const Tensor plain = view.to_tensor();
-      const Tensor ordered = natural ? plain : plain.transposed(order);
-      slot.assign(ordered.data<float>().begin(), ordered.data<float>().end());
-    }
-  }
-
- private:
-  static constexpr std::size_t kAbsent = static_cast<std::size_t>(-1);
-  std::vector<std::size_t> tensor_of_;
-  std::vector<std::vector<std::int64_t>> order_;
-};
-
 /// What one thread needs.
 struct Worker {
   Worker(const ops::Executor& executor, const sim::Program& program)
@@ -75,7 +35,7 @@ struct Worker {
 
   ops::Executor::Workspace workspace;
   sim::Program::Frame whole, single;
-  References::Values values;
+  FloatReferences::Values values;
   std::vector<float> scratch;
 };
 
@@ -88,10 +48,10 @@ struct SampleNoise {
 
 NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& program,
                           const std::map<std::string, std::vector<std::int64_t>>& order,
-                          const calib::SampleSource& source,
-                          std::span<const std::int64_t> samples) {
+                          const calib::SampleSource& source, std::span<const std::int64_t> samples,
+                          const SampleVisitor& visit) {
   const Graph& graph = executor.graph();
-  const References references(graph, program, order);
+  const FloatReferences references(graph, program, order);
   const SimulatedNetwork network(program, graph);
   std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
   std::vector<SampleNoise> found(samples.size());
@@ -99,7 +59,7 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
   parallel_for(static_cast<std::int64_t>(samples.size()), [&](std::int64_t i) {
     auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
     if (!worker) worker = std::make_unique<Worker>(executor, program);
-    References::Values& values = worker->values;
+    FloatReferences::Values& values = worker->values;
     const std::vector<Tensor> inputs = source.sample(samples[static_cast<std::size_t>(i)]);
     const std::vector<Tensor> expected =
         executor.run(inputs, worker->workspace,
@@ -132,6 +92,7 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
         set_float(t);
       }
     }
+    if (visit) visit({i, values, worker->whole, worker->workspace, expected});
   });
 
   NoiseReport report;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -41,11 +42,27 @@ struct NoiseReport {
   std::int64_t samples = 0;
 };
 
+/// One sample as it was measured, in the thread that measured it.
+struct MeasuredSample {
+  /// Which of `samples`.
+  std::int64_t index = 0;
+  /// By tensor of the program, in its order: what the float network computes; empty where it has no
+  /// such tensor.
+  const std::vector<std::vector<float>>& expected;
+  /// As the chip computes it.
+  sim::Program::Frame& frame;
+  /// Of the float run.
+  ops::Executor::Workspace& workspace;
+  std::span<const Tensor> outputs;
+};
+using SampleVisitor = std::function<void(const MeasuredSample&)>;
+
 /// Compares every tensor that the chip writes with the float network's, in one float and two
-/// simulated passes over `samples`. `order` as from lower(). The result does not depend on the
-/// number of threads.
+/// simulated passes over `samples`. `order` as from lower(). `visit`, where given, sees every
+/// sample too, from several threads. The result does not depend on the number of threads.
 NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& program,
                           const std::map<std::string, std::vector<std::int64_t>>& order,
-                          const calib::SampleSource& source, std::span<const std::int64_t> samples);
+                          const calib::SampleSource& source, std::span<const std::int64_t> samples,
+                          const SampleVisitor& visit = {});
 
 }  // namespace espquant::strategy

@@ -1,6 +1,7 @@
 #include "strategy/mean_correction.h"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <memory>
 #include <numeric>
@@ -12,6 +13,9 @@
 
 namespace espquant::strategy {
 namespace {
+
+// Elements whose sums over all samples are made together: they stay in the cache.
+constexpr std::size_t kSumBlock = 4096;
 
 /// Where the input of a weighted layer stands on the chip.
 struct InputPlace {
@@ -41,20 +45,25 @@ std::optional<InputPlace> locate_input(const Graph& graph, const Node& n,
 std::vector<float> mean_of(std::deque<sim::Program::Frame>& frames, const sim::Program& program,
                            std::size_t tensor) {
   const sim::TensorDesc& desc = program.desc(tensor);
-  std::vector<std::int32_t> sums(static_cast<std::size_t>(element_count(desc.shape)), 0);
-  const auto add = [&](const auto* q) {
-    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += q[i];
-  };
-  for (sim::Program::Frame& frame : frames) {
-    const std::byte* stored = frame.bytes(tensor).data();
-    if (desc.dtype == DType::Int8)
-      add(reinterpret_cast<const std::int8_t*>(stored));
-    else
-      add(reinterpret_cast<const std::int16_t*>(stored));
-  }
   const float scale = pow2(desc.exponent()) / static_cast<float>(frames.size());
-  std::vector<float> mean(sums.size());
-  for (std::size_t i = 0; i < sums.size(); ++i) mean[i] = static_cast<float>(sums[i]) * scale;
+  std::vector<float> mean(static_cast<std::size_t>(element_count(desc.shape)));
+  const std::size_t blocks = (mean.size() + kSumBlock - 1) / kSumBlock;
+  parallel_for(static_cast<std::int64_t>(blocks), [&](std::int64_t block) {
+    const std::size_t first = static_cast<std::size_t>(block) * kSumBlock;
+    const std::size_t count = std::min(kSumBlock, mean.size() - first);
+    std::array<std::int32_t, kSumBlock> sums{};
+    const auto add = [&](const auto* q) {
+      for (std::size_t i = 0; i < count; ++i) sums[i] += q[first + i];
+    };
+    for (sim::Program::Frame& frame : frames) {
+      const std::byte* stored = frame.bytes(tensor).data();
+      if (desc.dtype == DType::Int8)
+        add(reinterpret_cast<const std::int8_t*>(stored));
+      else
+        add(reinterpret_cast<const std::int16_t*>(stored));
+    }
+    for (std::size_t i = 0; i < count; ++i) mean[first + i] = static_cast<float>(sums[i]) * scale;
+  });
   return mean;
 }
 
@@ -156,7 +165,11 @@ Candidate match_means(const Candidate& before, const quant::Plan& plan,
   sim::Program program(model, target);
   const SimulatedNetwork network(program, after.graph);
   std::deque<sim::Program::Frame> frames;
-  for (const auto& inputs : run.inputs) network.feed(inputs, frames.emplace_back(program));
+  for (std::size_t s = 0; s < run.inputs.size(); ++s) frames.emplace_back(program);
+  parallel_for(static_cast<std::int64_t>(frames.size()), [&](std::int64_t i) {
+    const auto s = static_cast<std::size_t>(i);
+    network.feed(run.inputs[s], frames[s]);
+  });
   const std::map<std::size_t, NodeId> layers = layers_of(program, after.graph, wanted);
   for (std::size_t n = 0; n < program.node_count(); ++n) {
     if (const auto layer = layers.find(n); layer != layers.end()) {

@@ -24,16 +24,17 @@ class Preparation {
   const calib::SampleSource& source() const { return source_; }
   std::span<const std::int64_t> labels() const { return labels_; }
   /// The float network after rewriting. Throws what passes::simplify throws. Valid as long as this
-  /// object, as all that it returns.
+  /// object.
   const Simplified& simplified(const std::vector<std::string>& disabled_passes);
   /// Of the network so simplified; one for equal settings. Throws as Workbench.
-  const Workbench& workbench(const Simplified& network, const quant::Settings& settings,
-                             const StageProgress& progress = {});
+  std::shared_ptr<const Workbench> workbench(const Simplified& network,
+                                             const quant::Settings& settings,
+                                             const StageProgress& progress = {});
 
  private:
   struct Bench {
     const Simplified* network;
-    std::unique_ptr<Workbench> bench;
+    std::shared_ptr<const Workbench> bench;
   };
 
   Graph imported_;

@@ -122,17 +122,14 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
     variants.push_back({result.network, "none", 0, 0, {}, 0});
 
   std::optional<std::vector<std::vector<Tensor>>> original;
-  std::optional<Workbench> kept_own;
-  const Workbench* kept_bench = nullptr;
+  std::shared_ptr<const Workbench> kept_bench;
   double least = 0;
   for (const EqualizedNetwork& variant : variants) {
-    std::optional<Workbench> own;
-    const Workbench* bench = nullptr;
-    watch.run("calibrate", [&] {
-      if (variant.variant == "none")
-        bench = &shared.workbench(*simplified, settings, progress);
-      else
-        bench = &own.emplace(variant.network, settings, source, shared.labels(), progress);
+    const auto bench = watch.run("calibrate", [&] {
+      return variant.variant == "none"
+                 ? shared.workbench(*simplified, settings, progress)
+                 : std::make_shared<const Workbench>(variant.network, settings, source,
+                                                     shared.labels(), progress);
     });
     if (!recipe.equalization.enabled) {
       kept_bench = bench;
@@ -154,7 +151,6 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
       if (!kept) return;
       least = noise.noise;
       kept_bench = bench;
-      if (own) kept_bench = &kept_own.emplace(std::move(*own));
     });
   }
   Candidate best = watch.run(

@@ -107,12 +107,10 @@ TEST_F(Analyze, OnAChipWithWideSumsThereIsNothingToSay) {
   EXPECT_NE(outcome.out.find("0 of 64 (0 %)"), std::string::npos) << outcome.out;
 }
 
-TEST_F(Analyze, AnOnnxIsRefusedWithTheRemedy) {
-  write_text(folder_.path("m.onnx"), "");
-  const auto outcome =
-      run_program({"analyze", folder_.path("m.onnx"), "--data", folder_.path("d.npz")});
+TEST_F(Analyze, WithoutDataTheRemedyIsNamed) {
+  const auto outcome = run_program({"analyze", folder_.path("m.espdl")});
   EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_NE(outcome.err.find("--reference"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("--data"), std::string::npos) << outcome.err;
 }
 
 TEST_F(Analyze, DataThatDoNotFitAreRefused) {

@@ -1,0 +1,92 @@
+#include "cli/analyze_network.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/file.h"
+#include "cli/progress.h"
+#include "onnx/import.h"
+#include "ops/op.h"
+
+namespace espquant::cli {
+namespace {
+
+// As `quantize` reports noise: the ratios of a few dozen samples differ by some percent.
+constexpr std::int64_t kSamples = 32;
+
+Graph import_network(const std::filesystem::path& path) try {
+  Graph graph = onnx::import_model(path);
+  onnx::check_finite_constants(graph);
+  ops::infer_shapes(graph);
+  return graph;
+} catch (Error& error) {
+  throw error.file(path.string());
+}
+
+strategy::QuantizedModel quantize(const NetworkAnalysis& command, Graph imported, const Data& data,
+                                  strategy::Recipe recipe, const Target& target, bool quiet) {
+  strategy::QuantizeOptions options;
+  options.target = &target;
+  options.report_samples = 0;
+  options.test_values = false;
+  if (recipe.mixed.accuracy_within) options.labels = data.labels();
+  options.recipe = std::move(recipe);
+  std::unique_ptr<Progress> bar;
+  std::string shown;
+  const auto progress = [&](std::string_view stage, std::int64_t done, std::int64_t total) {
+    if (!bar || stage != shown || (done <= 1 && total > 0))
+      bar = std::make_unique<Progress>(stage, total, quiet);
+    shown = stage;
+    bar->update(done);
+  };
+  try {
+    return strategy::quantize_model(std::move(imported), data.source(), options, progress);
+  } catch (Error& error) {
+    throw error.file(command.model.string());
+  }
+}
+
+}  // namespace
+
+void analyze_network(const NetworkAnalysis& command, Context& context) {
+  if (command.calib.path.empty())
+    throw Error(ErrorCode::Usage, "an .onnx is quantized first, which needs calibration data")
+        .file(command.model.string())
+        .remedy("Add --calib DATA: .npz, .npy, or a folder of images");
+  Graph imported = import_network(command.model);
+  strategy::Recipe recipe = recipe_of(command.recipe);
+  const Target& target = target_for(command.target, recipe);
+  recipe.target = std::string(target.name);
+  DataOptions calib = command.calib;
+  calib.count = recipe.calibration.samples;
+  calib.seed = recipe.calibration.seed;
+  const Data data = open_data(calib, imported);
+  std::optional<Data> other;
+  if (!command.data.empty()) {
+    DataOptions options = command.calib;
+    options.path = command.data;
+    other = open_data(options, imported);
+  }
+  const bool quiet = context.quiet || command.json;
+  const strategy::QuantizedModel made =
+      quantize(command, std::move(imported), data, std::move(recipe), target, quiet);
+  const calib::SampleSource source = other ? other->source() : data.source();
+  const auto samples =
+      strategy::evenly_spread(source.count, command.count > 0 ? command.count : kSamples);
+  const strategy::Analysis analysis = strategy::analyze(made, target, source, samples);
+  if (!command.csv.empty()) {
+    OutputFiles files;
+    files.add(command.csv, analysis_csv(analysis, command.view));
+    files.commit();
+  }
+  if (command.json) {
+    fmt::print("{}", analysis_json(analysis, made.recipe, target, command.view));
+    return;
+  }
+  if (context.quiet) return;
+  fmt::print("{} for {}, calibrated on {} samples\n\n{}", made.recipe.name, target.name,
+             data.chosen.size(), analysis_text(analysis, command.view));
+}
+
+}  // namespace espquant::cli

@@ -1,0 +1,138 @@
+#include "strategy/mean_correction.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/parallel.h"
+#include "espdl/writer.h"
+#include "strategy/simulate.h"
+#include "strategy/workbench.h"
+#include "tests/strategy/small_network.h"
+
+namespace espquant::strategy {
+namespace {
+
+using test::Network;
+
+constexpr std::int64_t kSamples = 16;
+
+/// Two convolutions, quantized, with their biases off by several steps.
+struct Shifted {
+  explicit Shifted(const char* chip) : settings(test::settings_for(chip)) {
+    const ops::Executor executor(network);
+    auto c = test::calibrate(network, settings, source);
+    plan.emplace(std::move(c.plan));
+    before.graph = network;
+    made = quant::quantize(before.graph, *plan, c.calibration, settings);
+    before.scaled = made.scaled;
+    for (NodeId id : before.graph.topological_order()) {
+      const Node& n = before.graph.node(id);
+      if (n.op != "Conv") continue;
+      const float step = std::ldexp(1.0F, before.graph.value(n.outputs[0]).quant->exponent());
+      for (float& b : before.graph.value(n.inputs[2]).constant.mutable_data<float>()) b += 3 * step;
+    }
+    before.lowered = lower::lower(before.graph, *settings.target);
+    run = run_float(executor, source, evenly_spread(kSamples, kSamples), *plan);
+  }
+
+  Candidate matched() const { return match_means(before, *plan, made, *settings.target, run); }
+
+  static Graph build() {
+    Network net;
+    const ValueId x = net.input("x", {1, 4, 8, 8});
+    const ValueId a = net.node(
+        "Relu", {net.node("Conv", {x, net.random({8, 4, 3, 3}), net.random({8})},
+                          {{"kernel_shape", test::Ints{3, 3}}, {"pads", test::Ints{1, 1, 1, 1}}})});
+    return net.finish({net.node("Conv", {a, net.random({8, 8, 1, 1}), net.random({8})},
+                                {{"kernel_shape", test::Ints{1, 1}}})});
+  }
+
+  Graph network = build();
+  quant::Settings settings;
+  calib::SampleSource source = test::random_samples(network, kSamples, -1, 2);
+  std::optional<quant::Plan> plan;
+  quant::Quantized made;
+  Candidate before;
+  FloatRun run;
+};
+
+/// Mean of each output channel over all samples.
+std::vector<double> channel_means(const std::vector<std::vector<Tensor>>& outputs) {
+  std::vector<double> means(static_cast<std::size_t>(outputs[0][0].shape()[1]), 0.0);
+  for (const auto& sample : outputs) {
+    const auto data = sample[0].data<float>();
+    const std::size_t each = data.size() / means.size();
+    for (std::size_t i = 0; i < data.size(); ++i)
+      means[i / each] += static_cast<double>(data[i]) / static_cast<double>(each * outputs.size());
+  }
+  return means;
+}
+
+std::vector<std::vector<Tensor>> simulated_outputs(const Candidate& candidate, const Shifted& s) {
+  const sim::Program program(candidate.lowered.model, *s.settings.target);
+  const SimulatedNetwork network(program, candidate.graph);
+  sim::Program::Frame frame(program);
+  std::vector<std::vector<Tensor>> outputs;
+  for (const auto& inputs : s.run.inputs) outputs.push_back(network.run(inputs, frame));
+  return outputs;
+}
+
+/// Largest distance of a channel's mean from the float network's, in steps of the output.
+double worst_shift(const Candidate& candidate, const Shifted& s) {
+  const auto actual = channel_means(simulated_outputs(candidate, s));
+  const auto wanted = channel_means(s.run.outputs);
+  const ValueId y = candidate.graph.outputs()[0];
+  double worst = 0;
+  for (std::size_t c = 0; c < wanted.size(); ++c)
+    worst = std::max(worst, std::abs(actual[c] - wanted[c]));
+  return std::ldexp(worst, -candidate.graph.value(y).quant->exponent());
+}
+
+TEST(MatchMeans, MakesTheMeansOnTheChipThoseOfTheFloatNetwork) {
+  for (const char* chip : {"esp32s3", "esp32p4", "esp32"}) {
+    const Shifted s(chip);
+    const Candidate after = s.matched();
+    EXPECT_GT(worst_shift(s.before, s), 2) << chip;
+    EXPECT_LT(worst_shift(after, s), 0.1) << chip;
+  }
+}
+
+TEST(MatchMeans, KnowsTheNoiseOfTheResult) {
+  const Shifted s("esp32s3");
+  const Candidate after = s.matched();
+  const Noise measured = output_noise(sim::Program(after.lowered.model, *s.settings.target),
+                                      after.graph, s.run, s.run.outputs);
+  EXPECT_DOUBLE_EQ(after.noise.ratio(), measured.ratio());
+  const Noise before = output_noise(sim::Program(s.before.lowered.model, *s.settings.target),
+                                    s.before.graph, s.run, s.run.outputs);
+  EXPECT_LT(after.noise.noise, before.noise);
+}
+
+TEST(MatchMeans, LeavesTheCandidateItStartsFromAlone) {
+  const Shifted s("esp32s3");
+  const auto before = espdl::write_model(s.before.lowered.model);
+  const Candidate after = s.matched();
+  EXPECT_EQ(espdl::write_model(s.before.lowered.model), before);
+  EXPECT_NE(espdl::write_model(after.lowered.model), before);
+}
+
+TEST(MatchMeans, GraphAndModelAgree) {
+  const Shifted s("esp32s3");
+  const Candidate after = s.matched();
+  EXPECT_EQ(espdl::write_model(lower::lower(after.graph, *s.settings.target).model),
+            espdl::write_model(after.lowered.model));
+}
+
+TEST(MatchMeans, GivesTheSameBytesForAnyNumberOfThreads) {
+  const auto bytes = [](int threads) {
+    set_thread_count(threads);
+    const auto result = espdl::write_model(Shifted("esp32s3").matched().lowered.model);
+    set_thread_count(0);
+    return result;
+  };
+  EXPECT_EQ(bytes(1), bytes(3));
+}
+
+}  // namespace
+}  // namespace espquant::strategy
