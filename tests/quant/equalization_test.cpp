@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "calib/channel_maxima.h"
+#include "calib/channel_extents.h"
 #include "quant/channel_groups.h"
 #include "tests/quant/calibrated.h"
 
@@ -15,8 +15,8 @@ namespace {
 using test::Ints;
 using test::Network;
 
-ChannelMaxima maxima_of(const Graph& graph, const calib::SampleSource& source) {
-  return calib::channel_maxima(ops::Executor(graph), source);
+ChannelExtents extents_of(const Graph& graph, const calib::SampleSource& source) {
+  return calib::channel_extents(ops::Executor(graph), source);
 }
 
 /// x -> Conv -> (Relu or Clip) -> Conv, with one weight per channel: `up` before, `down` after.
@@ -52,7 +52,7 @@ EqualizationSettings once(float threshold = 0) {
 
 TEST(Equalization, EvensOutTheRangesBeforeAndAfter) {
   Pair pair({4, 1, 0.25F}, {1, 1, 4});
-  ChannelMaxima none;
+  ChannelExtents none;
   EXPECT_EQ(equalize(pair.graph, once(), none), 1);
   // s = 1 / sqrt(before / after).
   EXPECT_EQ(pair.weights(0), (std::vector<float>{2, 1, 1}));
@@ -61,7 +61,7 @@ TEST(Equalization, EvensOutTheRangesBeforeAndAfter) {
 
 TEST(Equalization, FactorsStayBetweenATenthAndTen) {
   Pair pair({1e6F, 1e-6F, 1}, {1, 1, 1});
-  ChannelMaxima none;
+  ChannelExtents none;
   equalize(pair.graph, once(), none);
   EXPECT_FLOAT_EQ(pair.weights(0)[0], 1e5F);
   EXPECT_FLOAT_EQ(pair.weights(0)[1], 1e-5F);
@@ -69,7 +69,7 @@ TEST(Equalization, FactorsStayBetweenATenthAndTen) {
 
 TEST(Equalization, LeavesChannelsBelowTheThresholdAndDeadOnesAlone) {
   Pair pair({0.1F, 0.3F, 0}, {0.2F, 0.2F, 5});
-  ChannelMaxima none;
+  ChannelExtents none;
   equalize(pair.graph, once(0.4F), none);
   EXPECT_EQ(pair.weights(0)[0], 0.1F) << "0.1 + 0.2 < 0.4";
   EXPECT_NE(pair.weights(0)[1], 0.3F) << "0.3 + 0.2 > 0.4";
@@ -83,7 +83,7 @@ TEST(Equalization, CountsBiasesAndActivationsWhereAskedFor) {
   Pair biased({1, 1}, {1, 1});
   biased.graph.value(test::producer_of(biased.graph, biased.graph.node(0).outputs[0]).inputs[2])
       .constant = Tensor::of<float>({2}, {8, 1});
-  ChannelMaxima none;
+  ChannelExtents none;
   equalize(biased.graph, settings, none);
   EXPECT_EQ(biased.weights(0), (std::vector<float>{0.5F, 1})) << "8 / 2 beside 1";
 
@@ -91,12 +91,13 @@ TEST(Equalization, CountsBiasesAndActivationsWhereAskedFor) {
   settings.include_activation = true;
   settings.activation_multiplier = 2;
   Pair active({1, 1}, {1, 1});
-  ChannelMaxima maxima(active.graph.value_count());
-  maxima[static_cast<std::size_t>(active.middle)] = {2, 0.1F};
-  equalize(active.graph, settings, maxima);
+  ChannelExtents extents(active.graph.value_count());
+  extents[static_cast<std::size_t>(active.middle)] = {{0, 2}, {-0.1F, 0}};
+  equalize(active.graph, settings, extents);
   EXPECT_EQ(active.weights(0), (std::vector<float>{0.5F, 1}));
-  EXPECT_EQ(maxima[static_cast<std::size_t>(active.middle)], (std::vector<float>{1, 0.1F}))
-      << "scaled along";
+  const auto& middle = extents[static_cast<std::size_t>(active.middle)];
+  EXPECT_EQ(middle[0].max, 1) << "scaled along";
+  EXPECT_EQ(middle[1].min, -0.1F);
 }
 
 TEST(Equalization, AChannelThatReachesTheCapKeepsFactorOne) {
@@ -104,8 +105,8 @@ TEST(Equalization, AChannelThatReachesTheCapKeepsFactorOne) {
   Pair pair({8, 3, 0.1F}, {800, 300, 10}, 6);
   const Graph before = pair.graph;
   const calib::SampleSource source = test::random_samples(pair.graph, 32, 0, 1);
-  ChannelMaxima maxima = maxima_of(pair.graph, source);
-  equalize(pair.graph, once(), maxima);
+  ChannelExtents extents = extents_of(pair.graph, source);
+  equalize(pair.graph, once(), extents);
   const auto weights = pair.weights(0);
   EXPECT_EQ(weights[0], 8);
   EXPECT_NEAR(weights[1], 6 / 1.1F, 0.3F) << "up to the cap, with room for unseen data";
@@ -153,7 +154,7 @@ TEST(Equalization, KeepsTheFloatFunctionThroughBranchesAddsAndDepthwise) {
     Graph after = before;
     EqualizationSettings settings;
     settings.through_adds = through_adds;
-    ChannelMaxima none;
+    ChannelExtents none;
     EXPECT_EQ(equalize(after, settings, none), through_adds ? 4 : 3);
     test::expect_same_function(after, before, 1e-4);
   }
@@ -168,7 +169,7 @@ TEST(Equalization, InALineStopsAtAnAdd) {
     Graph after = before;
     EqualizationSettings settings;
     settings.through_adds = through_adds;
-    ChannelMaxima none;
+    ChannelExtents none;
     equalize(after, settings, none);
     EXPECT_EQ(first_weights(after).equals(first_weights(before)), !through_adds);
   }
@@ -188,6 +189,43 @@ TEST(CapsIntoRelus, OnlyWhereTheyClipFromZero) {
   EXPECT_EQ(turned.inputs, std::vector<ValueId>{x});
   EXPECT_EQ(test::producer_of(graph, both).op, "Clip");
   EXPECT_EQ(turn_caps_into_relus(graph), 0);
+}
+
+// x >= 0 -> Conv (bias 5) -> Relu -> 1x1 Conv: the ReLU's input never falls below 5.
+TEST(HighBias, MovesToTheReaderAndKeepsTheFunction) {
+  Network net;
+  const ValueId x = net.input("x", {1, 1, 4, 4});
+  const ValueId first =
+      net.node("Conv", {x, net.floats({2, 1, 1, 1}, {1, 1}), net.floats({2}, {5, -5})});
+  const ValueId relu = net.node("Relu", {first});
+  const ValueId y = net.node("Conv", {relu, net.floats({1, 2, 1, 1}, {3, 4})});
+  Graph graph = net.finish({y});
+  const Graph before = graph;
+  const calib::SampleSource source = test::random_samples(graph, 8, 0, 1);
+  EXPECT_EQ(absorb_high_biases(graph, extents_of(graph, source)), 1) << "only the channel above 0";
+  const auto bias =
+      graph.value(graph.node(graph.value(first).producer).inputs[2]).constant.data<float>();
+  EXPECT_NEAR(bias[0], 0, 0.3F);
+  EXPECT_EQ(bias[1], -5);
+  const ops::Executor old_executor(before), new_executor(graph);
+  ops::Executor::Workspace old_workspace(old_executor), new_workspace(new_executor);
+  for (std::int64_t i = 0; i < source.count; ++i) {
+    const auto a = old_executor.run(source.sample(i), old_workspace)[0];
+    const auto b = new_executor.run(source.sample(i), new_workspace)[0];
+    for (std::size_t k = 0; k < 16; ++k) EXPECT_NEAR(a.data<float>()[k], b.data<float>()[k], 1e-4F);
+  }
+}
+
+TEST(HighBias, StaysWhereTheReaderPads) {
+  Network net;
+  const ValueId x = net.input("x", {1, 1, 4, 4});
+  const ValueId relu = net.node(
+      "Relu", {net.node("Conv", {x, net.floats({1, 1, 1, 1}, {1}), net.floats({1}, {5})})});
+  const ValueId y =
+      net.node("Conv", {relu, net.random({1, 1, 3, 3})}, {{"pads", Ints{1, 1, 1, 1}}});
+  Graph graph = net.finish({y});
+  const calib::SampleSource source = test::random_samples(graph, 4, 0, 1);
+  EXPECT_EQ(absorb_high_biases(graph, extents_of(graph, source)), 0);
 }
 
 }  // namespace

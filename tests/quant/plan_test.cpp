@@ -104,7 +104,9 @@ TEST(Plan, ScoresAreWeighedByTheirSize) {
   const ValueId relu = net.node("Relu", {hidden});
   const ValueId scores = net.node("Gemm", {relu, net.random({8, 8})});
   const Graph graph = net.finish({net.node("Softmax", {scores})});
-  const Plan plan = plan_for(graph, test::settings_for("esp32s3"));
+  Settings settings = test::settings_for("esp32s3");
+  settings.method = Method::Auto;
+  const Plan plan = plan_for(graph, settings);
   EXPECT_EQ(plan.methods[at(scores)], Method::Sqnr);
   EXPECT_TRUE(plan.requests[at(scores)].weighted_errors);
   EXPECT_EQ(plan.methods[at(relu)], Method::Auto);
@@ -118,13 +120,14 @@ TEST(Plan, MethodsOfLayersGoToTheActivationBehindThem) {
   const ValueId relu = net.node("Relu", {net.node("Gemm", {x, net.random({8, 8})})});
   const Graph graph = net.finish({net.node("Gemm", {relu, net.random({8, 8})})});
   Settings settings = test::settings_for("esp32s3");
+  settings.method = Method::Mse;
   settings.layer_methods = {{"Gemm", Method::Percentile}};
   settings.layer_percentiles = {{"Gemm", 98.0}};
   const Plan plan = plan_for(graph, settings);
   EXPECT_EQ(plan.methods[at(relu)], Method::Percentile);
   EXPECT_EQ(plan.percentiles[at(relu)], 98);
   EXPECT_TRUE(plan.requests[at(relu)].histogram);
-  EXPECT_EQ(plan.methods[at(x)], Method::Auto);
+  EXPECT_EQ(plan.methods[at(x)], Method::Mse);
   settings.layer_percentiles = {{"Gemm", 120.0}};
   EXPECT_EQ(test::error_of([&] { plan_for(graph, settings); }).code(), ErrorCode::Usage);
 }
