@@ -1,12 +1,16 @@
-// Speed of the simulator on whole networks: images/s on all cores (one Frame per worker),
-// multiply-accumulates per second, and the ratio to the reference kernels.
+// Speed of the simulator on whole networks: images and multiply-accumulates per second in batches
+// on all cores (one Frame per worker), CPU time per image, one image on one core, and how much
+// faster that is than by the reference kernels. Medians of several batches.
 //
-//   sim_bench [--threads N] [--seconds S] [--target NAME] [--reference] [--layers] model.espdl...
+//   sim_bench [--threads N] [--seconds S] [--batch N] [--target NAME] [--reference] [--layers]
+//             model.espdl...
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <ctime>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -27,7 +31,8 @@ double seconds_since(Clock::time_point start) {
 
 struct Settings {
   int threads = 0;
-  double seconds = 1.0;
+  double seconds = 2.0;
+  std::int64_t batch = 32;
   std::string target;
   bool reference = false, layers = false;
   std::vector<std::string> files;
@@ -45,6 +50,8 @@ Settings parse(int argc, char** argv) {
       settings.threads = std::stoi(value());
     else if (argument == "--seconds")
       settings.seconds = std::stod(value());
+    else if (argument == "--batch")
+      settings.batch = std::max(1, std::stoi(value()));
     else if (argument == "--target")
       settings.target = value();
     else if (argument == "--reference")
@@ -90,42 +97,52 @@ double macs_of(const sim::Program& program) {
   return macs;
 }
 
-std::vector<sim::Program::Frame> make_frames(const sim::Program& program, bool keep_all = false) {
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// What one image costs in a batch, medians of several batches.
+struct BatchSpeed {
+  double images_per_second = 0;
+  /// Of all threads together; other work on the machine does not add to it.
+  double cpu_milliseconds = 0;
+};
+
+BatchSpeed batch_speed(const sim::Program& program, const Settings& settings) {
   std::vector<sim::Program::Frame> frames;
   for (int t = 0; t < thread_count(); ++t) {
-    frames.emplace_back(program, keep_all);
+    frames.emplace_back(program);
     for (std::size_t input : program.inputs())
       fill_input(frames.back(), input, program.desc(input), static_cast<std::uint64_t>(t) + 1);
     frames.back().run();
   }
-  return frames;
-}
-
-double images_per_second(const sim::Program& program, double seconds) {
-  std::vector<sim::Program::Frame> frames = make_frames(program);
-  std::int64_t done = 0;
+  std::vector<double> rates, costs;
   const auto start = Clock::now();
   do {
-    const std::int64_t batch = 8 * thread_count();
-    parallel_for(batch,
+    const auto begin = Clock::now();
+    const std::clock_t cpu = std::clock();
+    parallel_for(settings.batch,
                  [&](std::int64_t) { frames[static_cast<std::size_t>(worker_index())].run(); });
-    done += batch;
-  } while (seconds_since(start) < seconds);
-  return static_cast<double>(done) / seconds_since(start);
+    const auto images = static_cast<double>(settings.batch);
+    rates.push_back(images / seconds_since(begin));
+    costs.push_back(static_cast<double>(std::clock() - cpu) * 1e3 / CLOCKS_PER_SEC / images);
+  } while (seconds_since(start) < settings.seconds || rates.size() < 3);
+  return {median(rates), median(costs)};
 }
 
-double milliseconds_for_one(const sim::Program& program, double seconds) {
+double milliseconds_for_one(const sim::Program& program, const Settings& settings, int least) {
   sim::Program::Frame frame(program);
   for (std::size_t input : program.inputs()) fill_input(frame, input, program.desc(input), 1);
   frame.run();
-  double best = 1e30;
+  std::vector<double> times;
   const auto start = Clock::now();
   do {
     const auto begin = Clock::now();
     frame.run();
-    best = std::min(best, seconds_since(begin));
-  } while (seconds_since(start) < seconds);
-  return best * 1e3;
+    times.push_back(seconds_since(begin) * 1e3);
+  } while (seconds_since(start) < settings.seconds / 2 || std::ssize(times) < least);
+  return median(times);
 }
 
 void print_layers(const sim::Program& program) {
@@ -162,19 +179,26 @@ void print_layers(const sim::Program& program) {
   for (const auto& [op, us] : per_operator) fmt::print("  {:9.1f} us  {}\n", us, op);
 }
 
+void print_header(const Settings& settings) {
+  fmt::print("{:42} {:8} {:>8} {:>9} {:>8} {:>8} {:>9}{}\n", "model", "target", "MMAC", "images/s",
+             "GMAC/s", "CPU ms", "single ms", settings.reference ? "  reference" : "");
+}
+
 void measure(const std::string& file, const Settings& settings) {
   const espdl::Model model = espdl::read_model_file(file);
   const Target& target =
       settings.target.empty() ? sim::target_of(model) : find_target(settings.target);
   const sim::Program program(model, target);
-  const double rate = images_per_second(program, settings.seconds);
-  const double gmac = macs_of(program) * 1e-9;
-  fmt::print("{} ({}): {:.1f} images/s, {:.2f} GMAC/s ({:.1f} MMAC), one image {:.2f} ms", file,
-             target.name, rate, rate * gmac, gmac * 1e3,
-             milliseconds_for_one(program, settings.seconds / 4));
+  const BatchSpeed batch = batch_speed(program, settings);
+  const double single = milliseconds_for_one(program, settings, 5);
+  const double mmac = macs_of(program) * 1e-6;
+  fmt::print("{:42} {:8} {:8.1f} {:9.1f} {:8.2f} {:8.2f} {:9.2f}",
+             std::filesystem::path(file).stem().string(), target.name, mmac,
+             batch.images_per_second, batch.images_per_second * mmac * 1e-3, batch.cpu_milliseconds,
+             single);
   if (settings.reference) {
     const sim::Program reference(model, target, {.kernels = sim::KernelChoice::Reference});
-    fmt::print(", {:.1f} times the reference", rate / images_per_second(reference, 0.0));
+    fmt::print("  1/{:.0f}", milliseconds_for_one(reference, settings, 1) / single);
   }
   fmt::print("\n");
   if (settings.layers) print_layers(program);
@@ -186,6 +210,7 @@ int main(int argc, char** argv) {
   try {
     const Settings settings = parse(argc, argv);
     set_thread_count(settings.threads);
+    print_header(settings);
     for (const std::string& file : settings.files) measure(file, settings);
     return 0;
   } catch (const Error& error) {

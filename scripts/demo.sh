@@ -1,5 +1,6 @@
 #!/bin/sh
-# From a float network to a checked .espdl: quantizes examples/gesture for the ESP32-S3 into build/demo.
+# From a float network to checked .espdl files: quantizes examples/gesture for the ESP32-S3 into build/demo, and compares
+# the three strategies.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,5 +20,7 @@ step quantize "$example/gesture.onnx" --calib "$example/calib.npz" --test "$exam
 step inspect "$model"
 step verify "$model"
 step evaluate "$model" --data "$example/test.npz" --reference "$example/gesture.onnx"
+step compare "$example/gesture.onnx" --calib "$example/calib.npz" --test "$example/test.npz" --recipes int8,mixed,balanced \
+  --target esp32s3 --out "$out"
 echo
-ls -l "$out/gesture_int8"
+ls -l "$out" "$out"/gesture_*

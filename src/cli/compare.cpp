@@ -107,6 +107,10 @@ std::string percent(std::optional<double> fraction, int decimals) {
   return fraction ? fmt::format("{:.{}f} %", 100 * *fraction, decimals) : "";
 }
 
+std::string noise_text(double ratio) {
+  return ratio >= 1e-4 ? percent(ratio, 3) : fmt::format("{:.1e} %", 100 * ratio);
+}
+
 std::string table_of(const std::vector<strategy::Compared>& results) {
   using Align = report::Table::Align;
   report::Table table({{"", Align::Left},
@@ -127,7 +131,7 @@ std::string table_of(const std::vector<strategy::Compared>& results) {
     table.add_row(
         {r.unbeaten ? "*" : "", r.recipe.name, report::human_bytes(r.file.size()),
          report::human_bytes(r.merits.activation_bytes),
-         fmt::format("{} of {}", r.wide_nodes, r.nodes), percent(r.merits.noise_to_signal, 3),
+         fmt::format("{} of {}", r.wide_nodes, r.nodes), noise_text(r.merits.noise_to_signal),
          percent(r.evaluation.accuracy, 2), percent(r.evaluation.agreement, 2),
          fmt::format("{:.{}f}", r.merits.milliseconds, r.merits.milliseconds < 10 ? 2 : 1),
          fmt::format("{:.2f}", r.seconds)});

@@ -10,7 +10,7 @@ namespace {
 constexpr int kLargestScaleShift = 30;
 
 /// No tensor of a microcontroller comes near; a file that declares more is broken.
-constexpr std::size_t kMaxTensorBytes = std::size_t{1} << 31;
+constexpr std::int64_t kMaxTensorBytes = std::int64_t{1} << 31;
 
 DType type_named(const NodeContext& context, std::string_view quant_type) {
   if (quant_type == "S8") return DType::Int8;
@@ -56,10 +56,13 @@ void check_desc(const std::string& name, const TensorDesc& desc) {
     throw Error(ErrorCode::Malformed, "the model does not say the type of its elements")
         .tensor(name)
         .remedy("Export the model again");
-  // Without the zeros: steps between elements must fit, too.
-  Shape extents = desc.shape;
-  std::erase(extents, 0);
-  if (TensorDesc{desc.dtype, std::move(extents), {}}.byte_size() > kMaxTensorBytes)
+  if (std::find(desc.shape.begin(), desc.shape.end(), 0) != desc.shape.end())
+    throw Error(ErrorCode::BadData,
+                fmt::format("shape {} holds no elements, with which ESP-DL's kernels do not reckon",
+                            to_string(desc.shape)))
+        .tensor(name)
+        .remedy("Check the shape of the model's input");
+  if (element_count(desc.shape) > kMaxTensorBytes / static_cast<std::int64_t>(size_of(desc.dtype)))
     throw Error(ErrorCode::BadData,
                 fmt::format("shape {} is beyond any chip", to_string(desc.shape)))
         .tensor(name)

@@ -89,6 +89,8 @@ void Program::prepare_step(const espdl::Node& node,
     if (const auto c = constants.find(name); c != constants.end()) {
       constant = c->second;
       desc = describe(*constant);
+      // Parameters behind the first operand may be empty: Resize's roi.
+      if (inputs.empty()) check_desc(name, desc);
     } else if (const auto t = index_.find(name); t != index_.end()) {
       tensor = t->second;
       desc = tensors_[tensor].desc;

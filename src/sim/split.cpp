@@ -10,14 +10,23 @@
 namespace espquant::sim {
 namespace {
 
+void require_parts(const NodeContext& context, std::int64_t count) {
+  if (count == std::ssize(context.node.outputs)) return;
+  refuse(fmt::format("{} parts for {} outputs (ESP-DL takes num_outputs for the size of a part)",
+                     count, context.node.outputs.size()),
+         "Give the sizes as a constant input");
+}
+
 /// Where the sizes are not given, the runtime reads num_outputs as the size of a part. The number
 /// of parts that this makes agrees with the model only where ONNX's sizes come out as well.
 std::vector<std::int64_t> equal_parts(const NodeContext& context, std::int64_t extent) {
   const std::int64_t size = context.node.get_int("num_outputs", -1);
   if (size <= 0)
     refuse("Split with neither sizes nor num_outputs", "Give the sizes as a constant input");
-  std::vector<std::int64_t> parts(static_cast<std::size_t>((extent + size - 1) / size), size);
-  if (!parts.empty()) parts.back() = extent - size * (static_cast<std::int64_t>(parts.size()) - 1);
+  const std::int64_t count = extent / size + (extent % size != 0 ? 1 : 0);
+  require_parts(context, count);
+  std::vector<std::int64_t> parts(static_cast<std::size_t>(count), size);
+  if (count > 0) parts.back() = extent - size * (count - 1);
   return parts;
 }
 
@@ -27,10 +36,7 @@ std::vector<std::int64_t> part_sizes(const NodeContext& context, std::int64_t ex
                                         : equal_parts(context, extent);
   for (std::int64_t part : parts)
     if (part < 0 || part > extent) refuse("Split into a part of impossible size", "Check 'split'");
-  if (parts.size() != context.node.outputs.size())
-    refuse(fmt::format("{} parts for {} outputs (ESP-DL takes num_outputs for the size of a part)",
-                       parts.size(), context.node.outputs.size()),
-           "Give the sizes as a constant input");
+  require_parts(context, std::ssize(parts));
   if (std::accumulate(parts.begin(), parts.end(), std::int64_t{0}) != extent)
     refuse(fmt::format("the parts do not add up to {}", extent), "Check the input 'split'");
   return parts;

@@ -1,5 +1,7 @@
 #include "tests/fuzz/instruction_sets.h"
 
+// As conv_simd.cpp, so that the list has what that is compiled for.
+#define HWY_WANT_AVX3_DL
 #include <hwy/highway.h>
 #include <hwy/targets.h>
 

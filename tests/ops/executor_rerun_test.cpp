@@ -1,0 +1,107 @@
+#include <gtest/gtest.h>
+
+#include "ops/executor.h"
+#include "tests/support/network.h"
+
+namespace espquant::ops {
+namespace {
+
+using test::Ints;
+using test::Network;
+
+/// Two branches that meet in a Concat, a Reshape between layouts, a Gemm.
+Graph branches() {
+  Network net;
+  const ValueId x = net.input("x", {1, 3, 6, 6});
+  const auto convolve = [&](ValueId v, std::int64_t from, std::int64_t to) {
+    return net.node("Conv", {v, net.random({to, from, 3, 3}), net.random({to})},
+                    {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}});
+  };
+  const ValueId stem = net.node("Relu", {convolve(x, 3, 4)});
+  const ValueId joined = net.node("Concat", {net.node("Sigmoid", {convolve(stem, 4, 4)}), stem},
+                                  {{"axis", std::int64_t{1}}});
+  const ValueId flat = net.node("Reshape", {joined, net.ints({1, 8 * 36})});
+  return net.finish({net.node("Gemm", {flat, net.random({8 * 36, 3})}), joined});
+}
+
+struct Recorded {
+  std::vector<Tensor> outputs;
+  /// In the order in which they were shown, with their layout.
+  std::vector<std::pair<ValueId, std::vector<float>>> values;
+  std::vector<bool> channels_last;
+};
+
+Recorded run(const Executor& executor, Executor::Workspace& workspace, std::uint64_t seed) {
+  Recorded result;
+  const std::vector<Tensor> inputs{test::random_tensor({1, 3, 6, 6}, seed)};
+  result.outputs = executor.run(inputs, workspace, [&](const Executor::View& view) {
+    result.values.emplace_back(view.value, std::vector<float>(view.data.begin(), view.data.end()));
+    result.channels_last.push_back(view.channels_last);
+  });
+  return result;
+}
+
+void expect_equal(const std::vector<Tensor>& actual, const std::vector<Tensor>& expected,
+                  const std::string& what) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t i = 0; i < actual.size(); ++i)
+    EXPECT_TRUE(actual[i].equals(expected[i])) << what << ", output " << i;
+}
+
+TEST(ExecutorRerun, ReplacedStepByStepOneRunBecomesTheOther) {
+  const Graph graph = branches();
+  const Executor executor(graph, {.keep_all = true});
+  Executor::Workspace workspace(executor);
+  const Recorded other = run(executor, workspace, 1);
+  const Recorded first = run(executor, workspace, 2);
+  EXPECT_FALSE(first.outputs[0].equals(other.outputs[0]));
+  std::vector<Tensor> outputs;
+  for (std::size_t i = 0; i < other.values.size(); ++i) {
+    const auto& [value, data] = other.values[i];
+    outputs =
+        executor.rerun({value, data, *graph.value(value).shape, other.channels_last[i]}, workspace);
+    // From the input alone all else follows.
+    expect_equal(outputs, other.outputs, graph.value(value).name);
+  }
+}
+
+TEST(ExecutorRerun, WhatDoesNotDependOnTheValueStands) {
+  const Graph graph = branches();
+  const Executor executor(graph, {.keep_all = true});
+  Executor::Workspace workspace(executor);
+  const Recorded base = run(executor, workspace, 1);
+  for (std::size_t i = 0; i < base.values.size(); ++i) {
+    const auto& [value, data] = base.values[i];
+    const Executor::View same{value, data, *graph.value(value).shape, base.channels_last[i]};
+    std::vector<float> zeros(data.size(), 0.0F);
+    const Executor::View zero{value, zeros, same.shape, same.channels_last};
+    (void)executor.rerun(zero, workspace);
+    expect_equal(executor.rerun(same, workspace), base.outputs, graph.value(value).name);
+  }
+}
+
+TEST(ExecutorRerun, TakesEitherLayout) {
+  const Graph graph = branches();
+  const Executor executor(graph, {.keep_all = true});
+  Executor::Workspace workspace(executor);
+  const Recorded base = run(executor, workspace, 1);
+  for (std::size_t i = 0; i < base.values.size(); ++i) {
+    const auto& [value, data] = base.values[i];
+    const Shape& shape = *graph.value(value).shape;
+    if (shape.size() != 4) continue;
+    const Executor::View view{value, data, shape, base.channels_last[i]};
+    const Tensor plain = view.to_tensor();
+    const std::vector<std::int64_t> last{0, 2, 3, 1};
+    const Tensor channels_last = plain.transposed(last);
+    const std::vector<float> zeros(data.size(), 0.0F);
+    for (const bool in_last : {false, true}) {
+      (void)executor.rerun({value, zeros, shape, false}, workspace);
+      const Tensor& given = in_last ? channels_last : plain;
+      expect_equal(executor.rerun({value, given.data<float>(), shape, in_last}, workspace),
+                   base.outputs, graph.value(value).name);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace espquant::ops
