@@ -101,7 +101,16 @@ Statistics run(const ops::Executor& executor, const SampleSource& source, std::i
   std::atomic<std::int64_t> done = 0;
   std::mutex progress_mutex;
   const Request nothing;
-  parallel_for(lanes, [&](std::int64_t lane) {
+  Statistics total;
+  total.samples = count;
+  total.values.resize(graph.value_count());
+  std::atomic<std::int64_t> next = 0;
+  std::vector<bool> complete(sums.size(), false);
+  std::size_t merged = 0;
+  std::mutex merge_mutex;
+  parallel_for(lanes, [&](std::int64_t) {
+    // Taken in order, so that few of them wait for an earlier one to be added.
+    const std::int64_t lane = next++;
     auto& mine = sums[static_cast<std::size_t>(lane)];
     mine.resize(graph.value_count());
     for (std::int64_t i = lane; i < count; i += lanes) {
@@ -116,15 +125,14 @@ Statistics run(const ops::Executor& executor, const SampleSource& source, std::i
         progress(finished, count);
       }
     }
+    std::lock_guard lock(merge_mutex);
+    complete[static_cast<std::size_t>(lane)] = true;
+    for (; merged < sums.size() && complete[merged]; ++merged) {
+      auto& first = sums[merged];
+      for (std::size_t v = 0; v < first.size(); ++v) merge(first[v], total.values[v]);
+      std::vector<ValueStatistics>().swap(first);
+    }
   });
-
-  Statistics total;
-  total.samples = count;
-  total.values.resize(graph.value_count());
-  for (auto& lane : sums) {
-    for (std::size_t v = 0; v < lane.size(); ++v) merge(lane[v], total.values[v]);
-    std::vector<ValueStatistics>().swap(lane);
-  }
   for (std::size_t v = 0; v < total.values.size(); ++v) {
     if (v < requests.size()) {
       total.values[v].steps = requests[v].steps;

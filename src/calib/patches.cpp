@@ -9,6 +9,7 @@ Patches::Patches(const Graph& graph, const Node& n) {
   const Shape& out = *graph.value(n.outputs.at(0)).shape;
   if (n.op != "Conv") {
     channels_ = in.back();
+    is_matrix_ = true;
     out_x_ = channels_ == 0 ? 0 : element_count(in) / channels_;
     width_ = out_x_;
     return;
@@ -34,12 +35,23 @@ Patches::Patches(const Graph& graph, const Node& n) {
   pad_y_ = pads[0];
 }
 
+void Patches::copy_row(const ops::Executor::View& view, std::int64_t row, float* into) const {
+  if (!view.channels_last || view.shape.size() < 3) {
+    std::copy_n(view.data.data() + row * channels_, channels_, into);
+    return;
+  }
+  // Rows run over (n, c, middle axes), features over the last axis; stored n, middle, last, c.
+  const std::int64_t c_count = view.shape[1];
+  const std::int64_t middle = positions() / (view.shape[0] * c_count);
+  const std::int64_t m = row % middle, c = row / middle % c_count, n = row / (middle * c_count);
+  const float* at = view.data.data() + (n * middle + m) * channels_ * c_count + c;
+  for (std::int64_t k = 0; k < channels_; ++k) into[k] = at[k * c_count];
+}
+
 void Patches::copy(const ops::Executor::View& view, std::int64_t position, float* into) const {
-  // Features of a Gemm stand one after the other whatever the view says.
-  const bool channels_last =
-      view.channels_last || (taps() == 1 && height_ == 1 && view.shape.size() < 3);
-  const std::int64_t step_c = channels_last ? 1 : height_ * width_;
-  const std::int64_t step_x = channels_last ? channels_ : 1;
+  if (is_matrix_) return copy_row(view, position, into);
+  const std::int64_t step_c = view.channels_last ? 1 : height_ * width_;
+  const std::int64_t step_x = view.channels_last ? channels_ : 1;
   const std::int64_t oy = position / out_x_, ox = position % out_x_;
   for (std::int64_t ky = 0; ky < kernel_y_; ++ky) {
     const std::int64_t y = oy * stride_y_ + ky * dilation_y_ - pad_y_;

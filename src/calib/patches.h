@@ -23,6 +23,10 @@ class Patches {
   void copy(const ops::Executor::View& view, std::int64_t position, float* into) const;
 
  private:
+  // Of a Gemm or MatMul.
+  void copy_row(const ops::Executor::View& view, std::int64_t row, float* into) const;
+
+  bool is_matrix_ = false;
   std::int64_t channels_ = 0, height_ = 1, width_ = 1;
   std::int64_t kernel_y_ = 1, kernel_x_ = 1, stride_y_ = 1, stride_x_ = 1;
   std::int64_t dilation_y_ = 1, dilation_x_ = 1, pad_y_ = 0, pad_x_ = 0;

@@ -11,6 +11,8 @@
 namespace espquant::strategy {
 namespace {
 
+// Samples on which layers are compared.
+constexpr std::int64_t kComparedSamples = 64;
 // Layers that are measured again on top of what was chosen.
 constexpr std::size_t kMeasuredAgain = 6;
 // A 16-bit layer of a list that lowers the noise by less is idle.
@@ -63,11 +65,12 @@ class Search {
         quick_(means == Means::AsTheyAre ? means : Means::Match),
         means_(means),
         options_(options),
-        progress_(progress) {}
+        progress_(progress),
+        excerpt_(bench.excerpt(kComparedSamples)) {}
 
   MixedResult run() {
     MixedResult result;
-    const Candidate plain = bench_.make(settings_, quick_, options_);
+    const Candidate plain = bench_.make(settings_, quick_, options_, excerpt_);
     base_ = cost_of(plain);
     Noise now = plain.noise;
     std::vector<std::string> open = movable_layers(bench_, settings_);
@@ -102,12 +105,12 @@ class Search {
   /// What every layer of a list contributes: measured without it.
   std::vector<std::string> idle_layers(const quant::Settings& settings,
                                        const std::vector<std::string>& layers) const {
-    const double with_all = bench_.make(settings, quick_, options_).noise.ratio();
+    const double with_all = bench_.make(settings, quick_, options_, excerpt_).noise.ratio();
     std::vector<std::string> idle;
     for (const std::string& layer : layers) {
       quant::Settings without = settings;
       without.layer_bits.erase(layer);
-      const double ratio = bench_.make(without, quick_, options_).noise.ratio();
+      const double ratio = bench_.make(without, quick_, options_, excerpt_).noise.ratio();
       if (ratio <= with_all * (1 + kWorthwhile)) idle.push_back(layer);
     }
     return idle;
@@ -126,7 +129,7 @@ class Search {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       quant::Settings settings = around;
       settings.layer_bits[layers[i]] = 16;
-      const Candidate candidate = bench_.make(settings, quick_, options_);
+      const Candidate candidate = bench_.make(settings, quick_, options_, excerpt_);
       const Cost cost = cost_of(candidate);
       measured.push_back({layers[i], candidate.noise, cost.bytes - base_.bytes,
                           cost.milliseconds - base_.milliseconds});
@@ -187,6 +190,7 @@ class Search {
   Means means_;
   const lower::Options& options_;
   const StageProgress& progress_;
+  FloatRun excerpt_;
   Cost base_;
 };
 

@@ -86,8 +86,15 @@ void Workbench::calibrate(const ops::Executor& executor, const calib::SampleSour
         calib::gather_covariance(executor, source, weighted_nodes(network_), kCovarianceSamples);
 }
 
+FloatRun Workbench::excerpt(std::int64_t count) const {
+  const auto size = static_cast<std::int64_t>(run_.inputs.size());
+  const calib::SampleSource chosen{
+      size, [&](std::int64_t i) { return run_.inputs[static_cast<std::size_t>(i)]; }};
+  return run_float(ops::Executor(network_), chosen, evenly_spread(size, count), *plan_);
+}
+
 Candidate Workbench::make(const quant::Settings& settings, Means means,
-                          const lower::Options& options) const {
+                          const lower::Options& options, const FloatRun& run) const {
   Candidate candidate;
   candidate.graph = network_;
   quant::Plan plan = *plan_;
@@ -98,10 +105,10 @@ Candidate Workbench::make(const quant::Settings& settings, Means means,
   candidate.lowered = lower::lower(candidate.graph, *settings.target, options);
   std::optional<Candidate> matched;
   if (means != Means::AsTheyAre)
-    matched = match_means(candidate, plan, made, *settings.target, run_);
+    matched = match_means(candidate, plan, made, *settings.target, run);
   if (means == Means::Match) return std::move(*matched);
   candidate.noise = output_noise(sim::Program(candidate.lowered.model, *settings.target),
-                                 candidate.graph, run_, run_.outputs);
+                                 candidate.graph, run, run.outputs);
   return matched && matched->noise.noise < candidate.noise.noise ? std::move(*matched) : candidate;
 }
 

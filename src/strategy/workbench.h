@@ -36,9 +36,17 @@ class Workbench {
   /// The samples on which candidates are compared, and what the float network makes of them.
   const FloatRun& run() const { return run_; }
 
-  /// Quantizes, lowers and measures the noise at the outputs on the samples of run().
+  /// Fewer of them, evenly spread, for quick comparisons.
+  FloatRun excerpt(std::int64_t count) const;
+
+  /// Quantizes, lowers and measures the noise at the outputs on the samples of run(), or of an
+  /// excerpt.
   Candidate make(const quant::Settings& settings, Means means,
-                 const lower::Options& options = {}) const;
+                 const lower::Options& options = {}) const {
+    return make(settings, means, options, run_);
+  }
+  Candidate make(const quant::Settings& settings, Means means, const lower::Options& options,
+                 const FloatRun& run) const;
 
  private:
   void calibrate(const ops::Executor& executor, const calib::SampleSource& source,

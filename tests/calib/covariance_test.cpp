@@ -39,8 +39,8 @@ std::vector<OneLayer> layers() {
   }
   {
     Network net;
-    const ValueId x = net.input("x", {3, 7});
-    all.push_back({"MatMul", net.finish({net.node("MatMul", {x, net.random({7, 4})})})});
+    const ValueId x = net.input("x", {1, 3, 7});
+    all.push_back({"MatMul of rank 3", net.finish({net.node("MatMul", {x, net.random({7, 4})})})});
   }
   return all;
 }

@@ -32,6 +32,7 @@ Recipe unusual() {
                     false,
                     false,
                     BiasCorrection::Analytic,
+                    true,
                     2,
                     {"fuse_hard_swish", "fuse_gelu"}};
   r.equalization = {true, 10, 0, 1, Relu6::Keep, true, 0.1, true, 1e-9, false, false};
