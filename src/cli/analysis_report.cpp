@@ -20,7 +20,11 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kWidth = 100;
 
-std::string percent(double fraction) { return fmt::format("{:.3f} %", 100 * fraction); }
+// 16 bits have noise of millionths.
+std::string percent(double fraction) {
+  const double p = 100 * fraction;
+  return p == 0 || p >= 0.001 ? fmt::format("{:.3f} %", p) : fmt::format("{:.0e} %", p);
+}
 
 double rank_of(const LayerFacts& f, AnalysisOrder order) {
   switch (order) {
@@ -57,11 +61,13 @@ std::string table_of(const std::vector<const AnalyzedLayer*>& layers, std::size_
                        {"accumulated", Right},
                        {"alone", Right},
                        {"at output", Right},
+                       {"so far", Right},
                        {"reason", Left}});
   for (std::size_t i = 0; i < rows; ++i) {
     const LayerFacts& f = layers[i]->facts;
     table.add_row({f.node, f.op, fmt::format("{}", f.bits), percent(f.accumulated.ratio()),
                    percent(f.alone.ratio()), percent(f.at_output.ratio()),
+                   percent(f.noise_behind.ratio()),
                    std::string(code_of(layers[i]->diagnosis.reason))});
   }
   return table.to_string();
@@ -109,6 +115,7 @@ Json columns(const AnalyzedLayer& layer) {
       {"accumulated", f.accumulated.ratio()},
       {"alone", f.alone.ratio()},
       {"at_output", f.at_output.ratio()},
+      {"output_noise_up_to_here", f.noise_behind.ratio()},
       {"min", f.min},
       {"max", f.max},
       {"magnitude_99_9", f.typical},

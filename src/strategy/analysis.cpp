@@ -43,25 +43,6 @@ struct ValueBooks {
   }
 };
 
-/// What one sample adds to sums of floating-point numbers, which are made in the order of samples.
-struct SampleSums {
-  /// By tensor.
-  std::vector<Noise> clipping, inputs;
-  std::vector<bool> close;
-  /// By row: of what it changes at the outputs, the squares, and the sums by channel of them.
-  std::vector<double> squares;
-  std::vector<std::vector<double>> channel_sums;
-  double output_signal = 0;
-};
-
-/// A row of the result: an input of the network, or a node.
-struct Row {
-  std::size_t tensor = 0;
-  /// All that the node writes and the network knows.
-  std::vector<std::size_t> tensors;
-  std::optional<std::size_t> node;
-};
-
 /// How the elements of an output fall into channels, each of which may have a bias.
 struct OutputChannels {
   std::size_t count = 1, inner = 1;
@@ -74,6 +55,42 @@ OutputChannels output_channels(const Shape& shape) {
     channels.inner *= static_cast<std::size_t>(shape[i]);
   return channels;
 }
+
+/// An error of the outputs: its squares, and its sums by channel of them.
+struct OutputError {
+  double squares = 0;
+  std::vector<double> channel_sums;
+
+  void add(const Tensor& actual, const Tensor& expected) {
+    const auto a = actual.data<float>(), e = expected.data<float>();
+    const OutputChannels channels = output_channels(actual.shape());
+    const std::size_t first = channel_sums.size();
+    channel_sums.resize(first + channels.count, 0);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      const double d = static_cast<double>(a[i]) - e[i];
+      squares += d * d;
+      channel_sums[first + i / channels.inner % channels.count] += d;
+    }
+  }
+};
+
+/// What one sample adds to sums of floating-point numbers, which are made in the order of samples.
+struct SampleSums {
+  /// By tensor.
+  std::vector<Noise> clipping, inputs;
+  std::vector<bool> close;
+  /// By row: what it changes at the outputs, and their noise from there on.
+  std::vector<OutputError> change, noise;
+  double output_signal = 0;
+};
+
+/// A row of the result: an input of the network, or a node.
+struct Row {
+  std::size_t tensor = 0;
+  /// All that the node writes and the network knows.
+  std::vector<std::size_t> tensors;
+  std::optional<std::size_t> node;
+};
 
 class Gathering {
  public:
@@ -116,13 +133,23 @@ class Gathering {
 
   /// What a row changes at the outputs; `without_mean`: as far as no bias makes up for it.
   Noise at_output(std::size_t row, bool without_mean) const {
+    return total_of(&SampleSums::change, row, without_mean);
+  }
+  /// The noise of the outputs behind a row, likewise.
+  Noise noise_behind(std::size_t row, bool without_mean) const {
+    return total_of(&SampleSums::noise, row, without_mean);
+  }
+
+  Noise total_of(std::vector<OutputError> SampleSums::*errors, std::size_t row,
+                 bool without_mean) const {
     Noise effect;
     std::vector<double> means;
     for (const SampleSums& s : sums_) {
-      effect.noise += s.squares[row];
+      const OutputError& error = (s.*errors)[row];
+      effect.noise += error.squares;
       effect.signal += s.output_signal;
-      means.resize(s.channel_sums[row].size(), 0);
-      for (std::size_t c = 0; c < means.size(); ++c) means[c] += s.channel_sums[row][c];
+      means.resize(error.channel_sums.size(), 0);
+      for (std::size_t c = 0; c < means.size(); ++c) means[c] += error.channel_sums[c];
     }
     if (!without_mean) return effect;
     std::size_t c = 0;
@@ -245,8 +272,8 @@ class Gathering {
   /// changes at the outputs when the rest goes on in float. An input counts with its first reader,
   /// whose bias makes up for the mean of its rounding.
   void continue_in_float(const MeasuredSample& sample, SampleSums& sums) const {
-    sums.squares.assign(rows_.size(), 0);
-    sums.channel_sums.resize(rows_.size());
+    sums.change.resize(rows_.size());
+    sums.noise.resize(rows_.size());
     sums.inputs.resize(rows_.size());
     std::vector<Tensor> before(sample.outputs.begin(), sample.outputs.end());
     for (const Tensor& t : before)
@@ -261,22 +288,11 @@ class Gathering {
         after = rerun(t, values, sample.workspace);
       }
       if (!rows_[r].node) continue;
-      for (std::size_t o = 0; o < after.size(); ++o) add_difference(after[o], before[o], r, sums);
+      for (std::size_t o = 0; o < after.size(); ++o) {
+        sums.change[r].add(after[o], before[o]);
+        sums.noise[r].add(after[o], sample.outputs[o]);
+      }
       before = std::move(after);
-    }
-  }
-
-  static void add_difference(const Tensor& after, const Tensor& before, std::size_t row,
-                             SampleSums& sums) {
-    const auto a = after.data<float>(), b = before.data<float>();
-    const OutputChannels channels = output_channels(after.shape());
-    std::vector<double>& by_channel = sums.channel_sums[row];
-    const std::size_t first = by_channel.size();
-    by_channel.resize(first + channels.count, 0);
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      const double d = static_cast<double>(a[i]) - b[i];
-      sums.squares[row] += d * d;
-      by_channel[first + i / channels.inner % channels.count] += d;
     }
   }
 
@@ -319,6 +335,7 @@ LayerFacts facts_of(const Gathering& gathered, const sim::Program& program, std:
     facts.alone = noise.layers[*row.node].alone;
   }
   facts.at_output = gathered.at_output(r, means_matched);
+  facts.noise_behind = gathered.noise_behind(r, means_matched);
   const bool scores = gathered.is_scores(row.tensor);
   for (const SampleSums& s : gathered.sums()) {
     facts.clipping.add(s.clipping[row.tensor]);

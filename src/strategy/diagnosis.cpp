@@ -202,7 +202,7 @@ std::string remedy_for_bias(const LayerFacts& layer, const Recipe& recipe, const
 std::string remedy_for_clipping(const LayerFacts& layer, const Recipe& recipe) {
   if (recipe.calibration.method == quant::Method::Auto)
     return layer.bits == 8 ? wider(layer) + "; more, or more typical, calibration samples."
-                           : "More, or more typical, calibration samples.";
+                           : "more, or more typical, calibration samples.";
   return fmt::format("--method auto; or {}, which clips nothing.", setting(layer, "method=minmax"));
 }
 
@@ -217,9 +217,11 @@ std::string remedy_of(Reason reason, const LayerFacts& layer, const Recipe& reci
       return remedy_for_bias(layer, recipe, target);
     case Reason::ClippedActivation:
       return remedy_for_clipping(layer, recipe);
+    case Reason::Nothing:
+      if (!shows(layer)) return {};
+      [[fallthrough]];
     case Reason::CoarseLogits:
     case Reason::Saturation:
-    case Reason::Nothing:
       return layer.bits == 8 ? wider(layer) + "." : std::string();
   }
   return {};

@@ -52,6 +52,9 @@ struct LayerFacts {
   /// before it being the chip's and those behind it float; what layers behind it make up for by
   /// their biases left out. None of inputs: it is part of their first reader's.
   Noise at_output;
+  /// Of the network's outputs when it and those before it are the chip's and the rest is float,
+  /// likewise.
+  Noise noise_behind;
   float min = 0, max = 0;
   /// The magnitude that 99.9 % of the values other than 0 do not exceed.
   double typical = 0;

@@ -201,7 +201,33 @@ TEST(Analysis, AllNoiseAtTheOutputIsThatOfAnOnlyLayer) {
   const LayerFacts& conv = layer_of(analysis, "Conv").facts;
   EXPECT_NEAR(conv.at_output.ratio(), analysis.output.ratio(), 1e-4 * analysis.output.ratio());
   EXPECT_NEAR(conv.accumulated.ratio(), analysis.output.ratio(), 1e-4 * analysis.output.ratio());
+  EXPECT_EQ(conv.noise_behind.noise, conv.at_output.noise);
   EXPECT_EQ(layer_of(analysis, "Input").facts.at_output.noise, 0);
+}
+
+TEST(Analysis, NoiseSoFarEndsWithThatOfTheOutput) {
+  const Analysis analysis =
+      analyze(two_convolutions(), uniform({1, 4, 16, 16}), {"quantization.bias_correction=none"});
+  EXPECT_NEAR(analysis.layers.back().facts.noise_behind.ratio(), analysis.output.ratio(),
+              1e-4 * analysis.output.ratio());
+}
+
+// What a bias behind could make up for is left out where the recipe corrects biases.
+TEST(Analysis, ShiftsOfTheMeanCountOnlyWhereNothingCorrectsThem) {
+  const auto effect = [](const char* correction) {
+    Network net;
+    const ValueId x = net.input("x", {1, 4, 8, 8});
+    const Graph graph = net.finish(
+        {net.node("Conv", {x, net.random({4, 4, 1, 1})}, {{"kernel_shape", Ints{1, 1}}})});
+    // Clipped at one end: the mean of the output moves.
+    const Analysis analysis = analyze(graph, uniform({1, 4, 8, 8}, 0, 1),
+                                      {"calibration.method=percentile", "calibration.percentile=60",
+                                       std::string("quantization.bias_correction=") + correction});
+    const LayerFacts& conv = layer_of(analysis, "Conv").facts;
+    return conv.at_output.noise / analysis.output.noise;
+  };
+  EXPECT_NEAR(effect("none"), 1, 1e-4);
+  EXPECT_LT(effect("empirical"), 0.999);
 }
 
 TEST(Analysis, AWiderLayerHasLessEffectAtTheOutput) {
