@@ -15,7 +15,7 @@ constexpr std::int64_t kScanSamples = 8;
 constexpr std::int64_t kCovarianceSamples = 128;
 // Samples that go through the simulated network in step, as far as this memory holds them.
 constexpr std::int64_t kRunSamples = 128, kLeastRunSamples = 16;
-constexpr std::int64_t kRunMemory = std::int64_t{96} << 20;
+constexpr std::int64_t kRunMemory = std::int64_t{48} << 20;
 
 std::vector<NodeId> weighted_nodes(const Graph& graph) {
   std::vector<NodeId> nodes;
