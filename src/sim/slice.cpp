@@ -20,7 +20,7 @@ struct AxisRange {
 std::int64_t to_int32(std::int64_t v) { return saturate<std::int32_t>(v); }
 
 std::int64_t count_of(std::int64_t start, std::int64_t end, std::int64_t step) {
-  return (end - start + step - 1) / step;
+  return end > start ? (end - start - 1) / step + 1 : 0;
 }
 
 AxisRange runtime_range(std::int64_t start, std::int64_t end, std::int64_t step,
@@ -53,7 +53,7 @@ AxisRange onnx_range(std::int64_t start, std::int64_t end, std::int64_t step, st
   start = std::clamp<std::int64_t>(start, 0, high);
   end = std::clamp(end, low, high);
   const std::int64_t count = reversed ? count_of(end, start, -step) : count_of(start, end, step);
-  return {start, std::max<std::int64_t>(count, 0), step, reversed};
+  return {start, count, step, reversed};
 }
 
 bool same_elements(const AxisRange& chip, const AxisRange& onnx) {
@@ -94,9 +94,10 @@ Prepared prepare_slice(const NodeContext& context) {
   for (std::size_t i = 0; i < p.starts.size(); ++i) {
     const std::size_t axis = checked_axis(p.axes[i], input.shape.size());
     const std::int64_t extent = input.shape[axis];
-    const std::int64_t start = to_int32(p.starts[i]), end = to_int32(p.ends[i]);
-    const AxisRange range = runtime_range(start, end, to_int32(p.steps[i]), extent);
-    as_onnx = as_onnx && same_elements(range, onnx_range(start, end, p.steps[i], extent));
+    const std::int64_t start = to_int32(p.starts[i]), end = to_int32(p.ends[i]),
+                       step = to_int32(p.steps[i]);
+    const AxisRange range = runtime_range(start, end, step, extent);
+    as_onnx = as_onnx && same_elements(range, onnx_range(start, end, step, extent));
     const std::int64_t first =
         range.reversed ? range.start + (range.count - 1) * range.step : range.start;
     view.offset += first * view.strides[axis];
