@@ -92,6 +92,11 @@ void choose_methods(const Graph& graph, const Settings& settings, Plan& plan) {
       for (ValueId v : members) plan.methods[static_cast<std::size_t>(v)] = Method::Sqnr;
     }
   }
+  // Entropy weighs how often values occur; in a picture the rare bright ones count no less, and no
+  // layer behind can bring back what is cut off here.
+  for (ValueId v : graph.inputs())
+    if (plan.methods[static_cast<std::size_t>(v)] == Method::Entropy)
+      plan.methods[static_cast<std::size_t>(v)] = Method::MinMax;
   for (NodeId id : graph.topological_order()) {
     const std::string& name = graph.node(id).name;
     const auto method = settings.layer_methods.find(name);

@@ -114,6 +114,18 @@ TEST(Plan, ScoresAreWeighedByTheirSize) {
   EXPECT_FALSE(plan.uses(Method::Entropy));
 }
 
+TEST(Plan, EntropyLeavesTheNetworksInputsWhole) {
+  Network net;
+  const ValueId x = net.input("x", {1, 8});
+  const ValueId y = net.node("Gemm", {x, net.random({8, 8})});
+  const Graph graph = net.finish({y});
+  Settings settings = test::settings_for("esp32s3");
+  settings.method = Method::Entropy;
+  const Plan plan = plan_for(graph, settings);
+  EXPECT_EQ(plan.methods[at(x)], Method::MinMax);
+  EXPECT_EQ(plan.methods[at(y)], Method::Entropy);
+}
+
 TEST(Plan, MethodsOfLayersGoToTheActivationBehindThem) {
   Network net;
   const ValueId x = net.input("x", {1, 8});
