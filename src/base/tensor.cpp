@@ -127,7 +127,8 @@ Tensor Tensor::transposed(std::span<const std::int64_t> perm) const {
 
 bool Tensor::equals(const Tensor& other) const {
   return dtype_ == other.dtype_ && shape_ == other.shape_ &&
-         (size_ == 0 || std::memcmp(bytes_.get(), other.bytes_.get(), byte_size()) == 0);
+         (size_ == 0 || bytes_ == other.bytes_ ||
+          std::memcmp(bytes_.get(), other.bytes_.get(), byte_size()) == 0);
 }
 
 }  // namespace espquant

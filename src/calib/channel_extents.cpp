@@ -20,16 +20,20 @@ void include(const ops::Executor::View& view, Extents& extents) {
   const std::int64_t channels = view.shape[1];
   const auto count = static_cast<std::int64_t>(view.data.size());
   if (channels == 0 || count == 0) return;
-  const std::int64_t inner = view.channels_last ? 1 : count / (view.shape[0] * channels);
   if (extents.empty())
     extents.assign(static_cast<std::size_t>(channels), {std::numeric_limits<float>::infinity(),
                                                         -std::numeric_limits<float>::infinity()});
-  for (std::int64_t i = 0, c = 0; i < count; i += inner, c = c + 1 == channels ? 0 : c + 1) {
-    ChannelExtent& extent = extents[static_cast<std::size_t>(c)];
-    for (std::int64_t k = i; k < i + inner; ++k) {
-      const float x = view.data[static_cast<std::size_t>(k)];
-      include(extent, {x, x});
-    }
+  const float* x = view.data.data();
+  if (view.channels_last) {
+    for (const float* end = x + count; x != end; x += channels)
+      for (std::int64_t c = 0; c < channels; ++c)
+        include(extents[static_cast<std::size_t>(c)], {x[c], x[c]});
+    return;
+  }
+  const std::int64_t inner = count / (view.shape[0] * channels);
+  for (std::int64_t i = 0; i < view.shape[0] * channels; ++i) {
+    ChannelExtent& extent = extents[static_cast<std::size_t>(i % channels)];
+    for (const float* end = x + inner; x != end; ++x) include(extent, {*x, *x});
   }
 }
 

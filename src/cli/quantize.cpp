@@ -86,7 +86,7 @@ void print_equalization(const std::vector<strategy::EqualizationTrial>& trials) 
     table.add_row({t.variant, fmt::format("{}", t.groups),
                    t.caps_removed > 0 ? percent(t.conversion_noise.ratio()) : "-",
                    t.groups > 0 ? fmt::format("{:.1e}", t.equalization_change) : "-",
-                   percent(t.noise.ratio()), t.kept ? "kept" : "undone"});
+                   t.noise ? percent(t.noise->ratio()) : "-", t.kept ? "kept" : "undone"});
   fmt::print("{}\n", table.to_string());
 }
 
@@ -148,14 +148,15 @@ nlohmann::ordered_json to_json(const strategy::QuantizedModel& result, const Tar
                            {"noise_to_signal", l.accumulated.ratio()},
                            {"noise_to_signal_alone", l.alone.ratio()}});
   if (!result.equalization.empty()) {
-    for (const auto& t : result.equalization)
+    for (const auto& t : result.equalization) {
       j["equalization"].push_back({{"variant", t.variant},
                                    {"groups", t.groups},
                                    {"caps_removed", t.caps_removed},
                                    {"conversion_noise_to_signal", t.conversion_noise.ratio()},
                                    {"relative_change", t.equalization_change},
-                                   {"noise_to_signal", t.noise.ratio()},
                                    {"kept", t.kept}});
+      if (t.noise) j["equalization"].back()["noise_to_signal"] = t.noise->ratio();
+    }
   }
   if (result.recipe.mixed.enabled) {
     j["wide_layers"] = choices_json(result.wide_layers);

@@ -23,6 +23,7 @@ struct ValueInfo {
   std::vector<int> exponents;
 
   int exponent() const { return exponents.empty() ? 0 : exponents.front(); }
+  bool operator==(const ValueInfo&) const = default;
 };
 
 /// A tensor with its elements: a parameter, a table or a test value. Filters are stored in the
@@ -35,6 +36,11 @@ struct Constant {
   std::string doc;
 
   int exponent() const { return exponents.empty() ? 0 : exponents.front(); }
+  /// Bit for bit.
+  bool operator==(const Constant& other) const {
+    return name == other.name && data.equals(other.data) && exponents == other.exponents &&
+           doc == other.doc;
+  }
 };
 
 using AttributeValue =
@@ -58,6 +64,7 @@ struct Node {
                                      std::vector<std::int64_t> otherwise = {}) const;
   std::vector<float> get_floats(std::string_view attribute,
                                 std::vector<float> otherwise = {}) const;
+  bool operator==(const Node&) const = default;
 
  private:
   template <typename T>

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "quant/weights.h"
-
 namespace espquant::quant {
 namespace {
 
@@ -37,15 +35,13 @@ bool has_correctable_bias(const Graph& graph, const Node& n) {
 
 }  // namespace
 
-MeanOutputs mean_outputs(const Graph& graph, const Plan& plan, const calib::Statistics& statistics,
+MeanOutputs mean_outputs(const Graph& graph, const Plan& plan, const LayerInputs& inputs,
                          const std::vector<float>& factors) {
   MeanOutputs means;
-  for (NodeId id : graph.topological_order()) {
+  for (const auto& [id, input] : inputs) {
     const Node& n = graph.node(id);
-    if (!is_weighted(graph, n) || !has_correctable_bias(graph, n)) continue;
-    const calib::ValueStatistics& input = statistics.of(n.inputs[0]);
-    if (input.mean.empty()) continue;
-    std::vector<double> under = mean_under_weights(graph, n, input.mean, input.channels_last);
+    if (!has_correctable_bias(graph, n)) continue;
+    std::vector<double> under = input.mean;
     const auto factor =
         static_cast<double>(factors[static_cast<std::size_t>(plan.scales.sets.find(n.inputs[0]))]);
     for (double& m : under) m *= factor;

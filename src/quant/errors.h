@@ -23,8 +23,6 @@ class ActivationErrors {
   /// Sum of relative() over the rounded values among `members`.
   double relative(std::span<const ValueId> members, float factor, int exponent, int bits) const;
 
-  const calib::ValueStatistics& statistics_of(ValueId v) const { return statistics_.of(v); }
-
   struct Choice {
     int exponent = 0;
     double error = 0;

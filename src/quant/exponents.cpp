@@ -8,7 +8,6 @@
 #include <map>
 
 #include "ops/op.h"
-#include "quant/weights.h"
 
 namespace espquant::quant {
 namespace {
@@ -148,10 +147,10 @@ namespace {
 /// Exponents of one weighted node, made legal for the chip.
 class LayerExponents {
  public:
-  LayerExponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
-                 const Widths& widths, const Settings& settings)
+  LayerExponents(Graph& graph, const Plan& plan, const LayerInputs& inputs, const Widths& widths,
+                 const Settings& settings)
       : graph_(graph),
-        errors_(errors),
+        inputs_(inputs),
         groups_(plan.exponents.members()),
         plan_(plan),
         widths_(widths),
@@ -161,7 +160,7 @@ class LayerExponents {
   /// the old one.
   bool assign(NodeId id) {
     const Node& n = graph_.node(id);
-    const WeightRows rows = weight_rows(graph_, n, &errors_.statistics_of(n.inputs[0]));
+    const WeightRows rows = weight_rows(graph_, id, inputs_);
     const bool per_channel = settings_.per_channel_weights && n.op != "MatMul";
     const int bits = widths_.of(graph_, n);
     const int in = graph_.value(n.inputs[0]).quant_at(bits)->exponent();
@@ -227,7 +226,7 @@ class LayerExponents {
   }
 
   Graph& graph_;
-  const ActivationErrors& errors_;
+  const LayerInputs& inputs_;
   std::vector<std::vector<ValueId>> groups_;
   const Plan& plan_;
   const Widths& widths_;
@@ -266,9 +265,9 @@ void assign_constant(Graph& graph, const Node& n, std::size_t input, int bits) {
 
 }  // namespace
 
-void assign_parameter_exponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
+void assign_parameter_exponents(Graph& graph, const Plan& plan, const LayerInputs& inputs,
                                 const Widths& widths, const Settings& settings) {
-  LayerExponents layers(graph, plan, errors, widths, settings);
+  LayerExponents layers(graph, plan, inputs, widths, settings);
   const auto groups = plan.exponents.members();
   const std::vector<NodeId> order = graph.topological_order();
   // Exponents are only ever raised, and each round that raises one starts over, so this ends.

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "quant/errors.h"
+#include "quant/weights.h"
 
 namespace espquant::quant {
 
@@ -18,7 +19,7 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
 /// arise: shifts are not negative, biases fit their width, accumulators can hold an output. Raises
 /// output exponents where nothing else helps. Throws Error(Illegal) with the node's name where that
 /// does not help either.
-void assign_parameter_exponents(Graph& graph, const Plan& plan, const ActivationErrors& errors,
+void assign_parameter_exponents(Graph& graph, const Plan& plan, const LayerInputs& inputs,
                                 const Widths& widths, const Settings& settings);
 
 }  // namespace espquant::quant

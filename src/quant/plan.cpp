@@ -128,7 +128,6 @@ Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statis
   for (std::size_t v = 0; v < graph.value_count(); ++v) {
     if (!plan.rounded[v]) continue;
     add_needs(plan.methods[v], plan.requests[v]);
-    for (Method method : settings.other_methods) add_needs(method, plan.requests[v]);
     if (only_wide) continue;
     const auto id = static_cast<ValueId>(v);
     const auto group = static_cast<std::size_t>(plan.scales.sets.find(id));

@@ -54,16 +54,13 @@ void round_layers(Graph& graph, const Plan& plan, const Calibration& calibration
     set_weight_rows(graph, graph.node(layers[i]), rounded[i]);
 }
 
-void correct_biases(Graph& graph, const Plan& plan, const calib::Statistics& statistics,
+void correct_biases(Graph& graph, const Plan& plan, const LayerInputs& inputs,
                     const Quantized& quantized) {
-  const MeanOutputs means_wanted =
-      mean_outputs(quantized.scaled, plan, statistics, quantized.factors);
+  const MeanOutputs means_wanted = mean_outputs(quantized.scaled, plan, inputs, quantized.factors);
   for (const auto& [id, wanted] : means_wanted) {
-    const Node& n = graph.node(id);
-    const calib::ValueStatistics& input = statistics.of(n.inputs[0]);
-    std::vector<double> means = mean_under_weights(graph, n, input.mean, input.channels_last);
-    const float factor =
-        quantized.factors[static_cast<std::size_t>(plan.scales.sets.find(n.inputs[0]))];
+    const ValueId input = graph.node(id).inputs[0];
+    std::vector<double> means = inputs.at(id).mean;
+    const float factor = quantized.factors[static_cast<std::size_t>(plan.scales.sets.find(input))];
     for (double& m : means) m *= static_cast<double>(factor);
     correct_bias(graph, id, wanted, means);
   }
@@ -78,16 +75,16 @@ Quantized quantize(Graph& graph, const Plan& plan, const Calibration& calibratio
   unshare_constants(graph);
   const ActivationErrors errors(plan, calibration.statistics);
   Quantized result;
-  result.factors = choose_factors(graph, plan, errors, widths, settings);
+  result.factors = choose_factors(graph, plan, errors, calibration.inputs, widths, settings);
   apply_factors(graph, plan, result.factors);
   result.scaled = graph;
   assign_activation_exponents(graph, plan, errors, widths, result.factors, settings);
-  assign_parameter_exponents(graph, plan, errors, widths, settings);
+  assign_parameter_exponents(graph, plan, calibration.inputs, widths, settings);
   round_layers(graph, plan, calibration, result.factors, settings);
   if (settings.bias_correction) {
-    correct_biases(graph, plan, calibration.statistics, result);
+    correct_biases(graph, plan, calibration.inputs, result);
     // Corrected biases must still fit the chip's width.
-    assign_parameter_exponents(graph, plan, errors, widths, settings);
+    assign_parameter_exponents(graph, plan, calibration.inputs, widths, settings);
   }
   return result;
 }

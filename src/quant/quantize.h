@@ -15,6 +15,7 @@ void check_settings(const Settings& settings);
 /// What calibration found out about a network.
 struct Calibration {
   calib::Statistics statistics;
+  LayerInputs inputs;
   /// Of weighted layers; empty where weights are rounded to nearest.
   std::map<NodeId, calib::Covariance> covariances;
 };

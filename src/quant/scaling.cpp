@@ -5,8 +5,6 @@
 #include <map>
 #include <tuple>
 
-#include "quant/weights.h"
-
 namespace espquant::quant {
 namespace {
 
@@ -18,9 +16,9 @@ float into_octave(float x) { return std::ldexp(x, -std::ilogb(x)); }
 /// remembered.
 class WeightErrors {
  public:
-  WeightErrors(const Graph& graph, const ActivationErrors& errors, const Widths& widths,
+  WeightErrors(const Graph& graph, const LayerInputs& inputs, const Widths& widths,
                const Settings& settings)
-      : graph_(graph), errors_(errors), widths_(widths), settings_(settings) {}
+      : graph_(graph), inputs_(inputs), widths_(widths), settings_(settings) {}
 
   double relative(NodeId id, float factor) {
     // Powers of two do not matter: only the place within an octave does.
@@ -28,11 +26,7 @@ class WeightErrors {
     const auto [it, fresh] = known_.try_emplace({id, key}, 0.0);
     if (!fresh) return it->second;
     auto rows = rows_.find(id);
-    if (rows == rows_.end())
-      rows = rows_
-                 .emplace(id, weight_rows(graph_, graph_.node(id),
-                                          &errors_.statistics_of(graph_.node(id).inputs[0])))
-                 .first;
+    if (rows == rows_.end()) rows = rows_.emplace(id, weight_rows(graph_, id, inputs_)).first;
     const double signal = weight_signal(rows->second);
     const auto choice = best_weight_exponents(
         rows->second, into_octave(factor), max_q_of(widths_.of(graph_, graph_.node(id))),
@@ -42,7 +36,7 @@ class WeightErrors {
 
  private:
   const Graph& graph_;
-  const ActivationErrors& errors_;
+  const LayerInputs& inputs_;
   const Widths& widths_;
   const Settings& settings_;
   std::map<std::pair<NodeId, int>, double> known_;
@@ -62,8 +56,8 @@ struct Layer {
 }  // namespace
 
 std::vector<float> choose_factors(const Graph& graph, const Plan& plan,
-                                  const ActivationErrors& errors, const Widths& widths,
-                                  const Settings& settings) {
+                                  const ActivationErrors& errors, const LayerInputs& inputs,
+                                  const Widths& widths, const Settings& settings) {
   std::vector<float> factors(graph.value_count(), 1.0F);
   if (!settings.scale_layers) return factors;
 
@@ -82,7 +76,7 @@ std::vector<float> choose_factors(const Graph& graph, const Plan& plan,
   for (const auto& members : plan.exponents.members())
     if (!members.empty()) parts[plan.scales.sets.find(members.front())].push_back(members);
 
-  WeightErrors weights(graph, errors, widths, settings);
+  WeightErrors weights(graph, inputs, widths, settings);
   const auto factor_of = [&](ValueId group) -> float& {
     return factors[static_cast<std::size_t>(group)];
   };

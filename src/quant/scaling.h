@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "quant/errors.h"
+#include "quant/weights.h"
 
 namespace espquant::quant {
 
@@ -11,8 +12,8 @@ namespace espquant::quant {
 /// kFactorsPerOctave at which the relative errors of their activations and of the weights around
 /// are least in sum (coordinate descent, a few sweeps).
 std::vector<float> choose_factors(const Graph& graph, const Plan& plan,
-                                  const ActivationErrors& errors, const Widths& widths,
-                                  const Settings& settings);
+                                  const ActivationErrors& errors, const LayerInputs& inputs,
+                                  const Widths& widths, const Settings& settings);
 
 /// Multiplies every value of a scale group by its factor: weights and biases before, weights after,
 /// bounds of Clips between. The network's function does not change.

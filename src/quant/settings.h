@@ -18,8 +18,6 @@ struct Settings {
   /// How the exponents of activations are chosen, of all layers and of those named.
   Method method = Method::Sqnr;
   std::map<std::string, Method> layer_methods;
-  /// Methods that the statistics must serve too, to be compared with the first.
-  std::vector<Method> other_methods;
   double percentile = kDefaultPercentile;
   std::map<std::string, double> layer_percentiles;
   /// One number of halvings of the range for all tensors instead of one for each.

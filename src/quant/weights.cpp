@@ -28,7 +28,7 @@ std::vector<std::int64_t> output_first(std::size_t rank, std::size_t axis) {
 
 }  // namespace
 
-WeightRows weight_rows(const Graph& graph, const Node& n, const calib::ValueStatistics* input) {
+WeightRows weight_rows(const Graph& graph, const Node& n) {
   const Tensor& w = graph.value(n.inputs.at(1)).constant;
   const auto axis = static_cast<std::size_t>(output_axis(graph, n));
   const auto perm = output_first(w.rank(), axis);
@@ -40,8 +40,13 @@ WeightRows weight_rows(const Graph& graph, const Node& n, const calib::ValueStat
   rows.values.assign(data.begin(), data.end());
   const std::int64_t groups = n.op == "Conv" ? n.attributes.get_int("group", 1) : 1;
   rows.rows_per_group = std::max<std::int64_t>(rows.rows / groups, 1);
-  if (input != nullptr && !input->mean_square.empty() && n.op != "ConvTranspose")
-    rows.importance = mean_under_weights(graph, n, input->mean_square, input->channels_last);
+  return rows;
+}
+
+WeightRows weight_rows(const Graph& graph, NodeId layer, const LayerInputs& inputs) {
+  WeightRows rows = weight_rows(graph, graph.node(layer));
+  if (const auto known = inputs.find(layer); known != inputs.end())
+    rows.importance = known->second.mean_square;
   return rows;
 }
 

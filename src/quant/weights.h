@@ -2,8 +2,7 @@
 
 #include <vector>
 
-#include "calib/calibrate.h"
-#include "graph/graph.h"
+#include "quant/layer_inputs.h"
 
 namespace espquant::quant {
 
@@ -29,17 +28,13 @@ struct WeightRows {
     return {values.data() + r * columns, static_cast<std::size_t>(columns)};
   }
 };
-/// With `input`, the statistics of the data input, importance is filled in where they have means.
-WeightRows weight_rows(const Graph& graph, const Node& n,
-                       const calib::ValueStatistics* input = nullptr);
+
+/// With `inputs`, importance is filled in for the layers that it knows.
+WeightRows weight_rows(const Graph& graph, NodeId layer, const LayerInputs& inputs);
+WeightRows weight_rows(const Graph& graph, const Node& n);
 
 /// Puts `values`, in the order of rows.values, in place of the weights of `n`.
 void set_weight_rows(Graph& graph, const Node& n, std::span<const float> values);
-
-/// Mean over output positions of the input (or whatever `mean` holds per element of it) as each
-/// weight of a row sees it: [Cin][taps] for a Conv (zero under padding), [K] for Gemm and MatMul.
-std::vector<double> mean_under_weights(const Graph& graph, const Node& n,
-                                       std::span<const float> mean, bool channels_last);
 
 /// Sum of importance * w^2: what errors of weights are compared with.
 double weight_signal(const WeightRows& rows);

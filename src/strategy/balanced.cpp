@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "calib/channel_extents.h"
 #include "quant/equalization.h"
@@ -10,9 +11,10 @@
 namespace espquant::strategy {
 namespace {
 
+// For the change of the float outputs.
 constexpr std::int64_t kComparedSamples = 16;
-// Ranges of channels are taken from this many samples at most.
-constexpr std::int64_t kRangeSamples = 256;
+// On which ranges of channels are taken, and ways calibrated and compared.
+constexpr std::int64_t kJudgedSamples = 128;
 
 quant::EqualizationSettings settings_of(const Recipe::Equalization& e) {
   quant::EqualizationSettings s;
@@ -71,15 +73,7 @@ EqualizedNetwork equalized(const Graph& network, const std::vector<Tensor>& orig
     before = outputs_on(result.network, source);
     result.conversion_noise = noise_between(before, original);
   }
-  quant::ChannelExtents extents;
-  {
-    const ops::Executor executor(result.network);
-    const auto picked = evenly_spread(source.count, kRangeSamples);
-    const calib::SampleSource some{static_cast<std::int64_t>(picked.size()), [&](std::int64_t i) {
-                                     return source.sample(picked[static_cast<std::size_t>(i)]);
-                                   }};
-    extents = calib::channel_extents(executor, some);
-  }
+  quant::ChannelExtents extents = calib::channel_extents(ops::Executor(result.network), source);
   quant::unshare_constants(result.network);
   result.groups = quant::equalize(result.network, settings_of(equalization), extents);
   if (equalization.high_bias_absorption) quant::absorb_high_biases(result.network, extents);
@@ -87,25 +81,85 @@ EqualizedNetwork equalized(const Graph& network, const std::vector<Tensor>& orig
   return result;
 }
 
+/// Samples that the ways are compared on.
+class Judge {
+ public:
+  Judge(const Graph& network, const quant::Settings& settings, Means means,
+        const calib::SampleSource& source)
+      : settings_(settings), means_(means), picked_(evenly_spread(source.count, kJudgedSamples)) {
+    source_ = {static_cast<std::int64_t>(picked_.size()), [this, &source](std::int64_t i) {
+                 return source.sample(picked_[static_cast<std::size_t>(i)]);
+               }};
+    reference_.emplace(network, ops::Executor::Options{.observe_all = false});
+  }
+  Judge(const Judge&) = delete;
+  Judge& operator=(const Judge&) = delete;
+
+  const calib::SampleSource& source() const { return source_; }
+
+  Noise noise_of(const Graph& network) {
+    const Workbench bench(network, settings_, source_);
+    if (expected_.empty()) expected_ = float_outputs(*reference_, bench.run().inputs);
+    const Candidate candidate = bench.make(settings_, means_);
+    return output_noise(sim::Program(candidate.lowered.model, *settings_.target), candidate.graph,
+                        bench.run(), expected_);
+  }
+
+ private:
+  const quant::Settings& settings_;
+  Means means_;
+  std::vector<std::int64_t> picked_;
+  calib::SampleSource source_;
+  std::optional<ops::Executor> reference_;
+  std::vector<std::vector<Tensor>> expected_;
+};
+
+EqualizedNetwork as_it_is(const Graph& network) {
+  EqualizedNetwork plain;
+  plain.network = network;
+  plain.variant = kNotEqualized;
+  return plain;
+}
+
 }  // namespace
 
-std::vector<EqualizedNetwork> equalized_variants(const Graph& network,
-                                                 const Recipe::Equalization& equalization,
-                                                 const calib::SampleSource& source) {
-  const std::vector<Tensor> original = outputs_on(network, source);
+BalancedNetwork balance(const Graph& network, const Recipe::Equalization& equalization,
+                        const quant::Settings& settings, Means means,
+                        const calib::SampleSource& source, const StageProgress& progress) {
+  Judge judge(network, settings, means, source);
+  const std::vector<Tensor> original = outputs_on(network, judge.source());
+  BalancedNetwork result;
+  double least = std::numeric_limits<double>::infinity();
+  std::size_t best = 0;
+  const auto measure = [&](EqualizedNetwork made) {
+    if (progress) progress("judge", static_cast<std::int64_t>(result.trials.size()), 0);
+    EqualizationTrial trial{made.variant,
+                            made.groups,
+                            made.caps_removed,
+                            made.conversion_noise,
+                            made.equalization_change,
+                            std::nullopt,
+                            false};
+    if (made.conversion_noise.ratio() < least) {
+      const Noise noise = judge.noise_of(made.network);
+      trial.noise = noise;
+      if (noise.ratio() < least) {
+        least = noise.ratio();
+        best = result.trials.size();
+        result.kept = std::move(made);
+      }
+    }
+    result.trials.push_back(std::move(trial));
+  };
+
   const bool caps = has_caps(network);
-  std::vector<EqualizedNetwork> variants;
-  if (caps && equalization.relu6 != Relu6::Keep)
-    variants.push_back(equalized(network, original, equalization, source, false));
+  if (equalization.undo_if_worse) measure(as_it_is(network));
   if (!caps || equalization.relu6 != Relu6::ToRelu)
-    variants.push_back(equalized(network, original, equalization, source, true));
-  if (equalization.undo_if_worse) {
-    EqualizedNetwork plain;
-    plain.network = network;
-    plain.variant = "none";
-    variants.push_back(std::move(plain));
-  }
-  return variants;
+    measure(equalized(network, original, equalization, judge.source(), true));
+  if (caps && equalization.relu6 != Relu6::Keep)
+    measure(equalized(network, original, equalization, judge.source(), false));
+  result.trials[best].kept = true;
+  return result;
 }
 
 }  // namespace espquant::strategy

@@ -1,13 +1,18 @@
 #pragma once
 
+#include <optional>
+
 #include "strategy/workbench.h"
 
 namespace espquant::strategy {
 
+/// The variant that is the network as it was.
+inline constexpr std::string_view kNotEqualized = "none";
+
 /// A float network that was equalized, and what that did.
 struct EqualizedNetwork {
   Graph network;
-  /// "caps kept", "ReLU6 to ReLU", or "none".
+  /// "caps kept", "ReLU6 to ReLU", or kNotEqualized.
   std::string variant;
   /// Channel groups that were equalized, and caps that became ReLUs.
   int groups = 0, caps_removed = 0;
@@ -17,11 +22,28 @@ struct EqualizedNetwork {
   double equalization_change = 0;
 };
 
-/// The variants of `network` that a recipe's equalization section asks for, to be judged by what
-/// the chip makes of them; with undo_if_worse, the network as it is comes last. The float change
-/// is measured on a few samples of `source`.
-std::vector<EqualizedNetwork> equalized_variants(const Graph& network,
-                                                 const Recipe::Equalization& equalization,
-                                                 const calib::SampleSource& source);
+/// One way of equalizing that was tried.
+struct EqualizationTrial {
+  std::string variant;
+  int groups = 0, caps_removed = 0;
+  Noise conversion_noise;
+  double equalization_change = 0;
+  /// What the chip makes of it, against the original float network; unknown where turning caps into
+  /// ReLUs alone makes more noise than another way makes in all.
+  std::optional<Noise> noise;
+  bool kept = false;
+};
+
+struct BalancedNetwork {
+  EqualizedNetwork kept;
+  std::vector<EqualizationTrial> trials;
+};
+
+/// The ways that a recipe's equalization section asks for, judged by what the chip makes of each
+/// after a calibration on a part of `source`: the one with the least noise at the outputs is kept.
+/// With undo_if_worse, leaving the network as it is is one of them.
+BalancedNetwork balance(const Graph& network, const Recipe::Equalization& equalization,
+                        const quant::Settings& settings, Means means,
+                        const calib::SampleSource& source, const StageProgress& progress = {});
 
 }  // namespace espquant::strategy

@@ -7,6 +7,7 @@
 #include "cost/latency.h"
 #include "espdl/writer.h"
 #include "strategy/evaluate.h"
+#include "strategy/trials.h"
 
 namespace espquant::strategy {
 namespace {
@@ -66,7 +67,10 @@ class Search {
         means_(means),
         options_(options),
         progress_(progress),
-        excerpt_(bench.excerpt(kComparedSamples)) {}
+        excerpt_(bench.excerpt(kComparedSamples)) {
+    for (NodeId id : bench.network().topological_order())
+      place_of_.emplace(bench.network().node(id).name, place_of_.size());
+  }
 
   MixedResult run() {
     MixedResult result;
@@ -123,13 +127,18 @@ class Search {
             cost::estimate_latency(model, *settings_.target).milliseconds};
   }
 
+  // In the order in which the layers run.
   std::vector<WideChoice> measure(const quant::Settings& around,
-                                  const std::vector<std::string>& layers) const {
+                                  std::vector<std::string> layers) const {
+    std::sort(layers.begin(), layers.end(), [&](const std::string& a, const std::string& b) {
+      return place_of_.at(a) < place_of_.at(b);
+    });
+    Trials trials(bench_, around, quick_, options_, excerpt_);
     std::vector<WideChoice> measured;
     for (std::size_t i = 0; i < layers.size(); ++i) {
       quant::Settings settings = around;
       settings.layer_bits[layers[i]] = 16;
-      const Candidate candidate = bench_.make(settings, quick_, options_, excerpt_);
+      const Candidate candidate = trials.make(settings);
       const Cost cost = cost_of(candidate);
       measured.push_back({layers[i], candidate.noise, cost.bytes - base_.bytes,
                           cost.milliseconds - base_.milliseconds});
@@ -191,6 +200,8 @@ class Search {
   const lower::Options& options_;
   const StageProgress& progress_;
   FloatRun excerpt_;
+  /// Of a layer, in the order of execution.
+  std::map<std::string, std::size_t> place_of_;
   Cost base_;
 };
 

@@ -13,13 +13,12 @@ const Preparation::Simplified& Preparation::simplified(
   return simplified_.emplace_back(std::move(made));
 }
 
-std::shared_ptr<const Workbench> Preparation::workbench(const Simplified& network,
-                                                        const quant::Settings& settings,
-                                                        const StageProgress& progress) {
+std::shared_ptr<Workbench> Preparation::workbench(const Simplified& network,
+                                                  const quant::Settings& settings,
+                                                  const StageProgress& progress) {
   for (const Bench& known : benches_)
     if (known.network == &network && known.bench->settings() == settings) return known.bench;
-  auto made =
-      std::make_shared<const Workbench>(network.network, settings, source_, labels_, progress);
+  auto made = std::make_shared<Workbench>(network.network, settings, source_, labels_, progress);
   benches_.push_back({&network, made});
   return made;
 }

@@ -27,14 +27,13 @@ class Preparation {
   /// object.
   const Simplified& simplified(const std::vector<std::string>& disabled_passes);
   /// Of the network so simplified; one for equal settings. Throws as Workbench.
-  std::shared_ptr<const Workbench> workbench(const Simplified& network,
-                                             const quant::Settings& settings,
-                                             const StageProgress& progress = {});
+  std::shared_ptr<Workbench> workbench(const Simplified& network, const quant::Settings& settings,
+                                       const StageProgress& progress = {});
 
  private:
   struct Bench {
     const Simplified* network;
-    std::shared_ptr<const Workbench> bench;
+    std::shared_ptr<Workbench> bench;
   };
 
   Graph imported_;

@@ -6,7 +6,6 @@
 
 #include "lower/lower.h"
 #include "quant/quantize.h"
-#include "strategy/mean_correction.h"
 #include "strategy/refine.h"
 #include "strategy/simulate.h"
 
@@ -64,14 +63,15 @@ Means means_of(const Recipe& recipe) {
 }
 
 /// Makes the candidate that a recipe asks for, mixed section included.
-Candidate make_candidate(const Workbench& bench, const QuantizeOptions& options,
+Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
                          const lower::Options& lowering, const StageProgress& progress,
                          QuantizedModel& result) {
   const Recipe& recipe = options.recipe;
   const Means means = means_of(recipe);
   quant::Settings settings = bench.settings();
   if (recipe.quantization.refine_exponents)
-    settings = refine_exponents(bench, settings, means, progress).settings;
+    settings =
+        refine_exponents(bench, settings, methods_to_compare(recipe), means, progress).settings;
   if (!recipe.mixed.enabled) return bench.make(settings, means, lowering);
   MixedResult mixed = choose_wide_layers(bench, recipe.mixed, settings, means, lowering, progress);
   result.sensitivities = std::move(mixed.sensitivities);
@@ -113,48 +113,22 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
   quant::check_settings(settings);
   lower::Options lowering{options.metadata};
 
-  std::vector<EqualizedNetwork> variants;
+  EqualizedNetwork equalized;
   if (recipe.equalization.enabled)
-    variants = watch.run("equalize", [&] {
-      return equalized_variants(result.network, recipe.equalization, source);
+    watch.run("equalize", [&] {
+      BalancedNetwork balanced = balance(result.network, recipe.equalization, settings,
+                                         means_of(recipe), source, progress);
+      result.equalization = std::move(balanced.trials);
+      equalized = std::move(balanced.kept);
     });
-  else
-    variants.push_back({result.network, "none", 0, 0, {}, 0});
-
-  std::optional<std::vector<std::vector<Tensor>>> original;
-  std::shared_ptr<const Workbench> kept_bench;
-  double least = 0;
-  for (const EqualizedNetwork& variant : variants) {
-    const auto bench = watch.run("calibrate", [&] {
-      return variant.variant == "none"
-                 ? shared.workbench(*simplified, settings, progress)
-                 : std::make_shared<const Workbench>(variant.network, settings, source,
-                                                     shared.labels(), progress);
-    });
-    if (!recipe.equalization.enabled) {
-      kept_bench = bench;
-      break;
-    }
-    watch.run("judge", [&] {
-      if (!original)
-        original = float_outputs(ops::Executor(result.network, {.observe_all = false}),
-                                 bench->run().inputs);
-      const Candidate candidate = bench->make(settings, means_of(recipe));
-      const Noise noise = output_noise(sim::Program(candidate.lowered.model, *options.target),
-                                       candidate.graph, bench->run(), *original);
-      const bool kept = kept_bench == nullptr || noise.noise < least;
-      if (kept)
-        for (EqualizationTrial& trial : result.equalization) trial.kept = false;
-      result.equalization.push_back({variant.variant, variant.groups, variant.caps_removed,
-                                     variant.conversion_noise, variant.equalization_change, noise,
-                                     kept});
-      if (!kept) return;
-      least = noise.noise;
-      kept_bench = bench;
-    });
-  }
+  const auto bench = watch.run("calibrate", [&] {
+    return !recipe.equalization.enabled || equalized.variant == kNotEqualized
+               ? shared.workbench(*simplified, settings, progress)
+               : std::make_shared<Workbench>(std::move(equalized.network), settings, source,
+                                             shared.labels(), progress);
+  });
   Candidate best = watch.run(
-      "quantize", [&] { return make_candidate(*kept_bench, options, lowering, progress, result); });
+      "quantize", [&] { return make_candidate(*bench, options, lowering, progress, result); });
   settle_recipe(result);
   result.quantized = std::move(best.graph);
   result.scaled = std::move(best.scaled);

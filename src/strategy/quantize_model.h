@@ -28,17 +28,6 @@ struct QuantizeOptions {
   bool test_values = true;
 };
 
-/// One way of equalizing that was tried.
-struct EqualizationTrial {
-  std::string variant;
-  int groups = 0, caps_removed = 0;
-  Noise conversion_noise;
-  double equalization_change = 0;
-  /// What the chip makes of it, against the original float network.
-  Noise noise;
-  bool kept = false;
-};
-
 struct QuantizedModel {
   /// The float network after rewriting, before quantization: the reference.
   Graph network;

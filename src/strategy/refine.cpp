@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "quant/errors.h"
+#include "strategy/trials.h"
 
 namespace espquant::strategy {
 namespace {
@@ -49,12 +50,19 @@ std::vector<Doubt> find_doubts(const Workbench& bench, const quant::Settings& se
 
 }  // namespace
 
-RefineResult refine_exponents(const Workbench& bench, const quant::Settings& settings, Means means,
+std::vector<quant::Method> methods_to_compare(const Recipe& recipe) {
+  if (recipe.calibration.method != Recipe().calibration.method) return {};
+  return {quant::Method::Auto, quant::Method::Mse, quant::Method::Percentile};
+}
+
+RefineResult refine_exponents(Workbench& bench, const quant::Settings& settings,
+                              std::span<const quant::Method> others, Means means,
                               const StageProgress& progress) {
   const Means quick = means == Means::AsTheyAre ? means : Means::Match;
   RefineResult result{settings, 0, 0};
   Candidate start = bench.make(settings, quick);
-  for (quant::Method method : settings.other_methods) {
+  bench.serve(others);
+  for (quant::Method method : others) {
     quant::Settings other = settings;
     other.method = method;
     Candidate candidate = bench.make(other, quick);
@@ -65,12 +73,14 @@ RefineResult refine_exponents(const Workbench& bench, const quant::Settings& set
   const std::vector<Doubt> doubts = find_doubts(bench, result.settings, start);
   result.doubtful = static_cast<int>(doubts.size());
   double least = start.noise.noise;
+  Trials trials(bench, result.settings, quick, {}, bench.run());
   for (std::size_t i = 0; i < doubts.size(); ++i) {
     quant::Settings moved = result.settings;
     moved.exponent_shifts[doubts[i].layer] += doubts[i].step;
-    const double noise = bench.make(moved, quick).noise.noise;
+    const double noise = trials.make(moved).noise.noise;
     if (noise < kWorthwhile * least) {
       least = noise;
+      trials.rebase(moved);
       result.settings = std::move(moved);
       ++result.moved;
     }

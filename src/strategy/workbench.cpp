@@ -4,6 +4,7 @@
 
 #include "calib/covariance.h"
 #include "calib/output_errors.h"
+#include "strategy/stepped_run.h"
 
 namespace espquant::strategy {
 namespace {
@@ -54,36 +55,68 @@ std::vector<std::int64_t> evenly_spread(std::int64_t size, std::int64_t count) {
   return picked;
 }
 
-Workbench::Workbench(Graph network, quant::Settings settings, const calib::SampleSource& source,
+Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSource source,
                      std::span<const std::int64_t> labels, const StageProgress& progress)
-    : network_(std::move(network)), settings_(std::move(settings)) {
+    : network_(std::move(network)), settings_(std::move(settings)), source_(std::move(source)) {
   quant::check_settings(settings_);
   const ops::Executor executor(network_);
-  calibrate(executor, source, progress);
-  const auto picked = evenly_spread(source.count, run_samples(network_));
-  run_ = run_float(executor, source, picked, *plan_);
+  calibrate(executor, progress);
+  const auto picked = evenly_spread(source_.count, run_samples(network_));
+  run_ = run_float(executor, source_, picked, *plan_);
   if (!labels.empty())
     for (std::int64_t i : picked) run_.labels.push_back(labels[static_cast<std::size_t>(i)]);
 }
 
-void Workbench::calibrate(const ops::Executor& executor, const calib::SampleSource& source,
-                          const StageProgress& progress) {
+void Workbench::calibrate(const ops::Executor& executor, const StageProgress& progress) {
   const calib::Progress forward = [&](std::int64_t done, std::int64_t total) {
     if (progress) progress("calibrate", done, total);
   };
-  plan_ = quant::make_plan(network_, settings_, calib::scan(executor, source, kScanSamples));
-  calibration_.statistics = calib::gather(executor, source, plan_->requests, forward);
+  calib::Statistics& statistics = calibration_.statistics;
+  plan_ = quant::make_plan(network_, settings_, calib::scan(executor, source_, kScanSamples));
+  statistics = calib::gather(executor, source_, plan_->requests, forward);
   // Rarely the first samples were far too tame: another pass with the windows moved settles it.
-  while (quant::widen_plan(*plan_, settings_, calibration_.statistics))
-    calibration_.statistics = calib::gather(executor, source, plan_->requests, forward);
-  if (plan_->uses(quant::Method::Auto) ||
-      std::count(settings_.other_methods.begin(), settings_.other_methods.end(),
-                 quant::Method::Auto) > 0)
-    calib::measure_output_errors(executor, source, plan_->requests, calib::kOutputErrorSamples,
-                                 calibration_.statistics);
+  while (quant::widen_plan(*plan_, settings_, statistics))
+    statistics = calib::gather(executor, source_, plan_->requests, forward);
+  calibration_.inputs = quant::layer_inputs(network_, statistics);
+  for (calib::ValueStatistics& s : statistics.values) s.mean = s.mean_square = {};
+  if (plan_->uses(quant::Method::Auto)) measure_output_errors(executor);
   if (settings_.round_weights)
     calibration_.covariances =
-        calib::gather_covariance(executor, source, weighted_nodes(network_), kCovarianceSamples);
+        calib::gather_covariance(executor, source_, weighted_nodes(network_), kCovarianceSamples);
+}
+
+void Workbench::measure_output_errors(const ops::Executor& executor) {
+  calib::measure_output_errors(executor, source_, plan_->requests, calib::kOutputErrorSamples,
+                               calibration_.statistics);
+  has_output_errors_ = true;
+}
+
+void Workbench::serve(std::span<const quant::Method> methods) {
+  std::vector<calib::Request> missing(plan_->requests.size());
+  bool histograms = false, output_errors = false;
+  for (quant::Method method : methods) {
+    output_errors = output_errors || (method == quant::Method::Auto && !has_output_errors_);
+    for (std::size_t v = 0; v < missing.size(); ++v) {
+      if (!plan_->rounded[v]) continue;
+      calib::Request& known = plan_->requests[v];
+      const calib::Request before = known;
+      quant::add_needs(method, known);
+      if (!known.histogram || before.histogram) continue;
+      missing[v].histogram = histograms = true;
+    }
+  }
+  const ops::Executor executor(network_);
+  if (output_errors) measure_output_errors(executor);
+  if (!histograms) return;
+  const auto picked = evenly_spread(source_.count, kHistogramSamples);
+  calib::Statistics found = calib::gather(
+      executor,
+      {static_cast<std::int64_t>(picked.size()),
+       [&](std::int64_t i) { return source_.sample(picked[static_cast<std::size_t>(i)]); }},
+      missing);
+  for (std::size_t v = 0; v < missing.size(); ++v)
+    if (missing[v].histogram)
+      calibration_.statistics.values[v].histogram = std::move(found.values[v].histogram);
 }
 
 FloatRun Workbench::excerpt(std::int64_t count) const {
@@ -93,20 +126,25 @@ FloatRun Workbench::excerpt(std::int64_t count) const {
   return run_float(ops::Executor(network_), chosen, evenly_spread(size, count), *plan_);
 }
 
-Candidate Workbench::make(const quant::Settings& settings, Means means,
-                          const lower::Options& options, const FloatRun& run) const {
+Candidate Workbench::draft(const quant::Settings& settings, const lower::Options& options) const {
   Candidate candidate;
   candidate.graph = network_;
   quant::Plan plan = *plan_;
   quant::choose_methods(network_, settings, plan);
-  const quant::Quantized made = quant::quantize(candidate.graph, plan, calibration_, settings);
-  candidate.scaled = made.scaled;
-  candidate.factors = made.factors;
+  quant::Quantized made = quant::quantize(candidate.graph, plan, calibration_, settings);
+  candidate.scaled = std::move(made.scaled);
+  candidate.factors = std::move(made.factors);
   candidate.lowered = lower::lower(candidate.graph, *settings.target, options);
+  return candidate;
+}
+
+Candidate Workbench::make(const quant::Settings& settings, Means means,
+                          const lower::Options& options, const FloatRun& run) const {
+  Candidate candidate = draft(settings, options);
+  if (means == Means::Match)
+    return match_means(std::move(candidate), *plan_, *settings.target, run);
   std::optional<Candidate> matched;
-  if (means != Means::AsTheyAre)
-    matched = match_means(candidate, plan, made, *settings.target, run);
-  if (means == Means::Match) return std::move(*matched);
+  if (means == Means::MatchOrUndo) matched = match_means(candidate, *plan_, *settings.target, run);
   candidate.noise = output_noise(sim::Program(candidate.lowered.model, *settings.target),
                                  candidate.graph, run, run.outputs);
   return matched && matched->noise.noise < candidate.noise.noise ? std::move(*matched) : candidate;
@@ -130,9 +168,6 @@ quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Ta
   settings.scale_layers = recipe.quantization.scale_layers;
   settings.round_weights = recipe.quantization.round_weights;
   settings.bias_correction = recipe.quantization.bias_correction != BiasCorrection::None;
-  // A method that somebody chose is not compared with others.
-  if (recipe.quantization.refine_exponents && settings.method == Recipe().calibration.method)
-    settings.other_methods = {quant::Method::Auto, quant::Method::Mse, quant::Method::Percentile};
   settings.alignment_cost = recipe.quantization.alignment_cost;
   if (recipe.layers.empty()) return settings;
   for (NodeId id : network.topological_order()) {

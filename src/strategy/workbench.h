@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "passes/pass_manager.h"
-#include "strategy/mean_correction.h"
+#include "strategy/candidate.h"
 #include "strategy/recipe.h"
 
 namespace espquant::strategy {
@@ -12,7 +12,7 @@ namespace espquant::strategy {
 using StageProgress =
     std::function<void(std::string_view stage, std::int64_t done, std::int64_t total)>;
 
-/// What is done about means that the chip's rounding and clipping shift, see match_means.
+/// What is done about means that the chip's rounding and clipping shift, see SteppedRun.
 enum class Means : std::uint8_t {
   AsTheyAre,
   Match,
@@ -20,14 +20,19 @@ enum class Means : std::uint8_t {
 };
 
 /// A calibrated float network, from which candidates are made by different settings without looking
-/// at the data again. Immutable once made.
+/// at the data again.
 class Workbench {
  public:
   /// Calibrates `network` (simplified) on all samples of `source`, with their labels if there are
-  /// any. Settings given to make() may differ in widths of layers and in switches, not in target
-  /// and methods.
-  Workbench(Graph network, quant::Settings settings, const calib::SampleSource& source,
+  /// any. Settings given to make() may differ in widths of layers and in switches, not in target;
+  /// in methods once serve() has seen them.
+  Workbench(Graph network, quant::Settings settings, calib::SampleSource source,
             std::span<const std::int64_t> labels = {}, const StageProgress& progress = {});
+
+  /// Gathers what these methods need and has not been gathered. Histograms are made of
+  /// kHistogramSamples at most.
+  void serve(std::span<const quant::Method> methods);
+  static constexpr std::int64_t kHistogramSamples = 64;
 
   const Graph& network() const { return network_; }
   const quant::Settings& settings() const { return settings_; }
@@ -39,8 +44,11 @@ class Workbench {
   /// Fewer of them, evenly spread, for quick comparisons.
   FloatRun excerpt(std::int64_t count) const;
 
-  /// Quantizes, lowers and measures the noise at the outputs on the samples of run(), or of an
-  /// excerpt.
+  /// Quantizes and lowers; the noise is not known yet.
+  Candidate draft(const quant::Settings& settings, const lower::Options& options = {}) const;
+
+  /// A draft with the noise at its outputs on the samples of run(), or of an excerpt, its means
+  /// matched on them as `means` says.
   Candidate make(const quant::Settings& settings, Means means,
                  const lower::Options& options = {}) const {
     return make(settings, means, options, run_);
@@ -49,14 +57,16 @@ class Workbench {
                  const FloatRun& run) const;
 
  private:
-  void calibrate(const ops::Executor& executor, const calib::SampleSource& source,
-                 const StageProgress& progress);
+  void calibrate(const ops::Executor& executor, const StageProgress& progress);
+  void measure_output_errors(const ops::Executor& executor);
 
   Graph network_;
   quant::Settings settings_;
+  calib::SampleSource source_;
   std::optional<quant::Plan> plan_;
   quant::Calibration calibration_;
   FloatRun run_;
+  bool has_output_errors_ = false;
 };
 
 /// What `recipe` asks of every layer of `network` (simplified), but for its mixed section. Throws

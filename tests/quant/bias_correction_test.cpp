@@ -122,7 +122,7 @@ TEST(MeanOutputs, AreThoseOfTheFloatNetwork) {
     const auto source = test::random_samples(n.graph, 4, 0, 2);
     const auto c = test::calibrate(n.graph, test::settings_for("esp32s3"), source);
     const std::vector<float> factors(n.graph.value_count(), 1.0F);
-    const MeanOutputs means = mean_outputs(n.graph, c.plan, c.calibration.statistics, factors);
+    const MeanOutputs means = mean_outputs(n.graph, c.plan, c.calibration.inputs, factors);
     ASSERT_EQ(means.size(), 1u);
     const auto expected = mean_channels(n.graph, source);
     for (std::size_t i = 0; i < expected.size(); ++i)
@@ -139,9 +139,7 @@ TEST(CorrectBias, MakesTheMeanWhatIsWanted) {
     Graph coarse = n.graph;
     for (float& w : coarse.value(coarse.node(0).inputs[1]).constant.mutable_data<float>())
       w = std::floor(w * 4) / 4;
-    const auto& input = c.calibration.statistics.of(n.x);
-    correct_bias(coarse, 0, wanted,
-                 mean_under_weights(coarse, coarse.node(0), input.mean, input.channels_last));
+    correct_bias(coarse, 0, wanted, c.calibration.inputs.at(0).mean);
     verify(coarse, "correct_bias");
     const auto corrected = mean_channels(coarse, source);
     for (std::size_t i = 0; i < wanted.size(); ++i)

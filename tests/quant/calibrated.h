@@ -38,7 +38,9 @@ inline Calibrated calibrate(const Graph& graph, const quant::Settings& settings,
                             const calib::SampleSource& source) {
   const ops::Executor executor(graph);
   quant::Plan plan = quant::make_plan(graph, settings, calib::scan(executor, source, source.count));
-  quant::Calibration calibration{calib::gather(executor, source, plan.requests), {}};
+  quant::Calibration calibration;
+  calibration.statistics = calib::gather(executor, source, plan.requests);
+  calibration.inputs = quant::layer_inputs(graph, calibration.statistics);
   return {std::move(plan), std::move(calibration)};
 }
 

@@ -21,7 +21,7 @@ Graph assigned(Graph graph, Settings settings, float range = 1) {
   const ActivationErrors errors(c.plan, c.calibration.statistics);
   const std::vector<float> factors(graph.value_count(), 1.0F);
   assign_activation_exponents(graph, c.plan, errors, widths, factors, settings);
-  assign_parameter_exponents(graph, c.plan, errors, widths, settings);
+  assign_parameter_exponents(graph, c.plan, c.calibration.inputs, widths, settings);
   return graph;
 }
 

@@ -39,7 +39,8 @@ Scaled scale(const Graph& graph, const Settings& settings, const calib::SampleSo
   Scaled result{{}, c.plan, graph};
   unshare_constants(result.graph);
   const ActivationErrors errors(c.plan, c.calibration.statistics);
-  result.factors = choose_factors(result.graph, c.plan, errors, widths, settings);
+  result.factors =
+      choose_factors(result.graph, c.plan, errors, c.calibration.inputs, widths, settings);
   apply_factors(result.graph, c.plan, result.factors);
   return result;
 }

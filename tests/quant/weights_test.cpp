@@ -80,9 +80,14 @@ TEST(WeightRows, SetIsTheInverseOfGet) {
 TEST(WeightRows, ImportanceIsTheMeanSquareUnderEachWeight) {
   // One pixel of 2 channels beside one of padding: a tap over padding counts half as often.
   const Layer l = layer_of("Conv", {1, 2, 1, 2}, {1, 2, 1, 2}, {{"pads", test::Ints{0, 1, 0, 0}}});
-  calib::ValueStatistics input;
+  calib::Statistics statistics;
+  statistics.values.resize(l.graph.value_count());
+  calib::ValueStatistics& input = statistics.values[static_cast<std::size_t>(l.node().inputs[0])];
+  input.mean = {1, 1, 3, 5};
   input.mean_square = {1, 3, 10, 30};
-  const WeightRows rows = weight_rows(l.graph, l.node(), &input);
+  const LayerInputs inputs = layer_inputs(l.graph, statistics);
+  EXPECT_EQ(inputs.at(0).mean, (std::vector<double>{0.5, 1, 1.5, 4}));
+  const WeightRows rows = weight_rows(l.graph, 0, inputs);
   EXPECT_EQ(rows.importance, (std::vector<double>{0.5, 2, 5, 20}));
   EXPECT_DOUBLE_EQ(weight_signal(rows), 0 * 0.5 + 1 * 2 + 4 * 5 + 9 * 20);
 }

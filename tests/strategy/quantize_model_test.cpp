@@ -98,8 +98,13 @@ TEST(QuantizeModel, KeepsTheBestWayOfEqualizing) {
   for (const EqualizationTrial& trial : result.equalization) {
     if (!trial.kept) continue;
     ++kept;
+    ASSERT_TRUE(trial.noise);
     for (const EqualizationTrial& other : result.equalization)
-      EXPECT_LE(trial.noise.noise, other.noise.noise);
+      if (other.noise) {
+        EXPECT_LE(trial.noise->ratio(), other.noise->ratio());
+      } else {
+        EXPECT_GE(other.conversion_noise.ratio(), trial.noise->ratio());
+      }
   }
   EXPECT_EQ(kept, 1);
 }

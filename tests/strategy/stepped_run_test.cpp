@@ -1,4 +1,4 @@
-#include "strategy/mean_correction.h"
+#include "strategy/stepped_run.h"
 
 #include <gtest/gtest.h>
 
@@ -24,8 +24,9 @@ struct Shifted {
     auto c = test::calibrate(network, settings, source);
     plan.emplace(std::move(c.plan));
     before.graph = network;
-    made = quant::quantize(before.graph, *plan, c.calibration, settings);
-    before.scaled = made.scaled;
+    quant::Quantized made = quant::quantize(before.graph, *plan, c.calibration, settings);
+    before.scaled = std::move(made.scaled);
+    before.factors = std::move(made.factors);
     for (NodeId id : before.graph.topological_order()) {
       const Node& n = before.graph.node(id);
       if (n.op != "Conv") continue;
@@ -36,7 +37,7 @@ struct Shifted {
     run = run_float(executor, source, evenly_spread(kSamples, kSamples), *plan);
   }
 
-  Candidate matched() const { return match_means(before, *plan, made, *settings.target, run); }
+  Candidate matched() const { return match_means(before, *plan, *settings.target, run); }
 
   static Graph build() {
     Network net;
@@ -52,7 +53,6 @@ struct Shifted {
   quant::Settings settings;
   calib::SampleSource source = test::random_samples(network, kSamples, -1, 2);
   std::optional<quant::Plan> plan;
-  quant::Quantized made;
   Candidate before;
   FloatRun run;
 };

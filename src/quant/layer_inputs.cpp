@@ -1,7 +1,6 @@
-#include <algorithm>
+#include "quant/layer_inputs.h"
 
-#include "quant/bias_correction.h"
-#include "quant/weights.h"
+#include <algorithm>
 
 namespace espquant::quant {
 namespace {
@@ -79,6 +78,19 @@ std::vector<double> mean_under_weights(const Graph& graph, const Node& n,
     means[i / stride % features] += static_cast<double>(mean[i]);
   for (double& m : means) m /= static_cast<double>(mean.size() / features);
   return means;
+}
+
+LayerInputs layer_inputs(const Graph& graph, const calib::Statistics& statistics) {
+  LayerInputs inputs;
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    if (!is_weighted(graph, n) || n.op == "ConvTranspose") continue;
+    const calib::ValueStatistics& s = statistics.of(n.inputs[0]);
+    if (s.mean.empty()) continue;
+    inputs[id] = {mean_under_weights(graph, n, s.mean, s.channels_last),
+                  mean_under_weights(graph, n, s.mean_square, s.channels_last)};
+  }
+  return inputs;
 }
 
 }  // namespace espquant::quant

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "calib/calibrate.h"
 #include "lower/lower.h"
 #include "quant/quantize.h"
 #include "sim/program.h"
@@ -25,8 +24,8 @@ struct FloatRun {
   std::vector<std::vector<Tensor>> inputs, outputs;
   /// Of the samples, where there are any.
   std::vector<std::int64_t> labels;
-  /// Mean inputs of weighted layers.
-  calib::Statistics statistics;
+  /// Of the weighted layers whose inputs' means the plan asks for.
+  quant::LayerInputs layers;
 };
 FloatRun run_float(const ops::Executor& executor, const calib::SampleSource& source,
                    std::span<const std::int64_t> samples, const quant::Plan& plan);
@@ -38,12 +37,5 @@ std::vector<std::vector<Tensor>> float_outputs(const ops::Executor& executor,
 /// Noise at the outputs of `network`, as the program computes them, against `expected` per sample.
 Noise output_noise(const sim::Program& program, const Graph& network, const FloatRun& run,
                    const std::vector<std::vector<Tensor>>& expected);
-
-/// Sets biases so that every layer's mean output is the float network's, given the inputs that the
-/// chip really computes: layer after layer, all samples of `run` in step, each layer seeing the
-/// corrections before it (empirical bias correction, Nagel et al. 2019, appendix D). The result
-/// knows its noise.
-Candidate match_means(const Candidate& before, const quant::Plan& plan,
-                      const quant::Quantized& made, const Target& target, const FloatRun& run);
 
 }  // namespace espquant::strategy

@@ -1,0 +1,107 @@
+#include "strategy/trials.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "espdl/writer.h"
+#include "tests/strategy/small_network.h"
+
+namespace espquant::strategy {
+namespace {
+
+const Workbench& small_bench(const char* chip) {
+  static std::map<std::string, Workbench> benches;
+  const auto known = benches.find(chip);
+  if (known != benches.end()) return known->second;
+  const Graph network = passes::simplify(test::small_network());
+  return benches
+      .emplace(std::piecewise_construct, std::forward_as_tuple(chip),
+               std::forward_as_tuple(network, test::settings_for(chip),
+                                     test::random_samples(network, 16, -1, 2)))
+      .first->second;
+}
+
+/// Every layer at 16 bits by itself, in the order of execution.
+std::vector<quant::Settings> one_wide_layer_each(const Workbench& bench,
+                                                 const quant::Settings& base) {
+  std::vector<quant::Settings> all;
+  for (NodeId id : bench.network().topological_order()) {
+    all.push_back(base);
+    all.back().layer_bits[bench.network().node(id).name] = 16;
+  }
+  return all;
+}
+
+void expect_equal(const Candidate& actual, const Candidate& expected, std::string_view what) {
+  EXPECT_EQ(espdl::write_model(actual.lowered.model), espdl::write_model(expected.lowered.model))
+      << what;
+  EXPECT_EQ(print(actual.graph), print(expected.graph)) << what;
+  EXPECT_EQ(actual.noise.noise, expected.noise.noise) << what;
+  EXPECT_EQ(actual.noise.signal, expected.noise.signal) << what;
+}
+
+class TrialsFor : public testing::TestWithParam<std::tuple<const char*, Means>> {
+ protected:
+  const Workbench& bench() const { return small_bench(std::get<0>(GetParam())); }
+  Means means() const { return std::get<1>(GetParam()); }
+  Trials trials() const { return Trials(bench(), bench().settings(), means(), {}, bench().run()); }
+};
+
+TEST_P(TrialsFor, MakeWhatTheBenchMakesInAnyOrder) {
+  std::vector<quant::Settings> all = one_wide_layer_each(bench(), bench().settings());
+  for (const bool backwards : {false, true}) {
+    if (backwards) std::reverse(all.begin(), all.end());
+    Trials trials = this->trials();
+    for (const quant::Settings& settings : all)
+      expect_equal(trials.make(settings), bench().make(settings, means()),
+                   settings.layer_bits.begin()->first);
+  }
+}
+
+TEST_P(TrialsFor, TheBaseItselfIsATrial) {
+  Trials trials = this->trials();
+  const Candidate expected = bench().make(bench().settings(), means());
+  expect_equal(trials.make(bench().settings()), expected, "first");
+  expect_equal(trials.make(bench().settings()), expected, "again");
+}
+
+TEST_P(TrialsFor, GoOnFromAnotherBase) {
+  const std::vector<quant::Settings> all = one_wide_layer_each(bench(), bench().settings());
+  Trials trials = this->trials();
+  (void)trials.make(all[2]);
+  trials.rebase(all[2]);
+  for (const quant::Settings& settings : one_wide_layer_each(bench(), all[2]))
+    expect_equal(trials.make(settings), bench().make(settings, means()), "on top of the third");
+  trials.rebase(all[0]);
+  expect_equal(trials.make(all[4]), bench().make(all[4], means()), "a base before the trunk");
+}
+
+INSTANTIATE_TEST_SUITE_P(Chips, TrialsFor,
+                         testing::Combine(testing::Values("esp32s3", "esp32p4"),
+                                          testing::Values(Means::AsTheyAre, Means::Match)),
+                         [](const auto& parameter) {
+                           return std::string(std::get<0>(parameter.param)) +
+                                  (std::get<1>(parameter.param) == Means::Match ? "_matched" : "");
+                         });
+
+TEST(SteppedRun, SharesTheNodesBeforeTheFirstThatDiffers) {
+  const Workbench& bench = small_bench("esp32s3");
+  const SteppedRun trunk(bench.draft(bench.settings()), bench.plan(), *bench.settings().target,
+                         bench.run(), true);
+  const std::size_t all = bench.draft(bench.settings()).lowered.model.nodes.size();
+  EXPECT_EQ(trunk.shared_nodes(bench.draft(bench.settings())), all);
+  std::vector<std::size_t> shared;
+  for (const char* layer : {"Conv", "Conv_1", "Conv_2", "Gemm"}) {
+    quant::Settings wide = bench.settings();
+    wide.layer_bits[layer] = 16;
+    shared.push_back(trunk.shared_nodes(bench.draft(wide)));
+  }
+  EXPECT_EQ(shared.front(), 0u);
+  EXPECT_TRUE(std::is_sorted(shared.begin(), shared.end()));
+  EXPECT_GT(shared[2], 0u);
+  EXPECT_GE(shared[3] + 2, all) << "the last layer and its requantize node";
+}
+
+}  // namespace
+}  // namespace espquant::strategy
