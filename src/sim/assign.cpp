@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "sim/program.h"
@@ -66,12 +67,24 @@ std::int64_t shift_left(std::int64_t q, int shift, Family family) {
 }
 
 template <typename From, typename To>
+To requantized(From q, int shift, Family family) {
+  return saturate<To>(shift >= 0 ? shift_right<To>(q, shift, family)
+                                 : shift_left<From, To>(q, -shift, family));
+}
+
+template <typename From, typename To>
 void requantize_vectors(const From* source, To* destination, std::int64_t count, int shift,
                         Family family) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t moved = shift >= 0 ? shift_right<To>(source[i], shift, family)
-                                          : shift_left<From, To>(source[i], -shift, family);
-    destination[i] = saturate<To>(moved);
+  if constexpr (sizeof(From) == 1) {
+    std::array<To, 256> of_byte;
+    for (int q = -128; q < 128; ++q)
+      of_byte[static_cast<std::uint8_t>(q)] =
+          requantized<From, To>(static_cast<From>(q), shift, family);
+    for (std::int64_t i = 0; i < count; ++i)
+      destination[i] = of_byte[static_cast<std::uint8_t>(source[i])];
+  } else {
+    for (std::int64_t i = 0; i < count; ++i)
+      destination[i] = requantized<From, To>(source[i], shift, family);
   }
   if (assign_leaves_tail_unwritten(dtype_of<From>, dtype_of<To>, shift, count, family))
     std::fill_n(destination + count - 8, 8, To{0});

@@ -194,6 +194,44 @@ bool never_clips(const ConvPlan& plan, const Accumulator& accumulator, std::size
   return products <= limit && magnitude(bias) <= limit - products;
 }
 
+/// Whether the int16 channel at position p has short sums, whatever the input.
+bool has_short_sums(const ConvPlan& plan, std::size_t p) {
+  const std::int64_t magnitudes = plan.positive[p] + plan.negative[p];
+  const std::int64_t low = 255 * magnitudes + 255;
+  const std::int64_t high = 128 * magnitudes + magnitude(plan.bias64[p] >> 8) + (low >> 8);
+  if (low > kInt32Max || high > kInt32Max) return false;
+  // One bit more than the byte is dropped before the one that rounds: it can stand for the byte.
+  const std::int64_t first = plan.rounding64.first_shift[p];
+  return plan.rounding64.last_shift[p] == 1 && first > 8 && first < 8 + 31;
+}
+
+/// Rounding and biases of short sums.
+void shorten(ConvPlan& plan) {
+  const std::size_t count = plan.channel_at.size(), blocks = plan.watched.size();
+  RoundingTable<std::int32_t>& table = plan.rounding32;
+  table.half_even = plan.rounding64.half_even;
+  table.relu = plan.rounding64.relu;
+  table.first_shift = AlignedArray<std::int32_t>(count);
+  table.last_shift = AlignedArray<std::int32_t>(count);
+  table.rest_mask = AlignedArray<std::int32_t>(count);
+  plan.low_bias = AlignedArray<std::int32_t>(count);
+  plan.is_short.assign(blocks, true);
+  for (std::size_t p = 0; p < count; ++p) {
+    const std::size_t block = p / (count / blocks);
+    if (plan.channel_at[p] < 0 || !plan.is_short[block]) continue;
+    if (plan.watched[block] || !has_short_sums(plan, p)) {
+      plan.is_short[block] = false;
+      continue;
+    }
+    const auto first = static_cast<std::int32_t>(plan.rounding64.first_shift[p] - 8);
+    table.first_shift[p] = first;
+    table.last_shift[p] = 1;
+    table.rest_mask[p] = static_cast<std::int32_t>((std::uint32_t{1} << first) - 1);
+    plan.bias32[p] = static_cast<std::int32_t>(plan.bias64[p] >> 8);
+    plan.low_bias[p] = static_cast<std::int32_t>(plan.bias64[p] & 255);
+  }
+}
+
 void set_sums(ConvPlan& plan, const MacArithmetic& arithmetic) {
   const std::size_t count = plan.channel_at.size();
   plan.bias32 = AlignedArray<std::int32_t>(count);
@@ -272,6 +310,7 @@ std::unique_ptr<ConvPlan> make_plan(const ConvGeometry& geometry, const MacArith
   const std::vector<std::int16_t> wide = widen(filter);
   measure_weights(*plan, arithmetic, wide.data());
   set_sums(*plan, arithmetic);
+  if (arithmetic.bits == 16) shorten(*plan);
   if (geometry.depthwise) {
     pack_depthwise(*plan, wide.data());
   } else {

@@ -94,6 +94,11 @@ struct ConvPlan {
   /// 40-bit register, and the blocks in which that is not certain beforehand.
   AlignedArray<std::int64_t> check_limit64;
   std::vector<bool> watched;
+  /// int16: blocks whose sums stay in 32 bits, those of the high bytes of x in one and those of the
+  /// low bytes in another: sum >> 8 = high + bias32 + ((low + low_bias) >> 8), which rounding32
+  /// rounds. The bias is 256 * bias32 + low_bias.
+  std::vector<bool> is_short;
+  AlignedArray<std::int32_t> low_bias;
   /// Per position: sums of the positive weights, of the magnitudes of the negative ones, and the
   /// largest sum of magnitudes over one of `checks`.
   std::vector<std::int64_t> positive, negative, check_magnitude;

@@ -301,6 +301,58 @@ HWY_NOINLINE void Int16Tile(TileArgs args, const std::int16_t* const* high,
                            suspects);
 }
 
+/// Short sums: both bytes at once, no check.
+template <int kMr, int kNv>
+HWY_NOINLINE void ShortTile(const TileArgs& args, const std::int16_t* const* low, std::int16_t* y) {
+  const D32 d;
+  V32 high_sums[kMr][kNv], low_sums[kMr][kNv];
+  for (int m = 0; m < kMr; ++m)
+    for (int v = 0; v < kNv; ++v) high_sums[m][v] = low_sums[m][v] = hn::Zero(d);
+  const std::int16_t* weights = args.weights;
+  for (const Segment& segment : args.plan->runs) {
+    for (std::int64_t k = 0; k < segment.pairs; ++k, weights += kBlockChannels * 2) {
+      V16 w[kNv];
+      for (int v = 0; v < kNv; ++v) w[v] = hn::Load(D16(), VectorWeights<kNv>(args, weights, v));
+      for (int m = 0; m < kMr; ++m) {
+        const std::int64_t at = segment.offset + 2 * k;
+        const V16 high = BroadcastPair(args.pixels[m] + at), bytes = BroadcastPair(low[m] + at);
+        for (int v = 0; v < kNv; ++v) {
+          high_sums[m][v] = MulAddPairs(high, w[v], high_sums[m][v]);
+          low_sums[m][v] = MulAddPairs(bytes, w[v], low_sums[m][v]);
+        }
+      }
+    }
+  }
+  const std::int64_t channels = args.plan->geometry.out_c;
+  const hn::Rebind<std::int16_t, D32> d16;
+  for (int v = 0; v < kNv; ++v) {
+    const std::int64_t position = args.position + v * kLanes;
+    if (position >= channels) return;
+    for (int m = 0; m < kMr; ++m)
+      StoreFirst(
+          d16,
+          hn::DemoteTo(d16, RoundShortSums(*args.plan, position, high_sums[m][v], low_sums[m][v])),
+          channels - position, y + m * channels + position);
+  }
+}
+
+template <int kNv>
+HWY_INLINE void ShortBlock(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
+                           std::int64_t block, std::int64_t begin, std::int64_t end,
+                           std::int16_t* y) {
+  TileArgs args{&plan, nullptr, nullptr, block * kBlockChannels,
+                plan.weights.data() + block * plan.block_stride};
+  // Two sums per output fill the registers with half the pixels.
+  WalkTiles<4>(plan, high, begin, end,
+               [&](auto mr, const std::int16_t* const* tile, std::int64_t p) HWY_ATTR {
+                 constexpr int kMr = decltype(mr)::value;
+                 const std::int16_t* low_tile[kMr];
+                 for (int m = 0; m < kMr; ++m) low_tile[m] = low + (tile[m] - high);
+                 args.pixels = tile;
+                 ShortTile<kMr, kNv>(args, low_tile, y + p * plan.geometry.out_c);
+               });
+}
+
 /// A block, or two of them, over the output pixels [begin, end).
 template <int kNv, bool kWatch>
 HWY_INLINE void Int16Block(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
@@ -325,12 +377,21 @@ void DenseInt16(const ConvPlan& plan, const std::int16_t* high, const std::int16
   for (std::int64_t begin = 0; begin < pixels; begin += pass) {
     const std::int64_t end = std::min(begin + pass, pixels);
     for (std::int64_t b = 0; b < blocks;) {
-      const bool watched = plan.watched[static_cast<std::size_t>(b)];
-      if (watched) {
+      const auto is = [&](const std::vector<bool>& kind, std::int64_t block) {
+        return block < blocks && kind[static_cast<std::size_t>(block)];
+      };
+      if (is(plan.is_short, b)) {
+        const bool two = kTileBlocks == 2 && is(plan.is_short, b + 1);
+        if (two)
+          ShortBlock<2 * kOne>(plan, high, low, b, begin, end, y);
+        else
+          ShortBlock<kOne>(plan, high, low, b, begin, end, y);
+        b += two ? 2 : 1;
+      } else if (is(plan.watched, b)) {
         Int16Block<kOne, true>(plan, high, low, b, begin, end, y, suspects);
         ++b;
-      } else if (kTileBlocks == 2 && b + 1 < blocks &&
-                 !plan.watched[static_cast<std::size_t>(b + 1)]) {
+      } else if (kTileBlocks == 2 && b + 1 < blocks && !is(plan.watched, b + 1) &&
+                 !is(plan.is_short, b + 1)) {
         Int16Block<2 * kOne, false>(plan, high, low, b, begin, end, y, suspects);
         b += 2;
       } else {

@@ -153,7 +153,9 @@ HWY_NOINLINE void DepthwiseTile16(DepthwiseArgs args, const std::int16_t* const*
   DepthwiseSums<kMr, DepthwiseMode::Plain>(args, low_sums[0], low_sums[1], touched);
 
   const H32 half;
+  const bool is_short = plan.is_short[static_cast<std::size_t>(args.position / kDepthwiseBlock)];
   const auto finish = [&](std::int64_t position, V32 high, V32 bytes) HWY_ATTR {
+    if (is_short) return RoundShortSums(plan, position, high, bytes);
     const V64 lower_bias = hn::Load(D64(), plan.bias64.data() + position);
     const V64 upper_bias = hn::Load(D64(), plan.bias64.data() + position + kLanes / 2);
     return RoundToInt16(

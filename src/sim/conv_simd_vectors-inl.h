@@ -96,6 +96,19 @@ HWY_INLINE V32 RoundToInt16(const RoundingTable<std::int64_t>& table, std::int64
   return hn::Combine(D32(), narrow(upper, position + kLanes / 2), narrow(lower, position));
 }
 
+/// Rounds short sums (ConvPlan::is_short) of kLanes channels.
+HWY_INLINE V32 RoundShortSums(const ConvPlan& plan, std::int64_t position, V32 high, V32 low) {
+  const D32 d;
+  const V32 bytes = hn::Add(low, hn::Load(d, plan.low_bias.data() + position));
+  V32 sum =
+      hn::Add(hn::Add(high, hn::Load(d, plan.bias32.data() + position)), hn::ShiftRight<8>(bytes));
+  if (plan.rounding32.half_even) {
+    const V32 rest = hn::And(bytes, hn::Set(d, 255));
+    sum = hn::Or(sum, hn::IfThenElseZero(hn::Ne(rest, hn::Zero(d)), hn::Set(d, 1)));
+  }
+  return RoundSums(d, plan.rounding32, position, sum);
+}
+
 /// Channels whose 16-bit elements fill a vector.
 constexpr std::int64_t kStep = 2 * kLanes;
 

@@ -7,9 +7,9 @@
 
 namespace espquant::sim {
 
-std::byte* Workspace::scratch(std::size_t bytes, std::size_t slot) {
-  if (slot >= scratch_.size()) scratch_.resize(slot + 1);
-  Buffer& buffer = scratch_[slot];
+std::byte* Scratch::get(std::size_t bytes, std::size_t slot) {
+  if (slot >= slots_.size()) slots_.resize(slot + 1);
+  Buffer& buffer = slots_[slot];
   if (buffer.size < bytes) {
     buffer.bytes.reset();
     buffer.bytes = allocate_bytes(bytes);

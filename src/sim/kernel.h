@@ -44,13 +44,33 @@ struct TensorDesc {
   }
 };
 
+struct Buffer {
+  std::shared_ptr<std::byte[]> bytes;
+  std::size_t size = 0;
+};
+
+/// Room for what kernels compute on the way. Of one thread.
+class Scratch {
+ public:
+  /// At least `bytes` bytes on a 64-byte boundary, uninitialised, valid until the next call with
+  /// the same slot.
+  std::byte* get(std::size_t bytes, std::size_t slot);
+
+ private:
+  std::vector<Buffer> slots_;
+};
+
 /// Buffers of one run in one thread: scratch that kernels reuse, and the state of streaming
 /// operators.
 class Workspace {
  public:
-  /// At least `bytes` bytes on a 64-byte boundary, uninitialised, valid until the next call with
-  /// the same slot.
-  std::byte* scratch(std::size_t bytes, std::size_t slot = 0);
+  /// See Scratch::get.
+  std::byte* scratch(std::size_t bytes, std::size_t slot = 0) {
+    return (borrowed_ != nullptr ? *borrowed_ : own_).get(bytes, slot);
+  }
+  /// Uses another's scratch from now on, which must not be in use by another thread meanwhile;
+  /// null: its own.
+  void borrow(Scratch* scratch) { borrowed_ = scratch; }
   template <typename T>
   T* scratch_of(std::size_t count, std::size_t slot = 0) {
     return reinterpret_cast<T*>(scratch(count * sizeof(T), slot));
@@ -82,11 +102,8 @@ class Workspace {
   Saturation* saturation = nullptr;
 
  private:
-  struct Buffer {
-    std::shared_ptr<std::byte[]> bytes;
-    std::size_t size = 0;
-  };
-  std::vector<Buffer> scratch_;
+  Scratch own_;
+  Scratch* borrowed_ = nullptr;
   std::vector<std::pair<const void*, Buffer>> states_;
 };
 

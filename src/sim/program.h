@@ -69,6 +69,8 @@ class Program {
     /// Runs one node on what its inputs hold. In a frame that reuses buffers nodes must be run all,
     /// in order.
     void run_node(std::size_t node);
+    /// Many frames that take turns in a thread need only one scratch: see Workspace::borrow.
+    void borrow(Scratch* scratch) { workspace_.borrow(scratch); }
     /// Forgets the state of streaming operators.
     void reset();
     /// Per node, when not null: entries that kernels add to. Size node_count().

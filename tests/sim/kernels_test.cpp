@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/fuzz/instruction_sets.h"
@@ -33,6 +34,24 @@ TEST(Kernels, EveryInstructionSetGivesTheSame) {
       ASSERT_EQ(compare_kernels(problem).difference, "") << line_of(problem);
     }
   }
+}
+
+TEST(Kernels, SumsOf16BitsAreTheSameInOneRegisterOrTwo) {
+  // Around the shifts and the weights from which on two 32-bit sums do (ConvPlan::is_short), with
+  // few enough bits to meet ties.
+  for (const char* op : {"conv", "depthwise"})
+    for (const char* target : {"esp32s3", "esp32p4", "c"})
+      for (const int shift : {0, 1, 8, 9, 10, 11, 16, 31, 39, 40, 41})
+        for (const char* values :
+             {"x_low=-300 x_high=300 w_low=-7 w_high=7 bias_low=-5000 bias_high=5000",
+              "x_low=-32768 x_high=32767 x_ends=1 w_low=-4000 w_high=4000 bias_low=-900000000 "
+              "bias_high=900000000",
+              "x_low=-32768 x_high=32767 w_low=-32768 w_high=32767 w_ends=1"}) {
+          KernelProblem problem = parse_problem(fmt::format(
+              "{} target={} bits=16 in=6x5 kernel=3x3 pads=1x1x1x1 in_c=33 out_c=33 y_e={} {}", op,
+              target, shift, values));
+          EXPECT_EQ(compare_kernels(problem).difference, "") << line_of(problem);
+        }
 }
 
 TEST(Kernels, ProblemsThatOnceDiffered) {
