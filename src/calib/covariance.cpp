@@ -24,7 +24,7 @@ class Layer {
     groups_ = n.op == "Conv" ? n.attributes.get_int("group", 1) : 1;
     columns_ = patches_.width() / groups_;
     const std::int64_t wanted = std::max(kLeastPositions, kPositionsPerColumn * columns_);
-    per_sample_ = std::min(patches_.positions(), (wanted + samples - 1) / samples);
+    chosen_ = choose_positions(patches_.positions(), samples, wanted);
     if (fits()) {
       sums_.assign(static_cast<std::size_t>(groups_ * columns_ * columns_), 0.0F);
       totals_.assign(static_cast<std::size_t>(patches_.width()), 0.0);
@@ -32,22 +32,20 @@ class Layer {
   }
 
   ValueId input() const { return input_; }
-  bool fits() const { return columns_ > 0 && columns_ <= kMostColumns && per_sample_ > 0; }
+  bool fits() const { return columns_ > 0 && columns_ <= kMostColumns && chosen_.per_sample > 0; }
 
   void take(const ops::Executor::View& view, std::int64_t sample, std::vector<float>& into) const {
-    into.resize(static_cast<std::size_t>(per_sample_ * patches_.width()));
-    const std::int64_t stride = patches_.positions() / per_sample_;
-    // Another phase in every sample, so that all positions are seen.
-    const std::int64_t phase = sample % stride;
-    for (std::int64_t i = 0; i < per_sample_; ++i)
-      patches_.copy(view, i * stride + phase, into.data() + i * patches_.width());
+    into.resize(static_cast<std::size_t>(chosen_.per_sample * patches_.width()));
+    for (std::int64_t i = 0; i < chosen_.per_sample; ++i)
+      patches_.copy(view.data.data(), view.channels_last, chosen_.position(i, sample),
+                    into.data() + i * patches_.width());
   }
 
   void add(const std::vector<float>& patches) {
     if (patches.empty()) return;
-    positions_ += per_sample_;
+    positions_ += chosen_.per_sample;
     const std::int64_t width = patches_.width();
-    for (std::int64_t i = 0; i < per_sample_; ++i)
+    for (std::int64_t i = 0; i < chosen_.per_sample; ++i)
       for (std::int64_t k = 0; k < width; ++k)
         totals_[static_cast<std::size_t>(k)] +=
             static_cast<double>(patches[static_cast<std::size_t>(i * width + k)]);
@@ -87,15 +85,15 @@ class Layer {
 
  private:
   void add_products(const float* patches, std::int64_t width, float* sums) const {
-    dnnl::sgemm('T', 'N', columns_, columns_, per_sample_, 1.0F, patches, width, patches, width,
-                1.0F, sums, columns_);
+    dnnl::sgemm('T', 'N', columns_, columns_, chosen_.per_sample, 1.0F, patches, width, patches,
+                width, 1.0F, sums, columns_);
   }
 
   void add_groups(const float* patches) {
     const std::int64_t per_group = patches_.channels() / groups_;
-    std::vector<float> mine(static_cast<std::size_t>(per_sample_ * columns_));
+    std::vector<float> mine(static_cast<std::size_t>(chosen_.per_sample * columns_));
     for (std::int64_t g = 0; g < groups_; ++g) {
-      for (std::int64_t i = 0; i < per_sample_; ++i)
+      for (std::int64_t i = 0; i < chosen_.per_sample; ++i)
         for (std::int64_t t = 0; t < patches_.taps(); ++t)
           std::copy_n(patches + i * patches_.width() + t * patches_.channels() + g * per_group,
                       per_group, mine.data() + i * columns_ + t * per_group);
@@ -109,7 +107,7 @@ class Layer {
     for (std::int64_t a = 0; a < taps; ++a) {
       for (std::int64_t b = 0; b <= a; ++b) {
         std::fill(products.begin(), products.end(), 0.0F);
-        for (std::int64_t i = 0; i < per_sample_; ++i) {
+        for (std::int64_t i = 0; i < chosen_.per_sample; ++i) {
           const float* x = patches + i * patches_.width() + a * channels;
           const float* y = patches + i * patches_.width() + b * channels;
           for (std::int64_t c = 0; c < channels; ++c)
@@ -128,7 +126,8 @@ class Layer {
 
   Patches patches_;
   ValueId input_;
-  std::int64_t groups_ = 1, columns_ = 0, per_sample_ = 0, positions_ = 0;
+  PositionChoice chosen_;
+  std::int64_t groups_ = 1, columns_ = 0, positions_ = 0;
   std::vector<float> sums_;
   std::vector<double> totals_;
 };

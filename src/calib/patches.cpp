@@ -6,6 +6,7 @@ namespace espquant::calib {
 
 Patches::Patches(const Graph& graph, const Node& n) {
   const Shape& in = *graph.value(n.inputs.at(0)).shape;
+  shape_ = in;
   const Shape& out = *graph.value(n.outputs.at(0)).shape;
   if (n.op != "Conv") {
     channels_ = in.back();
@@ -35,23 +36,25 @@ Patches::Patches(const Graph& graph, const Node& n) {
   pad_y_ = pads[0];
 }
 
-void Patches::copy_row(const ops::Executor::View& view, std::int64_t row, float* into) const {
-  if (!view.channels_last || view.shape.size() < 3) {
-    std::copy_n(view.data.data() + row * channels_, channels_, into);
+template <typename T>
+void Patches::copy_row(const T* data, bool channels_last, std::int64_t row, float* into) const {
+  if (!channels_last || shape_.size() < 3) {
+    std::copy_n(data + row * channels_, channels_, into);
     return;
   }
   // Rows run over (n, c, middle axes), features over the last axis; stored n, middle, last, c.
-  const std::int64_t c_count = view.shape[1];
-  const std::int64_t middle = positions() / (view.shape[0] * c_count);
+  const std::int64_t c_count = shape_[1];
+  const std::int64_t middle = positions() / (shape_[0] * c_count);
   const std::int64_t m = row % middle, c = row / middle % c_count, n = row / (middle * c_count);
-  const float* at = view.data.data() + (n * middle + m) * channels_ * c_count + c;
-  for (std::int64_t k = 0; k < channels_; ++k) into[k] = at[k * c_count];
+  const T* at = data + (n * middle + m) * channels_ * c_count + c;
+  for (std::int64_t k = 0; k < channels_; ++k) into[k] = static_cast<float>(at[k * c_count]);
 }
 
-void Patches::copy(const ops::Executor::View& view, std::int64_t position, float* into) const {
-  if (is_matrix_) return copy_row(view, position, into);
-  const std::int64_t step_c = view.channels_last ? 1 : height_ * width_;
-  const std::int64_t step_x = view.channels_last ? channels_ : 1;
+template <typename T>
+void Patches::copy(const T* data, bool channels_last, std::int64_t position, float* into) const {
+  if (is_matrix_) return copy_row(data, channels_last, position, into);
+  const std::int64_t step_c = channels_last ? 1 : height_ * width_;
+  const std::int64_t step_x = channels_last ? channels_ : 1;
   const std::int64_t oy = position / out_x_, ox = position % out_x_;
   for (std::int64_t ky = 0; ky < kernel_y_; ++ky) {
     const std::int64_t y = oy * stride_y_ + ky * dilation_y_ - pad_y_;
@@ -61,14 +64,24 @@ void Patches::copy(const ops::Executor::View& view, std::int64_t position, float
         std::fill_n(into, channels_, 0.0F);
         continue;
       }
-      const float* at = view.data.data() + (y * width_ + x) * step_x;
+      const T* at = data + (y * width_ + x) * step_x;
       if (step_c == 1) {
         std::copy_n(at, channels_, into);
       } else {
-        for (std::int64_t c = 0; c < channels_; ++c) into[c] = at[c * step_c];
+        for (std::int64_t c = 0; c < channels_; ++c) into[c] = static_cast<float>(at[c * step_c]);
       }
     }
   }
+}
+
+template void Patches::copy(const float*, bool, std::int64_t, float*) const;
+template void Patches::copy(const std::int8_t*, bool, std::int64_t, float*) const;
+template void Patches::copy(const std::int16_t*, bool, std::int64_t, float*) const;
+
+PositionChoice choose_positions(std::int64_t positions, std::int64_t samples, std::int64_t wanted) {
+  const std::int64_t each = (wanted + samples - 1) / std::max<std::int64_t>(samples, 1);
+  const std::int64_t per_sample = std::min(positions, each);
+  return {per_sample, per_sample > 0 ? positions / per_sample : 0};
 }
 
 }  // namespace espquant::calib
