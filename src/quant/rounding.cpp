@@ -11,6 +11,8 @@ namespace {
 
 // Share of the mean variance that is added to each: the covariance is a sample's.
 constexpr double kDamping = 0.01;
+// Of a filter's weights, in terms of their number.
+constexpr std::size_t kMostMoves = 2;
 
 /// C = L L^T in place, L below and on the diagonal. Pivots are kept at `least` or above.
 void factorize(std::vector<double>& c, std::size_t n, double least) {
@@ -54,6 +56,11 @@ class Compensation {
     for (std::size_t i = 0; i < size_; ++i)
       for (std::size_t j = 0; j <= i; ++j)
         c[i * size_ + j] = covariance(order_[i], order_[j]) + (i == j ? damping : 0.0);
+    covariance_.resize(size_ * size_);
+    for (std::size_t i = 0; i < size_; ++i)
+      for (std::size_t j = 0; j <= i; ++j)
+        covariance_[i * size_ + j] = covariance_[j * size_ + i] =
+            static_cast<float>(c[i * size_ + j]);
     factorize(c, size_, damping * 1e-3);
     shares_.resize(size_ * size_);
     for (std::size_t i = 0; i < size_; ++i)
@@ -77,12 +84,46 @@ class Compensation {
       const float* share = shares_.data() + k * size_;
       for (std::size_t j = 0; j < k; ++j) owed[j] += share[j] * error;
     }
+    polish(weights, step, max_q, into);
   }
 
  private:
+  /// Moves single weights by one step, always that which lowers the error at the output most, until
+  /// none does.
+  void polish(std::span<const float> weights, float step, float max_q,
+              std::span<float> into) const {
+    std::vector<float> error(size_), pull(size_, 0.0F);
+    for (std::size_t k = 0; k < size_; ++k) error[k] = into[order_[k]] - weights[order_[k]];
+    for (std::size_t k = 0; k < size_; ++k) {
+      if (error[k] == 0) continue;
+      const float* row = covariance_.data() + k * size_;
+      for (std::size_t j = 0; j < size_; ++j) pull[j] += row[j] * error[k];
+    }
+    for (std::size_t moves = 0; moves < kMostMoves * size_; ++moves) {
+      float most = 0;
+      std::size_t best = size_;
+      for (std::size_t k = 0; k < size_; ++k) {
+        // Against the pull.
+        const float gain = step * (2 * std::abs(pull[k]) - step * covariance_[k * size_ + k]);
+        if (gain <= most) continue;
+        const float moved = into[order_[k]] + (pull[k] > 0 ? -step : step);
+        if (moved > max_q * step || moved < (-max_q - 1) * step) continue;
+        most = gain;
+        best = k;
+      }
+      if (best == size_) break;
+      const float change = pull[best] > 0 ? -step : step;
+      into[order_[best]] += change;
+      const float* row = covariance_.data() + best * size_;
+      for (std::size_t j = 0; j < size_; ++j) pull[j] += row[j] * change;
+    }
+  }
+
   std::size_t size_;
   std::vector<std::size_t> order_;
   std::vector<float> shares_;
+  /// Of the columns in their order.
+  std::vector<float> covariance_;
   bool usable_ = false;
 };
 

@@ -22,7 +22,8 @@ struct InputKnowledge {
 /// of each filter changes least in the mean square over the inputs: the error of each weight is
 /// made up for by those not yet rounded. This is successive rounding along the Cholesky factor of
 /// the inputs' covariance (Frantar et al. 2022, GPTQ; the nearest-plane algorithm of Babai 1986),
-/// largest variance first. Returns values like rows.values.
+/// largest variance first; then single weights are moved by a step as long as that helps. Returns
+/// values like rows.values.
 std::vector<float> rounded_weights(const WeightRows& rows, const TensorQuant& quant,
                                    const InputKnowledge& input, Rounding rounding);
 

@@ -133,6 +133,33 @@ TEST(Rounding, GainsMuchWhereInputsAreCorrelated) {
             0.3 * output_error(rows, nearest(rows, quant), c, true));
 }
 
+TEST(Rounding, NoSingleStepOfAWeightWouldLowerTheError) {
+  Random random(8);
+  const WeightRows rows = random_rows(random, 3, 20);
+  const calib::Covariance c = correlated_inputs(random, 1, 20);
+  const float step = 1.0F / 32;
+  const std::vector<float> rounded =
+      rounded_weights(rows, TensorQuant{8, {-5}, -1}, {&c, 0, true}, kRounding);
+  // The covariance is taken for uncertain by a hundredth of the mean variance.
+  double variance = 0;
+  for (std::size_t k = 0; k < 20; ++k)
+    variance += (c.moment_of(0)[k * 20 + k] - c.mean_of(0)[k] * c.mean_of(0)[k]) / 20;
+  const auto error_with = [&](std::span<const float> weights) {
+    double held = 0;
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      held += std::pow(static_cast<double>(weights[i]) - static_cast<double>(rows.values[i]), 2);
+    return output_error(rows, weights, c, true) + 0.01 * variance * held;
+  };
+  const double error = error_with(rounded);
+  for (std::size_t i = 0; i < rounded.size(); ++i) {
+    for (const float move : {-step, step}) {
+      std::vector<float> moved = rounded;
+      moved[i] += move;
+      EXPECT_GE(error_with(moved), error * (1 - 1e-4)) << i;
+    }
+  }
+}
+
 TEST(Rounding, OfIndependentInputsIsToTheNearest) {
   Random random(4);
   const WeightRows rows = random_rows(random, 4, 24);
