@@ -7,6 +7,8 @@ namespace espquant::quant {
 namespace {
 
 constexpr float kLeastFactor = 0.1F, kMostFactor = 10.0F;
+// The weights that read a channel shrink as it grows; further and they would be lost among others.
+constexpr float kMostEvening = 8.0F;
 // Data not seen in calibration may reach a little further than what was.
 constexpr float kHeadroom = 1.1F;
 
@@ -71,20 +73,41 @@ int turn_caps_into_relus(Graph& graph) {
   return turned;
 }
 
+namespace {
+
+void apply(Graph& graph, const ChannelGroup& group, std::span<const float> factors,
+           ChannelExtents& extents) {
+  for (NodeId id : group.writers) scale_output_channels(graph, graph.node(id), factors);
+  for (NodeId id : group.readers) unscale_input_channels(graph, graph.node(id), factors);
+  for (ValueId v : group.values) {
+    if (static_cast<std::size_t>(v) >= extents.size()) continue;
+    auto& mine = extents[static_cast<std::size_t>(v)];
+    for (std::size_t c = 0; c < mine.size(); ++c)
+      mine[c] = {mine[c].min * factors[c], mine[c].max * factors[c]};
+  }
+}
+
+}  // namespace
+
 int equalize(Graph& graph, const EqualizationSettings& settings, ChannelExtents& extents) {
   const std::vector<ChannelGroup> groups = channel_groups(graph, settings.through_adds);
-  for (int i = 0; i < settings.iterations; ++i) {
-    for (const ChannelGroup& group : groups) {
-      const std::vector<float> factors = factors_of(graph, group, settings, extents);
-      for (NodeId id : group.writers) scale_output_channels(graph, graph.node(id), factors);
-      for (NodeId id : group.readers) unscale_input_channels(graph, graph.node(id), factors);
-      for (ValueId v : group.values) {
-        if (static_cast<std::size_t>(v) >= extents.size()) continue;
-        auto& mine = extents[static_cast<std::size_t>(v)];
-        for (std::size_t c = 0; c < mine.size(); ++c)
-          mine[c] = {mine[c].min * factors[c], mine[c].max * factors[c]};
-      }
-    }
+  for (int i = 0; i < settings.iterations; ++i)
+    for (const ChannelGroup& group : groups)
+      apply(graph, group, factors_of(graph, group, settings, extents), extents);
+  return static_cast<int>(groups.size());
+}
+
+int even_activations(Graph& graph, bool through_adds, ChannelExtents& extents) {
+  const std::vector<ChannelGroup> groups = channel_groups(graph, through_adds);
+  for (const ChannelGroup& group : groups) {
+    const std::vector<float> reached = group_maxima(group, extents);
+    const float most = *std::max_element(reached.begin(), reached.end());
+    const float room = group.cap > 0 ? std::min(most, group.cap / kHeadroom) : most;
+    std::vector<float> factors(reached.size(), 1.0F);
+    for (std::size_t c = 0; c < reached.size(); ++c)
+      if (reached[c] > 0 && reached[c] < room)
+        factors[c] = std::min(room / reached[c], kMostEvening);
+    apply(graph, group, factors, extents);
   }
   return static_cast<int>(groups.size());
 }

@@ -32,6 +32,12 @@ int turn_caps_into_relus(Graph& graph);
 /// scaled along. Shared constants must have been unshared. Returns the number of groups equalized.
 int equalize(Graph& graph, const EqualizationSettings& settings, ChannelExtents& extents);
 
+/// Evens out the activations instead: every channel of a group is scaled up until it reaches as far
+/// as the largest (times 8 at most), so that rounding the tensor costs all of them little. Best
+/// where weights have exponents of their own per channel. Caps as in equalize(). Returns the number
+/// of groups.
+int even_activations(Graph& graph, bool through_adds, ChannelExtents& extents);
+
 /// High-bias absorption (Nagel et al. 2019, section 4.1.3): where a channel before a ReLU is never
 /// below m > 0 on the data, m moves out of its bias into the biases of the layers that read it, so
 /// that its range loses the part that says nothing. Only where all readers are layers that read no

@@ -116,6 +116,42 @@ TEST(Equalization, AChannelThatReachesTheCapKeepsFactorOne) {
                        test::evaluate(before, source.sample(i))[0], 1e-5, "output");
 }
 
+TEST(EvenActivations, EveryChannelReachesAsFarAsTheLargest) {
+  // x reaches 1: the channels reach 4, 1 and 1/8, of which the last may grow by 8 at most.
+  Pair pair({4, 1, 0.125F}, {1, 1, 1});
+  const Graph before = pair.graph;
+  ChannelExtents extents = extents_of(pair.graph, test::random_samples(pair.graph, 64, 0, 1));
+  const float most = extents[static_cast<std::size_t>(pair.middle)][0].max;
+  EXPECT_EQ(even_activations(pair.graph, true, extents), 1);
+  const auto& middle = extents[static_cast<std::size_t>(pair.middle)];
+  EXPECT_EQ(middle[0].max, most);
+  EXPECT_FLOAT_EQ(middle[1].max, most);
+  EXPECT_FLOAT_EQ(pair.weights(0)[2], 1.0F) << "8 times";
+  EXPECT_FLOAT_EQ(pair.weights(1)[2], 0.125F);
+  test::expect_same_function(pair.graph, before, 1e-5);
+}
+
+TEST(EvenActivations, StayBelowTheCap) {
+  Pair pair({8, 1}, {1, 1}, 6);
+  const Graph before = pair.graph;
+  const calib::SampleSource source = test::random_samples(pair.graph, 64, 0, 1);
+  ChannelExtents extents = extents_of(pair.graph, source);
+  even_activations(pair.graph, true, extents);
+  EXPECT_EQ(pair.weights(0)[0], 8) << "it reaches the cap";
+  EXPECT_LT(pair.weights(0)[1], 6);
+  EXPECT_GT(pair.weights(0)[1], 5);
+  for (std::int64_t i = 0; i < source.count; ++i)
+    test::expect_close(test::evaluate(pair.graph, source.sample(i))[0],
+                       test::evaluate(before, source.sample(i))[0], 1e-5, "output");
+}
+
+TEST(EvenActivations, ChannelsOfWhichNothingIsKnownStay) {
+  Pair pair({4, 1}, {1, 1});
+  ChannelExtents none;
+  even_activations(pair.graph, true, none);
+  EXPECT_EQ(pair.weights(0), (std::vector<float>{4, 1}));
+}
+
 /// Branches, adds, depthwise convolutions, pools and a head, with uneven channels.
 Graph uneven_network() {
   Network net;
