@@ -3,7 +3,7 @@
 set -eu
 
 packages="cmake g++ ninja-build pkg-config ccache
-  libdnnl-dev libtbb-dev libhwy-dev libprotobuf-dev protobuf-compiler
+  libdnnl-dev libeigen3-dev libtbb-dev libhwy-dev libprotobuf-dev protobuf-compiler
   libflatbuffers-dev flatbuffers-compiler libopencv-imgproc-dev libjpeg62-turbo-dev libpng-dev
   libcli11-dev libfmt-dev nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev libssl-dev
   libgtest-dev libbenchmark-dev"
