@@ -100,7 +100,7 @@ ExponentChoice best_for_rows(const WeightRows& rows, std::int64_t first, std::in
   ExponentChoice best{{covering}, std::numeric_limits<double>::infinity()};
   for (int e = covering; e > covering - kOctavesTried && e >= min_exponent; --e) {
     double error = 0;
-    for (std::int64_t r = first; r < last; ++r)
+    for (std::int64_t r = first; r < last && error < best.error; ++r)
       error += row_error(rows.row(r), rows.importance_of(r), std::ldexp(1.0F, e) / factor,
                          static_cast<float>(max_q));
     if (error < best.error) best = {{e}, error};
