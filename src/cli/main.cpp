@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <malloc.h>
 
 #include <cstdio>
 #include <exception>
@@ -72,6 +73,10 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace espquant::cli
 
 int main(int argc, char** argv) {
+  // Candidates of a search come and go by the hundred, with megabytes each: what is freed is kept,
+  // instead of being given back to the system and faulted in again.
+  mallopt(M_MMAP_THRESHOLD, 256 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
   using espquant::cli::fail;
   constexpr int kOwnFault = 3;
   try {

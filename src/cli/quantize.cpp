@@ -94,11 +94,11 @@ void print_wide_layers(const strategy::QuantizedModel& result) {
   using Align = report::Table::Align;
   if (!result.wide_layers.empty()) {
     report::Table table({{"16 bits, in the order chosen", Align::Left},
-                         {"noise/signal then", Align::Right},
+                         {"alone at 8 bits", Align::Right},
                          {"file", Align::Right},
                          {"time", Align::Right}});
     for (const auto& c : result.wide_layers)
-      table.add_row({c.layer, percent(c.noise.ratio()),
+      table.add_row({c.layer, percent(c.noise),
                      fmt::format("{:+.1f} KiB", static_cast<double>(c.bytes) / 1024),
                      fmt::format("{:+.3f} ms", c.milliseconds)});
     fmt::print("{}\n", table.to_string());
@@ -107,13 +107,13 @@ void print_wide_layers(const strategy::QuantizedModel& result) {
     fmt::print(stderr, "espquant: note: layer '{}' gains nothing at 16 bits\n", layer);
 }
 
-nlohmann::ordered_json choices_json(const std::vector<strategy::WideChoice>& choices) {
+nlohmann::ordered_json effects_json(const std::vector<strategy::LayerEffect>& effects) {
   auto j = nlohmann::ordered_json::array();
-  for (const auto& c : choices)
-    j.push_back({{"layer", c.layer},
-                 {"noise_to_signal", c.noise.ratio()},
-                 {"bytes", c.bytes},
-                 {"milliseconds", c.milliseconds}});
+  for (const auto& e : effects)
+    j.push_back({{"layer", e.layer},
+                 {"noise_to_signal_alone", e.noise},
+                 {"bytes", e.bytes},
+                 {"milliseconds", e.milliseconds}});
   return j;
 }
 
@@ -159,8 +159,8 @@ nlohmann::ordered_json to_json(const strategy::QuantizedModel& result, const Tar
     }
   }
   if (result.recipe.mixed.enabled) {
-    j["wide_layers"] = choices_json(result.wide_layers);
-    j["sensitivities"] = choices_json(result.sensitivities);
+    j["wide_layers"] = effects_json(result.wide_layers);
+    j["layer_effects"] = effects_json(result.layer_effects);
     j["idle_layers"] = result.idle_layers;
   }
   j["recipe"] = nlohmann::ordered_json::parse(strategy::to_json(result.recipe));

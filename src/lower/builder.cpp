@@ -199,7 +199,7 @@ std::string Builder::define(ValueId v, const Perm& perm) {
   if (!value.quant) return define_float(v, perm);
   const Stored s{value.name, perm, integer_type(value.quant->bits), value.quant->exponent()};
   add_value(s.name, s.dtype, permuted(shape(v), perm), s.exponent);
-  orders_[s.name] = perm;
+  orders_[s.name] = {s.name, shape(v), perm};
   stored_[v] = s;
   return s.name;
 }
@@ -207,14 +207,20 @@ std::string Builder::define(ValueId v, const Perm& perm) {
 std::string Builder::define_float(ValueId v, const Perm& perm) {
   const Value& value = graph_.value(v);
   add_value(value.name, value.dtype, permuted(shape(v), perm), 0);
-  orders_[value.name] = perm;
+  orders_[value.name] = {value.name, shape(v), perm};
   stored_[v] = {value.name, perm, value.dtype, 0};
   return value.name;
+}
+
+void Builder::flatten(ValueId v, const Shape& shape, const Perm& perm) {
+  const std::string& name = graph_.value(v).name;
+  orders_[name] = {name, shape, perm};
 }
 
 void Builder::alias(ValueId v, ValueId source, Perm perm) {
   Stored s = stored(source);
   s.perm = std::move(perm);
+  orders_[graph_.value(v).name] = {s.name, shape(v), s.perm};
   stored_[v] = std::move(s);
 }
 

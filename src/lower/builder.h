@@ -7,6 +7,7 @@
 
 #include "espdl/model.h"
 #include "graph/graph.h"
+#include "lower/lower.h"
 #include "target/target.h"
 
 namespace espquant::lower {
@@ -75,18 +76,12 @@ class Builder {
   Tensor quantized(const Tensor& real, const TensorQuant& quant) const;
 
   /// Order of every activation under its own name.
-  const std::map<std::string, Perm>& orders() const { return orders_; }
+  const Orders& orders() const { return orders_; }
+  /// The value keeps the order of the image `shape` that it was flattened from: its readers (Gemms)
+  /// permute their weights instead.
+  void flatten(ValueId v, const Shape& shape, const Perm& perm);
 
   std::string unique_name(const std::string& base);
-
-  /// Flattened values whose elements stand in the stored order of a channels-last tensor: the
-  /// reader (a Gemm) permutes its weights instead. Key: the flattened value; entry: shape (N,C,H,W)
-  /// and order of what was flattened.
-  struct FlattenedOrder {
-    Shape shape;
-    Perm perm;
-  };
-  std::map<ValueId, FlattenedOrder> flattened;
 
  private:
   std::string reordered(const Stored& from, const Shape& value_shape, const Perm& perm);
@@ -98,7 +93,7 @@ class Builder {
   std::map<ValueId, Stored> stored_;
   std::map<std::string, std::string> derived_;
   std::map<std::string, int> names_;
-  std::map<std::string, Perm> orders_;
+  Orders orders_;
 };
 
 }  // namespace espquant::lower

@@ -16,11 +16,28 @@ struct Options {
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
+/// Where the elements of a network's value stand on the chip.
+struct Order {
+  /// Of the value's name; another's where the value is that one seen in another order.
+  std::string tensor;
+  /// The value's own shape; of a flattened image that kept its order, the image's (N,C,H,W).
+  Shape shape;
+  /// Stored axis i is axis perm[i] of `shape`.
+  std::vector<std::int64_t> perm;
+
+  bool is_natural() const;
+  /// Axes 0, 2, 3, ..., 1 of a value of that shape.
+  bool is_channels_last(const Shape& value) const;
+  /// From the network's order to the chip's, and back.
+  Tensor stored(const Tensor& value) const;
+  Tensor network(std::span<const float> stored, const Shape& value) const;
+};
+/// By the value's name, for each activation of the network that the chip has.
+using Orders = std::map<std::string, Order>;
+
 struct Lowered {
   espdl::Model model;
-  /// By tensor name: the order of its axes, for each activation of the network that the chip writes
-  /// (stored axis i is axis order[i] of the network).
-  std::map<std::string, std::vector<std::int64_t>> order;
+  Orders orders;
 };
 
 /// Lowers a quantized Graph (a TensorQuant on every integer tensor) for `target`: activations in
@@ -33,6 +50,14 @@ Lowered lower(const Graph& graph, const Target& target, const Options& options =
 /// The integers that the chip gets for the bias (input 2) of a Conv or Gemm of a quantized Graph.
 /// Throws Error(Illegal) where its field cannot hold them.
 Tensor lower_bias(const Graph& graph, const Node& n, const Target& target);
+
+/// The same for its weights (input 1), or those of a MatMul, packed as the chip reads them.
+Tensor lower_filter(const Graph& graph, const Node& n, const Target& target, const Orders& orders);
+
+/// Where the elements stand of what a Conv, Gemm or MatMul reads, lowered to `lowered`: a
+/// requantized or reordered copy of its input has a tensor of its own.
+Order input_order(const Graph& graph, const Node& n, const Orders& orders,
+                  const espdl::Node& lowered);
 
 /// The operators that can be lowered.
 std::vector<std::string> supported_operators();

@@ -134,6 +134,73 @@ std::vector<std::string> bias_input(Builder& b, const Node& n) {
                      quant_of(b, bias).exponents, "layout ==> UNK")};
 }
 
+/// How the chip takes the groups of a Conv.
+struct Grouping {
+  bool depthwise = false;
+  /// Dense filters are made of those in groups.
+  bool dissolved = false;
+};
+
+Grouping grouping_of(const Graph& graph, const Node& conv) {
+  const std::int64_t groups = conv.attributes.get_int("group", 1);
+  const std::int64_t channels = (*graph.value(conv.inputs[0]).shape)[1];
+  const std::int64_t filters = graph.value(conv.inputs[1]).constant.shape()[0];
+  const bool depthwise = groups > 1 && groups == channels && filters == channels;
+  return {depthwise, groups > 1 && !depthwise};
+}
+
+Tensor pack_conv(const Graph& graph, const Node& n, const Target& target) {
+  const Value& weights = graph.value(n.inputs.at(1));
+  const Grouping grouping = grouping_of(graph, n);
+  Tensor integers = quantize_weights(weights.constant, *weights.quant, target.rounding);
+  if (grouping.dissolved) integers = ungrouped(integers, n.attributes.get_int("group", 1));
+  const std::size_t spatial = integers.shape().size() - 2;
+  Shape logical = integers.shape();
+  if (spatial == 1) logical.insert(logical.begin() + 2, 1);
+  const Tensor nhwc =
+      integers.reshaped(logical).transposed(std::array<std::int64_t, 4>{0, 2, 3, 1});
+  const Tensor packed =
+      espdl::pack_filter(nhwc, grouping.depthwise, target.lanes(weights.quant->bits));
+  return spatial == 1 ? packed.reshaped({packed.shape().begin() + 1, packed.shape().end()})
+                      : packed;
+}
+
+// Rows of a [K][N] matrix that multiplies a flattened tensor, put in the order in which the tensor
+// stands on the chip.
+Tensor follow_flattened(const Tensor& matrix, const Order& order) {
+  Shape shape(order.shape.begin() + 1, order.shape.end());
+  shape.push_back(matrix.shape()[1]);
+  std::vector<std::int64_t> moves;
+  for (std::size_t i = 1; i < order.perm.size(); ++i) moves.push_back(order.perm[i] - 1);
+  moves.push_back(static_cast<std::int64_t>(moves.size()));
+  return matrix.reshaped(shape).transposed(moves).reshaped(matrix.shape());
+}
+
+// The second operand as a filter: [K][N] packed like a 1x1 convolution of K channels to N.
+Tensor pack_matrix(const Graph& graph, const Node& n, const Target& target, const Orders& orders) {
+  const Value& weights = graph.value(n.inputs.at(1));
+  const TensorQuant& quant = *weights.quant;
+  Tensor matrix = quantize_weights(weights.constant, quant, target.rounding);
+  const bool by_output = n.op == "Gemm" && n.attributes.get_int("transB", 0) != 0;
+  if (by_output) matrix = matrix.transposed(std::array<std::int64_t, 2>{1, 0});
+  const Value& input = graph.value(n.inputs[0]);
+  if (const auto it = orders.find(input.name);
+      it != orders.end() && it->second.shape.size() > input.shape->size())
+    matrix = follow_flattened(matrix, it->second);
+  const std::int64_t k = matrix.shape()[0], outputs = matrix.shape()[1];
+  const Tensor nk = matrix.transposed(std::array<std::int64_t, 2>{1, 0});
+  const Tensor packed =
+      espdl::pack_filter(nk.reshaped({outputs, 1, 1, k}), false, target.lanes(quant.bits));
+  return n.op == "MatMul" ? packed.reshaped(matrix.shape()) : packed;
+}
+
+std::string matrix_layout(const Graph& graph, const Node& n, const Target& target) {
+  const Value& weights = graph.value(n.inputs.at(1));
+  const auto axis = static_cast<std::size_t>(quant::output_axis(graph, n));
+  return espdl::filter_layout_doc(2, false, target.lanes(weights.quant->bits),
+                                  weights.constant.shape()[axis]);
+}
+
 }  // namespace
 
 Tensor lower_bias(const Graph& graph, const Node& n, const Target& target) {
@@ -143,6 +210,10 @@ Tensor lower_bias(const Graph& graph, const Node& n, const Target& target) {
       weights.constant.shape()[static_cast<std::size_t>(quant::output_axis(graph, n))];
   return quantize_bias(n, bias.constant, *bias.quant, weights.quant->bits, target.rounding,
                        channels);
+}
+
+Tensor lower_filter(const Graph& graph, const Node& n, const Target& target, const Orders& orders) {
+  return n.op == "Conv" ? pack_conv(graph, n, target) : pack_matrix(graph, n, target, orders);
 }
 
 void lower_conv(Builder& b, const Node& n) {
@@ -156,64 +227,29 @@ void lower_conv(Builder& b, const Node& n) {
   const Fused fused = fuse_activation(b, n);
   check_shifts(b, n, fused.output);
   const TensorQuant& wq = quant_of(b, n.inputs[1]);
-  const std::int64_t channels = b.shape(n.inputs[0])[1], filters = weights.constant.shape()[0];
-  std::int64_t groups = n.attributes.get_int("group", 1);
-  Tensor integers = quantize_weights(weights.constant, wq, b.target().rounding);
-  const bool depthwise = groups > 1 && groups == channels && filters == channels;
-  if (groups > 1 && !depthwise) {
-    integers = ungrouped(integers, groups);
-    groups = 1;
-  }
+  const Grouping grouping = grouping_of(graph, n);
   const std::size_t spatial = rank - 2;
-  Shape logical = integers.shape();
-  if (spatial == 1) logical.insert(logical.begin() + 2, 1);
-  const Tensor nhwc =
-      integers.reshaped(logical).transposed(std::array<std::int64_t, 4>{0, 2, 3, 1});
-  const int lanes = b.target().lanes(wq.bits);
-  Tensor packed = espdl::pack_filter(nhwc, depthwise, lanes);
-  if (spatial == 1) packed = packed.reshaped({packed.shape().begin() + 1, packed.shape().end()});
-
+  const Shape& w = weights.constant.shape();
   const Perm perm = channels_last_perm(rank);
   std::vector<std::string> inputs{
       b.read_as(n.inputs[0], perm, input_quant(b, n)),
-      b.constant(b.unique_name(weights.name), packed, wq.exponents,
-                 espdl::filter_layout_doc(static_cast<int>(spatial), depthwise, lanes, filters))};
+      b.constant(b.unique_name(weights.name), pack_conv(graph, n, b.target()), wq.exponents,
+                 espdl::filter_layout_doc(static_cast<int>(spatial), grouping.depthwise,
+                                          b.target().lanes(wq.bits), w[0]))};
   for (auto& name : bias_input(b, n)) inputs.push_back(std::move(name));
   espdl::Node& node =
       b.node("Conv", n.name, std::move(inputs), {b.define(fused.output, perm)}, wq.bits);
-  const Shape& w = weights.constant.shape();
   node.attributes["activation"] = std::string(fused.relu ? "Relu" : "Linear");
   node.attributes["dilations"] =
       n.attributes.get_ints("dilations", std::vector<std::int64_t>(spatial, 1));
-  node.attributes["group"] = groups;
+  node.attributes["group"] =
+      grouping.dissolved ? std::int64_t{1} : n.attributes.get_int("group", 1);
   node.attributes["kernel_shape"] = std::vector<std::int64_t>(w.begin() + 2, w.end());
   node.attributes["pads"] =
       n.attributes.get_ints("pads", std::vector<std::int64_t>(2 * spatial, 0));
   node.attributes["strides"] =
       n.attributes.get_ints("strides", std::vector<std::int64_t>(spatial, 1));
 }
-
-namespace {
-
-// Rows of a [K][N] matrix that multiplies a flattened tensor, put in the order in which the tensor
-// stands on the chip.
-Tensor follow_flattened(const Tensor& matrix, const Builder::FlattenedOrder& order) {
-  Shape shape(order.shape.begin() + 1, order.shape.end());
-  shape.push_back(matrix.shape()[1]);
-  std::vector<std::int64_t> moves;
-  for (std::size_t i = 1; i < order.perm.size(); ++i) moves.push_back(order.perm[i] - 1);
-  moves.push_back(static_cast<std::int64_t>(moves.size()));
-  return matrix.reshaped(shape).transposed(moves).reshaped(matrix.shape());
-}
-
-// The second operand as a filter: [K][N] packed like a 1x1 convolution of K channels to N.
-Tensor pack_matrix(const Tensor& matrix, int lanes) {
-  const std::int64_t k = matrix.shape()[0], outputs = matrix.shape()[1];
-  const Tensor nk = matrix.transposed(std::array<std::int64_t, 2>{1, 0});
-  return espdl::pack_filter(nk.reshaped({outputs, 1, 1, k}), false, lanes);
-}
-
-}  // namespace
 
 void lower_gemm(Builder& b, const Node& n) {
   const Value& weights = b.graph().value(n.inputs.at(1));
@@ -226,18 +262,11 @@ void lower_gemm(Builder& b, const Node& n) {
   const Fused fused = fuse_activation(b, n);
   check_shifts(b, n, fused.output);
   const TensorQuant& wq = quant_of(b, n.inputs[1]);
-  Tensor matrix = quantize_weights(weights.constant, wq, b.target().rounding);
-  if (n.attributes.get_int("transB", 0) != 0)
-    matrix = matrix.transposed(std::array<std::int64_t, 2>{1, 0});
-  if (const auto it = b.flattened.find(n.inputs[0]); it != b.flattened.end())
-    matrix = follow_flattened(matrix, it->second);
-  const std::int64_t outputs = matrix.shape()[1];
-  const int lanes = b.target().lanes(wq.bits);
   const Perm perm = identity_perm(b.shape(n.inputs[0]).size());
   std::vector<std::string> inputs{
       b.read_as(n.inputs[0], perm, input_quant(b, n)),
-      b.constant(b.unique_name(weights.name), pack_matrix(matrix, lanes), wq.exponents,
-                 espdl::filter_layout_doc(2, false, lanes, outputs))};
+      b.constant(b.unique_name(weights.name), pack_matrix(b.graph(), n, b.target(), b.orders()),
+                 wq.exponents, matrix_layout(b.graph(), n, b.target()))};
   for (auto& name : bias_input(b, n)) inputs.push_back(std::move(name));
   espdl::Node& node =
       b.node("Gemm", n.name, std::move(inputs),
@@ -256,12 +285,9 @@ void lower_matmul(Builder& b, const Node& n) {
   const Fused fused = fuse_activation(b, n);
   check_shifts(b, n, fused.output);
   const TensorQuant& wq = quant_of(b, n.inputs[1]);
-  const Tensor matrix = quantize_weights(weights.constant, wq, b.target().rounding);
-  const int lanes = b.target().lanes(wq.bits);
-  const Tensor packed = pack_matrix(matrix, lanes).reshaped(matrix.shape());
   const std::string filter =
-      b.constant(b.unique_name(weights.name), packed, wq.exponents,
-                 espdl::filter_layout_doc(2, false, lanes, matrix.shape()[1]));
+      b.constant(b.unique_name(weights.name), pack_matrix(b.graph(), n, b.target(), b.orders()),
+                 wq.exponents, matrix_layout(b.graph(), n, b.target()));
   const std::string input =
       b.read_as(n.inputs[0], identity_perm(b.shape(n.inputs[0]).size()), input_quant(b, n));
   const std::string output = b.define(fused.output, identity_perm(b.shape(fused.output).size()));

@@ -61,7 +61,6 @@ void lower_reshape(Builder& b, const Node& n) {
   if (same || into_gemm) {
     const auto& q = graph.value(in).quant;
     input = q ? b.read_as(in, stored.perm, *q) : b.read(in, stored.perm);
-    if (!same) b.flattened[out] = {before, stored.perm};
   } else {
     input = read_own(b, in, natural);
   }
@@ -73,6 +72,7 @@ void lower_reshape(Builder& b, const Node& n) {
     const std::string target = b.constant_ints(n.name + "_shape", after);
     b.node("Reshape", n.name, {input, target}, {b.define(out, perm)}, bits_of(b, out));
   }
+  if (into_gemm && !same) b.flatten(out, before, stored.perm);
 }
 
 void lower_concat(Builder& b, const Node& n) {

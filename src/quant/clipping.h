@@ -9,6 +9,14 @@
 
 namespace espquant::quant {
 
+/// For which tensors one number of halvings of the range is decided; those that share an exponent
+/// count as one.
+enum class Scope : std::uint8_t {
+  Tensor,  ///< every tensor by itself
+  Layer,   ///< what a layer and the activation function behind it write
+  Global,  ///< all tensors of the network
+};
+
 /// How the magnitude is chosen beyond which a tensor is clipped. docs/calibration.md says which to
 /// use when.
 enum class Method : std::uint8_t {

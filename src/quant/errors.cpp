@@ -73,9 +73,11 @@ int ActivationErrors::covering(std::span<const ValueId> members, float factor, i
 ActivationErrors::Choice ActivationErrors::best(std::span<const ValueId> members, float factor,
                                                 int bits) const {
   Choice choice;
-  const bool by_threshold = std::any_of(members.begin(), members.end(), [&](ValueId v) {
-    return counts(v) && is_threshold(plan_.methods[static_cast<std::size_t>(v)]);
-  });
+  const bool clips = bits == 8 || plan_.clip_wide;
+  const bool by_threshold =
+      clips && std::any_of(members.begin(), members.end(), [&](ValueId v) {
+        return counts(v) && is_threshold(plan_.methods[static_cast<std::size_t>(v)]);
+      });
   if (by_threshold) {
     choice.by_threshold = true;
     for (ValueId v : members) {

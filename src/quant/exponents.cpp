@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -47,29 +48,58 @@ std::vector<int> shifts_of_groups(const Graph& graph, const Plan& plan, const Se
   return shifts;
 }
 
-// The number of halvings of every group's range at which the relative errors are least in sum; or,
-// where methods name thresholds, the fewest that a group asks for.
-int global_halvings(const std::vector<std::vector<ValueId>>& groups, const Plan& plan,
-                    const ActivationErrors& errors, const Widths& widths,
-                    const std::vector<float>& factors) {
+// Groups whose ranges are halved together, in sets of their representatives.
+ValueSets clipped_together(const Graph& graph, const Plan& plan, Scope scope) {
+  ValueSets sets(graph.value_count());
+  const auto join = [&](ValueId a, ValueId b) {
+    sets.join(plan.exponents.find(a), plan.exponents.find(b));
+  };
+  if (scope == Scope::Layer) {
+    for (NodeId id : graph.topological_order())
+      if (const NodeId next = following_function(graph, id);
+          is_weighted(graph, graph.node(id)) && next != kNone)
+        join(graph.node(id).outputs[0], graph.node(next).outputs[0]);
+  } else if (scope == Scope::Global) {
+    for (std::size_t v = 1; v < graph.value_count(); ++v) join(0, static_cast<ValueId>(v));
+  }
+  return sets;
+}
+
+// By set: the number of halvings of its groups' ranges at which their relative errors are least in
+// sum; or, where a method gives a threshold, the fewest that one of them asks for.
+std::map<ValueId, int> halvings_of(const ValueSets& together,
+                                   const std::vector<std::vector<ValueId>>& groups,
+                                   const Plan& plan, const ActivationErrors& errors,
+                                   const Widths& widths, const std::vector<float>& factors) {
   constexpr int kMostHalvings = 4;
-  std::vector<double> sums(kMostHalvings + 1, 0.0);
-  int fewest = kMostHalvings;
-  bool by_threshold = false;
+  struct Sums {
+    std::array<double, kMostHalvings + 1> errors{};
+    int fewest = kMostHalvings;
+    bool by_threshold = false;
+  };
+  std::map<ValueId, Sums> sets;
   for (const auto& members : groups) {
     if (members.empty()) continue;
     const float factor = factors[static_cast<std::size_t>(plan.scales.sets.find(members.front()))];
     const int bits = widths.of(members.front());
     const auto choice = errors.best(members, factor, bits);
     if (!choice.found) continue;
+    Sums& sums = sets[together.find(plan.exponents.find(members.front()))];
     const int covering = errors.covering(members, factor, bits);
-    by_threshold = by_threshold || choice.by_threshold;
-    fewest = std::clamp(covering - choice.exponent, 0, fewest);
+    sums.by_threshold = sums.by_threshold || choice.by_threshold;
+    sums.fewest = std::clamp(covering - choice.exponent, 0, sums.fewest);
     for (int k = 0; k <= kMostHalvings; ++k)
-      sums[static_cast<std::size_t>(k)] += errors.relative(members, factor, covering - k, bits);
+      sums.errors[static_cast<std::size_t>(k)] +=
+          errors.relative(members, factor, covering - k, bits);
   }
-  if (by_threshold) return fewest;
-  return static_cast<int>(std::min_element(sums.begin(), sums.end()) - sums.begin());
+  std::map<ValueId, int> halvings;
+  for (const auto& [set, sums] : sets)
+    halvings[set] =
+        sums.by_threshold
+            ? sums.fewest
+            : static_cast<int>(std::min_element(sums.errors.begin(), sums.errors.end()) -
+                               sums.errors.begin());
+  return halvings;
 }
 
 }  // namespace
@@ -95,8 +125,10 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
   }
 
   const std::vector<int> shifts = shifts_of_groups(graph, plan, settings);
-  const int halvings =
-      settings.clip_globally ? global_halvings(groups, plan, errors, widths, factors) : 0;
+  const ValueSets together = clipped_together(graph, plan, settings.clip_scope);
+  std::map<ValueId, int> halvings;
+  if (settings.clip_scope != Scope::Tensor)
+    halvings = halvings_of(together, groups, plan, errors, widths, factors);
   std::vector<int> exponent(graph.value_count(), 0);
   for (std::size_t g = 0; g < groups.size(); ++g) {
     if (groups[g].empty()) continue;
@@ -108,8 +140,9 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
     const auto choice = errors.best(members, factor, bits);
     // A tensor without signal (all zero, or never rounded): the exponent of [-1, 1].
     exponent[g] = choice.found ? choice.exponent : 1 - bits;
-    if (settings.clip_globally && choice.found)
-      exponent[g] = errors.covering(members, factor, bits) - halvings;
+    if (settings.clip_scope != Scope::Tensor && choice.found)
+      exponent[g] = errors.covering(members, factor, bits) -
+                    halvings.at(together.find(static_cast<ValueId>(g)));
     exponent[g] += shifts[g];
     set_exponent(graph, groups[g], bits, exponent[g]);
   }

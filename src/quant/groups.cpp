@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 #include <numeric>
+#include <set>
 #include <string_view>
 
 #include "ops/op.h"
@@ -47,14 +48,33 @@ bool is_quantizable(const Graph& graph, ValueId v) {
          (value.producer != kNone || graph.is_input(v));
 }
 
-NodeId following_activation(const Graph& graph, NodeId n) {
+namespace {
+
+// The node that alone reads the output of `n`, as its first input.
+NodeId only_successor(const Graph& graph, NodeId n) {
   const Node& node = graph.node(n);
   if (node.outputs.size() != 1 || node.outputs[0] == kNone) return kNone;
   const ValueId out = node.outputs[0];
   if (graph.value(out).consumers.size() != 1 || graph.is_output(out)) return kNone;
   const NodeId reader = graph.value(out).consumers[0];
-  const std::string& op = graph.node(reader).op;
-  return (op == "Relu" || op == "Clip") && graph.node(reader).inputs[0] == out ? reader : kNone;
+  return graph.node(reader).inputs[0] == out ? reader : kNone;
+}
+
+}  // namespace
+
+NodeId following_activation(const Graph& graph, NodeId n) {
+  const NodeId next = only_successor(graph, n);
+  if (next == kNone) return kNone;
+  const std::string& op = graph.node(next).op;
+  return op == "Relu" || op == "Clip" ? next : kNone;
+}
+
+NodeId following_function(const Graph& graph, NodeId n) {
+  static const std::set<std::string_view> functions{
+      "Clip",  "Elu",  "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish",
+      "PRelu", "Relu", "Selu", "Sigmoid",     "Softplus",  "Swish",     "Tanh"};
+  const NodeId next = only_successor(graph, n);
+  return next != kNone && functions.contains(graph.node(next).op) ? next : kNone;
 }
 
 std::optional<ClipBounds> clip_bounds(const Graph& graph, const Node& clip) {

@@ -32,6 +32,10 @@ bool is_quantizable(const Graph& graph, ValueId v);
 /// in any case both values share an exponent.
 NodeId following_activation(const Graph& graph, NodeId n);
 
+/// The function of one tensor (Sigmoid, HardSwish, ...; Relu and Clip, too) that alone reads the
+/// output of `n`; kNone when there is none.
+NodeId following_function(const Graph& graph, NodeId n);
+
 /// Lower and upper bound of a Clip whose bounds are constant; a missing bound is infinite. Nullopt
 /// where one is computed.
 struct ClipBounds {

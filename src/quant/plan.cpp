@@ -97,6 +97,7 @@ void choose_methods(const Graph& graph, const Settings& settings, Plan& plan) {
   for (ValueId v : graph.inputs())
     if (plan.methods[static_cast<std::size_t>(v)] == Method::Entropy)
       plan.methods[static_cast<std::size_t>(v)] = Method::MinMax;
+  plan.clip_wide = settings.clip_wide;
   for (NodeId id : graph.topological_order()) {
     const std::string& name = graph.node(id).name;
     const auto method = settings.layer_methods.find(name);
@@ -119,7 +120,8 @@ bool Plan::uses(Method method) const {
 }
 
 Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statistics& ranges) {
-  Plan plan{exponent_groups(graph), scale_groups(graph), {}, rounded_values(graph), {}, {}, {}};
+  Plan plan{
+      exponent_groups(graph), scale_groups(graph), {}, rounded_values(graph), {}, {}, true, {}};
   choose_methods(graph, settings, plan);
   plan.cap = caps_of(graph, plan.scales);
   plan.requests.resize(graph.value_count());

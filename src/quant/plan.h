@@ -25,6 +25,8 @@ struct Plan {
   /// By ValueId: how its exponent is chosen.
   std::vector<Method> methods;
   std::vector<double> percentiles;
+  /// See Settings.
+  bool clip_wide = true;
   /// By ValueId, for calib::gather.
   std::vector<calib::Request> requests;
 

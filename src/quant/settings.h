@@ -20,8 +20,9 @@ struct Settings {
   std::map<std::string, Method> layer_methods;
   double percentile = kDefaultPercentile;
   std::map<std::string, double> layer_percentiles;
-  /// One number of halvings of the range for all tensors instead of one for each.
-  bool clip_globally = false;
+  /// Whether percentiles clip tensors of 16 bits, too, where nothing is gained by it.
+  bool clip_wide = true;
+  Scope clip_scope = Scope::Tensor;
   /// By layer: steps by which the exponent of what it writes is moved from the method's choice.
   std::map<std::string, int> exponent_shifts;
   /// One exponent per output channel for the weights of Conv and Gemm; only where the chip can.
@@ -31,6 +32,8 @@ struct Settings {
   bool scale_layers = true;
   /// Choose how each weight is rounded by what the errors of a filter's weights do together.
   bool round_weights = true;
+  /// Fit each layer's weights to what the chip computes before it, where means are matched on that.
+  bool reconstruct = true;
   /// Take shifts of the mean out of the biases.
   bool bias_correction = true;
   /// How much worse an operand of an Add or Concat that other nodes read too may get to spare a

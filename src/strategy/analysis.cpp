@@ -94,11 +94,11 @@ struct Row {
 
 class Gathering {
  public:
-  Gathering(const ops::Executor& executor, const sim::Program& program,
-            const std::map<std::string, std::vector<std::int64_t>>& order, std::size_t samples)
+  Gathering(const ops::Executor& executor, const sim::Program& program, const lower::Orders& orders,
+            std::size_t samples)
       : executor_(executor),
         program_(program),
-        references_(executor.graph(), program, order),
+        references_(executor.graph(), program, orders),
         sums_(samples),
         books_(static_cast<std::size_t>(thread_count())) {
     for (std::size_t t : program.inputs())
@@ -177,11 +177,11 @@ class Gathering {
     std::int64_t count = 0, inner = 1;
   };
   Channels channels_of(std::size_t tensor) const {
-    const auto& order = references_.order_of(tensor);
+    const lower::Order& order = references_.order_of(tensor);
     const Shape& shape = program_.desc(tensor).shape;
-    const auto axis = std::find(order.begin(), order.end(), 1);
-    if (axis == order.end() || shape.size() != order.size()) return {};
-    const auto position = axis - order.begin();
+    const auto axis = std::find(order.perm.begin(), order.perm.end(), 1);
+    if (axis == order.perm.end() || shape.size() != order.perm.size()) return {};
+    const auto position = axis - order.perm.begin();
     Channels channels{shape[static_cast<std::size_t>(position)], 1};
     for (auto i = static_cast<std::size_t>(position) + 1; i < shape.size(); ++i)
       channels.inner *= shape[i];
@@ -300,14 +300,11 @@ class Gathering {
                             ops::Executor::Workspace& workspace) const {
     const ValueId v = references_.value_of(tensor);
     const Shape& shape = *executor_.graph().value(v).shape;
-    const auto& order = references_.order_of(tensor);
-    if (FloatReferences::is_channels_last(order) || std::is_sorted(order.begin(), order.end()))
-      return executor_.rerun({v, values, shape, FloatReferences::is_channels_last(order)},
-                             workspace);
-    std::vector<std::int64_t> back(order.size());
-    for (std::size_t i = 0; i < order.size(); ++i)
-      back[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
-    const Tensor plain = Tensor::of<float>(program_.desc(tensor).shape, values).transposed(back);
+    const lower::Order& order = references_.order_of(tensor);
+    const bool channels_last = order.is_channels_last(shape);
+    if (channels_last || order.is_natural())
+      return executor_.rerun({v, values, shape, channels_last}, workspace);
+    const Tensor plain = order.network(values, shape);
     return executor_.rerun({v, plain.data<float>(), shape, false}, workspace);
   }
 
@@ -454,11 +451,11 @@ WeightFacts weight_facts(const Graph& scaled, const Graph& quantized, const Node
 Analysis analyze(const QuantizedModel& made, const Target& target,
                  const calib::SampleSource& source, std::span<const std::int64_t> samples) {
   const sim::Program program(made.model, target);
-  const auto order = lower::lower(made.quantized, target).order;
+  const lower::Orders orders = lower::lower(made.quantized, target).orders;
   const ops::Executor executor(made.scaled, {.keep_all = true});
-  Gathering gathering(executor, program, order, samples.size());
+  Gathering gathering(executor, program, orders, samples.size());
   const NoiseReport noise =
-      measure_noise(executor, program, order, source, samples,
+      measure_noise(executor, program, orders, source, samples,
                     [&](const MeasuredSample& sample) { gathering.visit(sample); });
   const bool means_matched = made.recipe.quantization.bias_correction == BiasCorrection::Empirical;
   Analysis analysis;

@@ -13,8 +13,8 @@ namespace {
 
 // For the change of the float outputs.
 constexpr std::int64_t kComparedSamples = 16;
-// On which ranges of channels are taken, and ways calibrated and compared.
-constexpr std::int64_t kJudgedSamples = 128;
+// Beside the network as it is, a smaller gain may be chance.
+constexpr double kWorthwhile = 0.9;
 
 quant::EqualizationSettings settings_of(const Recipe::Equalization& e) {
   quant::EqualizationSettings s;
@@ -61,57 +61,75 @@ bool has_caps(const Graph& network) {
   return quant::turn_caps_into_relus(copy) > 0;
 }
 
-EqualizedNetwork equalized(const Graph& network, const std::vector<Tensor>& original,
-                           const Recipe::Equalization& equalization,
-                           const calib::SampleSource& source, bool keep_caps) {
-  EqualizedNetwork result;
-  result.network = network;
-  if (!keep_caps) result.caps_removed = quant::turn_caps_into_relus(result.network);
-  result.variant = result.caps_removed > 0 ? "ReLU6 to ReLU" : "caps kept";
-  std::vector<Tensor> before = original;
-  if (result.caps_removed > 0) {
-    before = outputs_on(result.network, source);
-    result.conversion_noise = noise_between(before, original);
+/// Ways of equalizing.
+enum class Way : std::uint8_t { CapsKept, Activations, ToRelu };
+
+std::string_view name_of(Way way) {
+  switch (way) {
+    case Way::CapsKept:
+      return "caps kept";
+    case Way::Activations:
+      return "activations";
+    case Way::ToRelu:
+      return "ReLU6 to ReLU";
   }
-  quant::ChannelExtents extents = calib::channel_extents(ops::Executor(result.network), source);
-  quant::unshare_constants(result.network);
-  result.groups = quant::equalize(result.network, settings_of(equalization), extents);
-  if (equalization.high_bias_absorption) quant::absorb_high_biases(result.network, extents);
-  result.equalization_change = largest_change(outputs_on(result.network, source), before);
-  return result;
+  return "";
 }
 
-/// Samples that the ways are compared on.
+/// Compares ways on the samples of a bench of the network as it is.
 class Judge {
  public:
-  Judge(const Graph& network, const quant::Settings& settings, Means means,
-        const calib::SampleSource& source)
-      : settings_(settings), means_(means), picked_(evenly_spread(source.count, kJudgedSamples)) {
-    source_ = {static_cast<std::int64_t>(picked_.size()), [this, &source](std::int64_t i) {
-                 return source.sample(picked_[static_cast<std::size_t>(i)]);
-               }};
-    reference_.emplace(network, ops::Executor::Options{.observe_all = false});
+  Judge(Workbench& plain, Means means) : plain_(plain), means_(means) {
+    plain.hold_out();
+    source_ = plain.samples_of_run();
+    original_ = outputs_on(plain.network(), source_);
+    extents_ = calib::channel_extents(ops::Executor(plain.network()), source_);
   }
   Judge(const Judge&) = delete;
   Judge& operator=(const Judge&) = delete;
 
-  const calib::SampleSource& source() const { return source_; }
+  EqualizedNetwork equalized(const Recipe::Equalization& equalization, Way way) const {
+    EqualizedNetwork result;
+    result.network = plain_.network();
+    result.variant = name_of(way);
+    std::vector<Tensor> before = original_;
+    quant::ChannelExtents extents = extents_;
+    if (way == Way::ToRelu) {
+      result.caps_removed = quant::turn_caps_into_relus(result.network);
+      before = outputs_on(result.network, source_);
+      result.conversion_noise = noise_between(before, original_);
+      extents = calib::channel_extents(ops::Executor(result.network), source_);
+    }
+    quant::unshare_constants(result.network);
+    const quant::EqualizationSettings settings = settings_of(equalization);
+    result.groups = way == Way::Activations
+                        ? quant::even_activations(result.network, settings.through_adds, extents)
+                        : quant::equalize(result.network, settings, extents);
+    if (equalization.high_bias_absorption) quant::absorb_high_biases(result.network, extents);
+    result.equalization_change = largest_change(outputs_on(result.network, source_), before);
+    return result;
+  }
 
-  Noise noise_of(const Graph& network) {
-    const Workbench bench(network, settings_, source_);
-    if (expected_.empty()) expected_ = float_outputs(*reference_, bench.run().inputs);
-    const Candidate candidate = bench.make(settings_, means_);
-    return output_noise(sim::Program(candidate.lowered.model, *settings_.target), candidate.graph,
-                        bench.run(), expected_);
+  Noise noise_as_it_is() const { return plain_.judged(plain_.settings(), means_).noise; }
+
+  Noise noise_of(const EqualizedNetwork& made) const {
+    Workbench bench(made.network, plain_.settings(), source_);
+    const Candidate& candidate = bench.judged(bench.settings(), means_);
+    // Equalization alone does not change what the float network puts out.
+    if (made.caps_removed == 0) return candidate.noise;
+    const FloatRun& run = plain_.run();
+    const std::size_t first = run.fitted < run.inputs.size() ? run.fitted : 0;
+    return output_noise(sim::Program(candidate.lowered.model, *bench.settings().target),
+                        candidate.graph, std::span(run.inputs).subspan(first),
+                        std::span(run.outputs).subspan(first));
   }
 
  private:
-  const quant::Settings& settings_;
+  Workbench& plain_;
   Means means_;
-  std::vector<std::int64_t> picked_;
   calib::SampleSource source_;
-  std::optional<ops::Executor> reference_;
-  std::vector<std::vector<Tensor>> expected_;
+  std::vector<Tensor> original_;
+  quant::ChannelExtents extents_;
 };
 
 EqualizedNetwork as_it_is(const Graph& network) {
@@ -123,41 +141,34 @@ EqualizedNetwork as_it_is(const Graph& network) {
 
 }  // namespace
 
-BalancedNetwork balance(const Graph& network, const Recipe::Equalization& equalization,
-                        const quant::Settings& settings, Means means,
-                        const calib::SampleSource& source, const StageProgress& progress) {
-  Judge judge(network, settings, means, source);
-  const std::vector<Tensor> original = outputs_on(network, judge.source());
+BalancedNetwork balance(Workbench& plain, const Recipe::Equalization& equalization, Means means,
+                        const StageProgress& progress) {
+  const Judge judge(plain, means);
   BalancedNetwork result;
   double least = std::numeric_limits<double>::infinity();
   std::size_t best = 0;
-  const auto measure = [&](EqualizedNetwork made) {
+  const auto consider = [&](EqualizedNetwork made, std::optional<Noise> noise) {
+    const double needed = result.kept.variant == kNotEqualized ? kWorthwhile * least : least;
+    result.trials.push_back({made.variant, made.groups, made.caps_removed, made.conversion_noise,
+                             made.equalization_change, noise, false});
+    if (!noise || noise->ratio() >= needed) return;
+    least = noise->ratio();
+    best = result.trials.size() - 1;
+    result.kept = std::move(made);
+  };
+  const auto try_way = [&](Way way) {
     if (progress) progress("judge", static_cast<std::int64_t>(result.trials.size()), 0);
-    EqualizationTrial trial{made.variant,
-                            made.groups,
-                            made.caps_removed,
-                            made.conversion_noise,
-                            made.equalization_change,
-                            std::nullopt,
-                            false};
-    if (made.conversion_noise.ratio() < least) {
-      const Noise noise = judge.noise_of(made.network);
-      trial.noise = noise;
-      if (noise.ratio() < least) {
-        least = noise.ratio();
-        best = result.trials.size();
-        result.kept = std::move(made);
-      }
-    }
-    result.trials.push_back(std::move(trial));
+    EqualizedNetwork made = judge.equalized(equalization, way);
+    std::optional<Noise> noise;
+    if (made.conversion_noise.ratio() < least) noise = judge.noise_of(made);
+    consider(std::move(made), noise);
   };
 
-  const bool caps = has_caps(network);
-  if (equalization.undo_if_worse) measure(as_it_is(network));
-  if (!caps || equalization.relu6 != Relu6::ToRelu)
-    measure(equalized(network, original, equalization, judge.source(), true));
-  if (caps && equalization.relu6 != Relu6::Keep)
-    measure(equalized(network, original, equalization, judge.source(), false));
+  const bool caps = has_caps(plain.network());
+  if (equalization.undo_if_worse) consider(as_it_is(plain.network()), judge.noise_as_it_is());
+  if (!caps || equalization.relu6 != Relu6::ToRelu) try_way(Way::CapsKept);
+  if (equalization.even_activations) try_way(Way::Activations);
+  if (caps && equalization.relu6 != Relu6::Keep) try_way(Way::ToRelu);
   result.trials[best].kept = true;
   return result;
 }

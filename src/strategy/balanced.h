@@ -12,7 +12,7 @@ inline constexpr std::string_view kNotEqualized = "none";
 /// A float network that was equalized, and what that did.
 struct EqualizedNetwork {
   Graph network;
-  /// "caps kept", "ReLU6 to ReLU", or kNotEqualized.
+  /// "caps kept", "activations", "ReLU6 to ReLU", or kNotEqualized.
   std::string variant;
   /// Channel groups that were equalized, and caps that became ReLUs.
   int groups = 0, caps_removed = 0;
@@ -40,10 +40,10 @@ struct BalancedNetwork {
 };
 
 /// The ways that a recipe's equalization section asks for, judged by what the chip makes of each
-/// after a calibration on a part of `source`: the one with the least noise at the outputs is kept.
-/// With undo_if_worse, leaving the network as it is is one of them.
-BalancedNetwork balance(const Graph& network, const Recipe::Equalization& equalization,
-                        const quant::Settings& settings, Means means,
-                        const calib::SampleSource& source, const StageProgress& progress = {});
+/// after a calibration on the samples of plain.run(), of the network as it is: the one with the
+/// least noise at the outputs is kept. With undo_if_worse, leaving the network as it is is one of
+/// them, which gives way to a tenth less noise.
+BalancedNetwork balance(Workbench& plain, const Recipe::Equalization& equalization, Means means,
+                        const StageProgress& progress = {});
 
 }  // namespace espquant::strategy

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "calib/output_samples.h"
 #include "lower/lower.h"
 #include "quant/quantize.h"
 #include "sim/program.h"
@@ -22,20 +23,36 @@ struct Candidate {
 /// What a network does on some samples in float.
 struct FloatRun {
   std::vector<std::vector<Tensor>> inputs, outputs;
-  /// Of the samples, where there are any.
-  std::vector<std::int64_t> labels;
-  /// Of the weighted layers whose inputs' means the plan asks for.
-  quant::LayerInputs layers;
+  /// The first of the samples, to which candidates are fitted; on the others, if there are any,
+  /// they are judged.
+  std::size_t fitted = 0;
+  /// Whether weights of 16 bits are fitted, too: they can make up for others, but not for much.
+  bool fits_wide = true;
+  /// Of the fitted samples: of the weighted layers whose inputs' means the plan asks for.
+  quant::LayerInputs layer_inputs;
+  /// Of the same, for reconstruction.
+  calib::LayerOutputs layer_outputs;
 };
+/// `outputs_of_layers`: keep some of these too.
 FloatRun run_float(const ops::Executor& executor, const calib::SampleSource& source,
-                   std::span<const std::int64_t> samples, const quant::Plan& plan);
+                   std::span<const std::int64_t> samples, const quant::Plan& plan,
+                   bool outputs_of_layers = false);
 
-/// What the float network makes of inputs, per sample.
+/// What the float network makes of inputs, per sample. `observe` sees every value of every sample,
+/// from several threads.
+using SampleObserver = std::function<void(std::int64_t sample, const ops::Executor::View&)>;
 std::vector<std::vector<Tensor>> float_outputs(const ops::Executor& executor,
-                                               const std::vector<std::vector<Tensor>>& inputs);
+                                               std::span<const std::vector<Tensor>> inputs,
+                                               const SampleObserver& observe = {});
 
-/// Noise at the outputs of `network`, as the program computes them, against `expected` per sample.
-Noise output_noise(const sim::Program& program, const Graph& network, const FloatRun& run,
-                   const std::vector<std::vector<Tensor>>& expected);
+/// Adds samples to judge on.
+void run_judged(const ops::Executor& executor, const calib::SampleSource& source,
+                std::span<const std::int64_t> samples, FloatRun& run);
+
+/// Noise at the outputs of `network` on `inputs`, as the program computes them, against `expected`,
+/// per sample.
+Noise output_noise(const sim::Program& program, const Graph& network,
+                   std::span<const std::vector<Tensor>> inputs,
+                   std::span<const std::vector<Tensor>> expected);
 
 }  // namespace espquant::strategy

@@ -46,14 +46,17 @@ struct SampleOutcomes {
 Evaluation summary_of(std::size_t program, const std::vector<SampleOutcomes>& samples,
                       std::span<const std::int64_t> labels, bool referenced, bool scores) {
   Noise noise;
-  std::int64_t right = 0, reference_right = 0, agreed = 0;
+  std::int64_t right = 0, reference_right = 0, lost = 0, agreed = 0;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const Outcome& outcome = samples[i].programs[program];
     noise.add(outcome.noise);
     agreed += outcome.predicted == samples[i].expected ? 1 : 0;
     if (labels.empty()) continue;
-    right += outcome.predicted == labels[i] ? 1 : 0;
-    reference_right += samples[i].expected == labels[i] ? 1 : 0;
+    const bool is_right = outcome.predicted == labels[i];
+    const bool reference_is_right = samples[i].expected == labels[i];
+    right += is_right ? 1 : 0;
+    reference_right += reference_is_right ? 1 : 0;
+    lost += reference_is_right && !is_right ? 1 : 0;
   }
   const auto share = [&](std::int64_t n) {
     return static_cast<double>(n) / static_cast<double>(std::max<std::size_t>(samples.size(), 1));
@@ -63,7 +66,10 @@ Evaluation summary_of(std::size_t program, const std::vector<SampleOutcomes>& sa
   if (referenced) {
     result.noise = noise;
     if (scores) result.agreement = share(agreed);
-    if (scores && !labels.empty()) result.reference_accuracy = share(reference_right);
+    if (scores && !labels.empty()) {
+      result.reference_accuracy = share(reference_right);
+      result.lost = share(lost);
+    }
   }
   if (scores && !labels.empty()) result.accuracy = share(right);
   return result;

@@ -16,6 +16,8 @@ struct Evaluation {
   std::optional<Noise> noise;
   /// Share of samples whose largest class score is at the label; where there are labels.
   std::optional<double> accuracy, reference_accuracy;
+  /// Share of samples that the float network gets right and the simulated one does not.
+  std::optional<double> lost;
   /// Share of samples in which both networks have their largest score at the same class.
   std::optional<double> agreement;
 };

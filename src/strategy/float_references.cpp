@@ -1,42 +1,31 @@
 #include "strategy/float_references.h"
 
-#include <algorithm>
-
 namespace espquant::strategy {
 
 FloatReferences::FloatReferences(const Graph& graph, const sim::Program& program,
-                                 const std::map<std::string, std::vector<std::int64_t>>& order)
+                                 const lower::Orders& orders)
     : tensor_of_(graph.value_count(), kAbsent),
       order_(graph.value_count()),
       value_of_(program.tensor_count(), kNone) {
-  for (const auto& [name, axes] : order) {
+  for (const auto& [name, order] : orders) {
     const ValueId v = graph.find_value(name);
-    if (v == kNone || graph.value(v).dtype != DType::Float32) continue;
+    if (v == kNone || graph.value(v).dtype != DType::Float32 || order.tensor != name) continue;
     const std::size_t tensor = program.tensor_index(name);
     tensor_of_[static_cast<std::size_t>(v)] = tensor;
-    order_[static_cast<std::size_t>(v)] = axes;
+    order_[static_cast<std::size_t>(v)] = order;
     value_of_[tensor] = v;
   }
-}
-
-bool FloatReferences::is_channels_last(std::span<const std::int64_t> order) {
-  if (order.size() < 3 || order.front() != 0 || order.back() != 1) return false;
-  for (std::size_t i = 1; i + 1 < order.size(); ++i)
-    if (order[i] != static_cast<std::int64_t>(i) + 1) return false;
-  return true;
 }
 
 void FloatReferences::keep(const ops::Executor::View& view, Values& values) const {
   const auto v = static_cast<std::size_t>(view.value);
   if (tensor_of_[v] == kAbsent) return;
   std::vector<float>& slot = values[tensor_of_[v]];
-  const auto& order = order_[v];
-  const bool natural = std::is_sorted(order.begin(), order.end());
-  if (view.channels_last ? is_channels_last(order) : natural) {
+  const lower::Order& order = order_[v];
+  if (view.channels_last ? order.is_channels_last(view.shape) : order.is_natural()) {
     slot.assign(view.data.begin(), view.data.end());
   } else {
-    const Tensor plain = view.to_tensor();
-    const Tensor ordered = natural ? plain : plain.transposed(order);
+    const Tensor ordered = order.stored(view.to_tensor());
     slot.assign(ordered.data<float>().begin(), ordered.data<float>().end());
   }
 }

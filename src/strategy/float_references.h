@@ -1,9 +1,8 @@
 #pragma once
 
-#include <map>
-#include <string>
 #include <vector>
 
+#include "lower/lower.h"
 #include "ops/executor.h"
 #include "sim/program.h"
 
@@ -12,9 +11,7 @@ namespace espquant::strategy {
 /// Which value of a float network each tensor of the chip stands for, and in which order of axes.
 class FloatReferences {
  public:
-  /// `order` as from lower::lower().
-  FloatReferences(const Graph& graph, const sim::Program& program,
-                  const std::map<std::string, std::vector<std::int64_t>>& order);
+  FloatReferences(const Graph& graph, const sim::Program& program, const lower::Orders& orders);
 
   /// By tensor of the program, in its order.
   using Values = std::vector<std::vector<float>>;
@@ -23,18 +20,15 @@ class FloatReferences {
 
   /// The value that `tensor` stands for; kNone for what the lowering adds.
   ValueId value_of(std::size_t tensor) const { return value_of_[tensor]; }
-  /// Stored axis i is axis order_of()[i] of the network's value.
-  const std::vector<std::int64_t>& order_of(std::size_t tensor) const {
+  const lower::Order& order_of(std::size_t tensor) const {
     return order_[static_cast<std::size_t>(value_of_[tensor])];
   }
-  /// Axes 0, 2, 3, ..., 1.
-  static bool is_channels_last(std::span<const std::int64_t> order);
 
  private:
   static constexpr std::size_t kAbsent = static_cast<std::size_t>(-1);
   /// By ValueId.
   std::vector<std::size_t> tensor_of_;
-  std::vector<std::vector<std::int64_t>> order_;
+  std::vector<lower::Order> order_;
   std::vector<ValueId> value_of_;
 };
 

@@ -47,11 +47,10 @@ struct SampleNoise {
 }  // namespace
 
 NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& program,
-                          const std::map<std::string, std::vector<std::int64_t>>& order,
-                          const calib::SampleSource& source, std::span<const std::int64_t> samples,
-                          const SampleVisitor& visit) {
+                          const lower::Orders& orders, const calib::SampleSource& source,
+                          std::span<const std::int64_t> samples, const SampleVisitor& visit) {
   const Graph& graph = executor.graph();
-  const FloatReferences references(graph, program, order);
+  const FloatReferences references(graph, program, orders);
   const SimulatedNetwork network(program, graph);
   std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
   std::vector<SampleNoise> found(samples.size());

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "calib/calibrate.h"
+#include "lower/lower.h"
 #include "ops/executor.h"
 #include "strategy/simulate.h"
 
@@ -58,11 +58,10 @@ struct MeasuredSample {
 using SampleVisitor = std::function<void(const MeasuredSample&)>;
 
 /// Compares every tensor that the chip writes with the float network's, in one float and two
-/// simulated passes over `samples`. `order` as from lower(). `visit`, where given, sees every
+/// simulated passes over `samples`. `visit`, where given, sees every
 /// sample too, from several threads. The result does not depend on the number of threads.
 NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& program,
-                          const std::map<std::string, std::vector<std::int64_t>>& order,
-                          const calib::SampleSource& source, std::span<const std::int64_t> samples,
-                          const SampleVisitor& visit = {});
+                          const lower::Orders& orders, const calib::SampleSource& source,
+                          std::span<const std::int64_t> samples, const SampleVisitor& visit = {});
 
 }  // namespace espquant::strategy

@@ -1,166 +1,259 @@
 #include "strategy/mixed.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <array>
+#include <numeric>
+#include <optional>
 
+#include "base/fixed_point.h"
+#include "base/parallel.h"
 #include "cost/latency.h"
 #include "espdl/writer.h"
 #include "strategy/evaluate.h"
+#include "strategy/noise_sources.h"
 #include "strategy/trials.h"
 
 namespace espquant::strategy {
 namespace {
 
-// Samples on which layers are compared.
-constexpr std::int64_t kComparedSamples = 64;
-// Layers that are measured again on top of what was chosen.
-constexpr std::size_t kMeasuredAgain = 6;
-// A 16-bit layer of a list that lowers the noise by less is idle.
+// Samples to fit to, and to judge on, where each layer's noise is looked at by itself.
+constexpr std::int64_t kLookSamples = 16;
+// Layers that might take the place of the last that was chosen, and of the one before it.
+constexpr std::array<std::size_t, 2> kRivals = {3, 1};
+// A layer that makes a smaller share of the noise is not worth its cost; one of a list is idle.
 constexpr double kWorthwhile = 0.005;
 
 struct Cost {
   std::int64_t bytes = 0;
   double milliseconds = 0;
-};
 
-/// One set of layers that change width together, by the layer that stands for it.
-std::vector<std::string> movable_layers(const Workbench& bench, const quant::Settings& settings) {
-  const Graph& graph = bench.network();
-  const quant::Widths widths(graph, bench.plan().exponents, settings);
-  std::vector<std::string> layers;
-  std::vector<bool> seen(graph.value_count(), false);
-  // A layer with weights speaks for its group, else the first that rounds.
-  for (const bool weighted : {true, false}) {
-    for (NodeId id : graph.topological_order()) {
-      const Node& n = graph.node(id);
-      if (quant::is_weighted(graph, n) != weighted || n.outputs.empty() || n.outputs[0] == kNone)
-        continue;
-      const ValueId v = n.outputs[0];
-      const auto group = static_cast<std::size_t>(bench.plan().exponents.find(v));
-      const auto& members = bench.plan().rounded;
-      if (!quant::is_quantizable(graph, v) || seen[group] || widths.of(v) != 8) continue;
-      // A width that the recipe gives by name is not for the search to change.
-      if (settings.layer_bits.contains(n.name)) {
-        seen[group] = true;
-        continue;
-      }
-      if (!weighted && !members[static_cast<std::size_t>(v)]) continue;
-      quant::Settings wide = settings;
-      wide.layer_bits[n.name] = 16;
-      if (quant::Widths(graph, bench.plan().exponents, wide).of(v) != 16) continue;
-      seen[group] = true;
-      layers.push_back(n.name);
-    }
+  Cost beyond(const Cost& other) const {
+    return {bytes - other.bytes, milliseconds - other.milliseconds};
   }
-  return layers;
-}
+};
 
 class Search {
  public:
-  Search(const Workbench& bench, const Recipe::Mixed& mixed, const quant::Settings& settings,
-         Means means, const lower::Options& options, const StageProgress& progress)
+  Search(Workbench& bench, const Recipe::Mixed& mixed, const quant::Settings& settings, Means means,
+         const lower::Options& options, const StageProgress& progress)
       : bench_(bench),
         mixed_(mixed),
         settings_(settings),
-        quick_(means == Means::AsTheyAre ? means : Means::Match),
         means_(means),
         options_(options),
-        progress_(progress),
-        excerpt_(bench.excerpt(kComparedSamples)) {
-    for (NodeId id : bench.network().topological_order())
-      place_of_.emplace(bench.network().node(id).name, place_of_.size());
+        progress_(progress) {
+    bench.hold_out();
   }
 
   MixedResult run() {
+    layers_ = movable_layers(bench_, settings_);
+    base_ = cost_of(settings_);
+    const std::vector<Cost> costs = costs_with_each(settings_);
+    look_for_sources();
     MixedResult result;
-    const Candidate plain = bench_.make(settings_, quick_, options_, excerpt_);
-    base_ = cost_of(plain);
-    Noise now = plain.noise;
-    std::vector<std::string> open = movable_layers(bench_, settings_);
-    result.sensitivities = measure(settings_, open);
-    sort_by_merit(result.sensitivities, now, {});
-    std::vector<WideChoice> ranked = result.sensitivities;
-    Cost spent;
-    quant::Settings chosen = settings_;
-    while (!ranked.empty() && !is_done(result.chosen.size(), now, chosen)) {
-      if (!result.chosen.empty()) {
-        std::vector<std::string> names;
-        for (std::size_t i = 0; i < std::min(kMeasuredAgain, ranked.size()); ++i)
-          names.push_back(ranked[i].layer);
-        std::vector<WideChoice> again = measure(chosen, names);
-        std::copy(again.begin(), again.end(), ranked.begin());
-        sort_by_merit(std::span(ranked).first(again.size()), now, spent);
-      }
-      const auto next = std::find_if(ranked.begin(), ranked.end(), [&](const WideChoice& c) {
-        return fits({c.bytes, c.milliseconds}) && c.noise.noise < now.noise;
-      });
-      if (next == ranked.end()) break;
-      chosen.layer_bits[next->layer] = 16;
-      now = next->noise;
-      spent = {next->bytes, next->milliseconds};
-      result.chosen.push_back(*next);
-      ranked.erase(next);
+    for (std::size_t i = 0; i < layers_.size(); ++i) result.effects.push_back(row(i, costs[i]));
+    std::stable_sort(result.effects.begin(), result.effects.end(),
+                     [](const LayerEffect& a, const LayerEffect& b) { return a.noise > b.noise; });
+
+    const std::vector<std::size_t> chosen = has_goals() ? enough_for_goals() : best_of_rivals();
+    result.settings = with(chosen);
+    std::vector<std::size_t> before;
+    for (std::size_t i : chosen) {
+      before.push_back(i);
+      result.chosen.push_back(row(i, cost_of(with(before)).beyond(base_)));
     }
-    result.settings = std::move(chosen);
     return result;
   }
 
-  /// What every layer of a list contributes: measured without it.
+  /// Layers of a list without which the result is not noisier: measured without each.
   std::vector<std::string> idle_layers(const quant::Settings& settings,
-                                       const std::vector<std::string>& layers) const {
-    const double with_all = bench_.make(settings, quick_, options_, excerpt_).noise.ratio();
+                                       std::span<const std::string> layers) const {
+    std::vector<quant::Settings> all(layers.size() + 1, settings);
+    for (std::size_t i = 0; i < layers.size(); ++i) all[i].layer_bits.erase(layers[i]);
+    Trials trials(bench_, settings, means_, options_);
+    const std::vector<double> noises = noises_of(trials, all);
     std::vector<std::string> idle;
-    for (const std::string& layer : layers) {
-      quant::Settings without = settings;
-      without.layer_bits.erase(layer);
-      const double ratio = bench_.make(without, quick_, options_, excerpt_).noise.ratio();
-      if (ratio <= with_all * (1 + kWorthwhile)) idle.push_back(layer);
-    }
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      if (noises[i] <= noises.back() * (1 + kWorthwhile)) idle.push_back(layers[i]);
     return idle;
   }
 
  private:
-  Cost cost_of(const Candidate& candidate) const {
+  LayerEffect row(std::size_t layer, const Cost& cost) const {
+    return {layers_[layer].name, alone_[layer], cost.bytes, cost.milliseconds};
+  }
+
+  quant::Settings with(std::span<const std::size_t> layers) const {
+    quant::Settings settings = settings_;
+    for (std::size_t i : layers) settings.layer_bits[layers_[i].name] = 16;
+    return settings;
+  }
+
+  /// Quickest where `all` are in the order of the layers in which they differ from the base.
+  std::vector<double> noises_of(Trials& trials, std::span<const quant::Settings> all) const {
+    std::vector<double> noises;
+    trials.make_each(all, [&](std::size_t, const Candidate& candidate) {
+      noises.push_back(candidate.noise.ratio());
+      report(noises.size(), all.size());
+    });
+    return noises;
+  }
+
+  double noise_of(const quant::Settings& settings) const {
+    return Trials(bench_, settings, means_, options_).make(settings).noise.ratio();
+  }
+
+  void report(std::size_t done, std::size_t total) const {
+    if (progress_)
+      progress_("search", static_cast<std::int64_t>(done), static_cast<std::int64_t>(total));
+  }
+
+  Cost cost_of(const quant::Settings& settings) const {
+    const Candidate candidate = bench_.draft(settings, options_);
     const espdl::Model& model = candidate.lowered.model;
     return {static_cast<std::int64_t>(espdl::write_model(model).size()),
             cost::estimate_latency(model, *settings_.target).milliseconds};
   }
 
-  // In the order in which the layers run.
-  std::vector<WideChoice> measure(const quant::Settings& around,
-                                  std::vector<std::string> layers) const {
-    std::sort(layers.begin(), layers.end(), [&](const std::string& a, const std::string& b) {
-      return place_of_.at(a) < place_of_.at(b);
+  /// What each layer costs on top of `settings`, beyond what none costs.
+  std::vector<Cost> costs_with_each(const quant::Settings& settings) const {
+    std::vector<Cost> costs(layers_.size());
+    parallel_for(static_cast<std::int64_t>(costs.size()), [&](std::int64_t i) {
+      const auto l = static_cast<std::size_t>(i);
+      quant::Settings with = settings;
+      with.layer_bits[layers_[l].name] = 16;
+      costs[l] = cost_of(with).beyond(base_);
     });
-    Trials trials(bench_, around, quick_, options_, excerpt_);
-    std::vector<WideChoice> measured;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      quant::Settings settings = around;
-      settings.layer_bits[layers[i]] = 16;
-      const Candidate candidate = trials.make(settings);
-      const Cost cost = cost_of(candidate);
-      measured.push_back({layers[i], candidate.noise, cost.bytes - base_.bytes,
-                          cost.milliseconds - base_.milliseconds});
-      if (progress_)
-        progress_("search", static_cast<std::int64_t>(i + 1),
-                  static_cast<std::int64_t>(layers.size()));
-    }
-    return measured;
+    return costs;
   }
 
-  // Noise that a layer takes away, per cost.
-  void sort_by_merit(std::span<WideChoice> choices, const Noise& now, const Cost& spent) const {
-    const auto merit = [&](const WideChoice& c) {
-      const double gain = now.noise - c.noise.noise;
-      if (gain <= 0) return gain;
-      if (mixed_.budget_kb)
-        return gain / static_cast<double>(std::max<std::int64_t>(c.bytes - spent.bytes, 1));
-      if (mixed_.budget_ms) return gain / std::max(c.milliseconds - spent.milliseconds, 1e-6);
-      return gain;
-    };
-    std::stable_sort(choices.begin(), choices.end(),
-                     [&](const WideChoice& a, const WideChoice& b) { return merit(a) > merit(b); });
+  /// The noise that one layer or tensor makes is seen best where nothing else makes any: a small
+  /// part of the whole would drown in what rounding anew changes.
+  void look_for_sources() {
+    const FloatRun part = bench_.part_of_run(kLookSamples);
+    std::vector<std::size_t> every(layers_.size());
+    std::iota(every.begin(), every.end(), std::size_t{0});
+    const quant::Settings all_wide = with(every);
+    const auto trials = [&] { return Trials(bench_, all_wide, means_, options_, part); };
+
+    std::vector<quant::Settings> one_narrow(layers_.size() + 1, all_wide);
+    for (std::size_t i = 0; i < layers_.size(); ++i)
+      one_narrow[i].layer_bits.erase(layers_[i].name);
+    Trials of_layers = trials();
+    alone_ = noises_of(of_layers, one_narrow);
+    const double none = alone_.back();
+    alone_.pop_back();
+    for (double& noise : alone_) noise -= none;
+
+    std::vector<NoiseSource> sources;
+    const std::vector<SharedTensor> tensors = shared_tensors(bench_, layers_);
+    const std::vector<Noise> noises = trials().narrow_each(narrowings(tensors, all_wide));
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      sources.push_back({noises[i].ratio() - none, tensors[i].layers});
+    sources_.emplace(alone_, std::move(sources));
+  }
+
+  /// To the 8 bits that the tensors have where all layers have them.
+  std::vector<Trials::Narrowing> narrowings(std::span<const SharedTensor> tensors,
+                                            const quant::Settings& all_wide) const {
+    const Candidate narrow = bench_.draft(settings_, options_);
+    const Candidate wide = bench_.draft(all_wide, options_);
+    std::vector<Trials::Narrowing> narrowings;
+    for (const SharedTensor& tensor : tensors) {
+      const auto group = static_cast<std::size_t>(bench_.plan().scales.sets.find(tensor.value));
+      const Value& value = narrow.graph.value(tensor.value);
+      narrowings.push_back(
+          {wide.lowered.orders.at(value.name).tensor,
+           pow2(value.quant->exponent()) * wide.factors[group] / narrow.factors[group]});
+    }
+    return narrowings;
+  }
+
+  /// Open layers that fit beside those chosen and are worth it, the one first that takes away most
+  /// noise per cost.
+  std::vector<std::size_t> candidates_beside(std::span<const std::size_t> chosen) const {
+    const std::size_t most =
+        mixed_.max_16bit ? static_cast<std::size_t>(*mixed_.max_16bit) : layers_.size();
+    if (chosen.size() >= most) return {};
+    const quant::Settings settings = with(chosen);
+    std::vector<bool> wide(layers_.size(), false);
+    for (std::size_t i : chosen) wide[i] = true;
+    // What a layer costs depends on the width of those beside it.
+    std::vector<Cost> costs(layers_.size());
+    Cost spent;
+    if (mixed_.budget_kb || mixed_.budget_ms) {
+      costs = costs_with_each(settings);
+      spent = cost_of(settings).beyond(base_);
+    }
+    std::vector<std::pair<double, std::size_t>> found;
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      if (wide[i] || !fits(costs[i])) continue;
+      const double gain = sources_->gain(i, wide, most - chosen.size());
+      if (gain <= kWorthwhile * sources_->total()) continue;
+      found.emplace_back(-gain / price(costs[i].beyond(spent)), i);
+    }
+    std::sort(found.begin(), found.end());
+    std::vector<std::size_t> best;
+    for (const auto& [unused, i] : found) best.push_back(i);
+    return best;
+  }
+
+  /// As many as are allowed. What adding up cannot tell apart is measured: the last choices beside
+  /// what came next.
+  std::vector<std::size_t> best_of_rivals() {
+    std::vector<std::size_t> chosen;
+    for (std::vector<std::size_t> open = candidates_beside(chosen); !open.empty();
+         open = candidates_beside(chosen))
+      chosen.push_back(open.front());
+    if (chosen.empty()) return chosen;
+    std::vector<std::vector<std::size_t>> sets{chosen};
+    for (std::size_t back = 1; back <= std::min(chosen.size(), kRivals.size()); ++back) {
+      std::vector<std::size_t> others = chosen;
+      others.erase(others.end() - static_cast<std::ptrdiff_t>(back));
+      std::size_t rivals = 0;
+      for (std::size_t i : candidates_beside(others)) {
+        if (std::find(chosen.begin(), chosen.end(), i) != chosen.end()) continue;
+        if (++rivals > kRivals[back - 1]) break;
+        sets.push_back(others);
+        sets.back().push_back(i);
+      }
+    }
+    std::vector<quant::Settings> all;
+    for (const auto& set : sets) all.push_back(with(set));
+    Candidate best;
+    std::size_t least = 0;
+    Trials(bench_, all.front(), means_, options_)
+        .make_each(all, [&](std::size_t i, Candidate candidate) {
+          report(i + 1, all.size());
+          if (i > 0 && candidate.noise.ratio() >= best.noise.ratio()) return;
+          best = std::move(candidate);
+          least = i;
+        });
+    bench_.keep(all[least], means_, std::move(best));
+    return sets[least];
+  }
+
+  /// As few as the goals need, in the order in which they were chosen.
+  std::vector<std::size_t> enough_for_goals() const {
+    std::vector<std::size_t> chosen;
+    while (!meets_goals(with(chosen))) {
+      const std::vector<std::size_t> open = candidates_beside(chosen);
+      if (open.empty()) return chosen;
+      chosen.push_back(open.front());
+    }
+    // Others may have made a layer superfluous; the least noisy first.
+    for (std::size_t i = chosen.size(); i-- > 1;) {
+      std::vector<std::size_t> without = chosen;
+      without.erase(without.begin() + static_cast<std::ptrdiff_t>(i - 1));
+      if (meets_goals(with(without))) chosen = std::move(without);
+    }
+    return chosen;
+  }
+
+  double price(const Cost& cost) const {
+    if (mixed_.budget_kb) return static_cast<double>(std::max<std::int64_t>(cost.bytes, 1));
+    if (mixed_.budget_ms) return std::max(cost.milliseconds, 1e-6);
+    return 1;
   }
 
   bool fits(const Cost& cost) const {
@@ -169,45 +262,46 @@ class Search {
     return !mixed_.budget_ms || cost.milliseconds <= *mixed_.budget_ms;
   }
 
-  bool is_done(std::size_t count, const Noise& now, const quant::Settings& chosen) const {
-    if (mixed_.max_16bit && static_cast<std::int64_t>(count) >= *mixed_.max_16bit) return true;
-    if (mixed_.noise_target && now.ratio() <= *mixed_.noise_target) return true;
-    if (!mixed_.accuracy_within) return false;
-    return accuracy_loss(bench_.make(chosen, means_, options_)) <= *mixed_.accuracy_within;
+  bool has_goals() const { return mixed_.noise_target || mixed_.accuracy_within; }
+
+  bool meets_goals(const quant::Settings& settings) const {
+    if (mixed_.noise_target && noise_of(settings) > *mixed_.noise_target) return false;
+    return !mixed_.accuracy_within || accuracy_loss(settings) <= *mixed_.accuracy_within;
   }
 
-  // Points of accuracy below float; without labels, the share of answers that differ from float's.
-  double accuracy_loss(const Candidate& candidate) const {
-    const FloatRun& run = bench_.run();
-    const calib::SampleSource source{
-        static_cast<std::int64_t>(run.inputs.size()),
-        [&](std::int64_t i) { return run.inputs[static_cast<std::size_t>(i)]; }};
+  // On few samples what the chip gets right by chance may hide what it loses, so at least half of
+  // the samples lost count. Without labels, the share of answers that differ from float's.
+  double accuracy_loss(const quant::Settings& settings) const {
+    const Candidate candidate = bench_.make(settings, means_, options_);
     const ops::Executor reference(bench_.network(), {.observe_all = false});
     const sim::Program program(candidate.lowered.model, *settings_.target);
-    const Evaluation result = evaluate(program, bench_.network(), &reference, source, run.labels);
-    if (result.accuracy) return *result.reference_accuracy - *result.accuracy;
+    const Evaluation result =
+        evaluate(program, bench_.network(), &reference, bench_.source(), bench_.labels());
+    if (result.accuracy)
+      return std::max(*result.reference_accuracy - *result.accuracy, *result.lost / 2);
     if (result.agreement) return 1 - *result.agreement;
     throw Error(ErrorCode::Usage, "mixed.accuracy_within needs a network that gives class scores")
         .remedy("Use mixed.noise_target instead");
   }
 
-  const Workbench& bench_;
+  Workbench& bench_;
   const Recipe::Mixed& mixed_;
   const quant::Settings& settings_;
-  /// In comparisons, where matching is always worth it.
-  Means quick_;
   Means means_;
   const lower::Options& options_;
   const StageProgress& progress_;
-  FloatRun excerpt_;
-  /// Of a layer, in the order of execution.
-  std::map<std::string, std::size_t> place_of_;
+  /// In the order of execution.
+  std::vector<MovableLayer> layers_;
+  /// Of each layer: noise to signal that it makes alone at 8 bits.
+  std::vector<double> alone_;
+  std::optional<NoiseSources> sources_;
+  /// Of the candidate without 16-bit layers.
   Cost base_;
 };
 
 }  // namespace
 
-MixedResult choose_wide_layers(const Workbench& bench, const Recipe::Mixed& mixed,
+MixedResult choose_wide_layers(Workbench& bench, const Recipe::Mixed& mixed,
                                const quant::Settings& settings, Means means,
                                const lower::Options& options, const StageProgress& progress) {
   Search search(bench, mixed, settings, means, options, progress);
@@ -220,7 +314,6 @@ MixedResult choose_wide_layers(const Workbench& bench, const Recipe::Mixed& mixe
     for (const std::string& layer : layers) result.settings.layer_bits[layer] = 16;
     result.idle = search.idle_layers(result.settings, layers);
   }
-  result.candidate = bench.make(result.settings, means, options);
   return result;
 }
 

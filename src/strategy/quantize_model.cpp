@@ -69,15 +69,18 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
   const Recipe& recipe = options.recipe;
   const Means means = means_of(recipe);
   quant::Settings settings = bench.settings();
+  if (recipe.mixed.enabled) {
+    MixedResult mixed =
+        choose_wide_layers(bench, recipe.mixed, settings, means, lowering, progress);
+    result.layer_effects = std::move(mixed.effects);
+    result.wide_layers = std::move(mixed.chosen);
+    result.idle_layers = std::move(mixed.idle);
+    settings = std::move(mixed.settings);
+  }
   if (recipe.quantization.refine_exponents)
     settings =
         refine_exponents(bench, settings, methods_to_compare(recipe), means, progress).settings;
-  if (!recipe.mixed.enabled) return bench.make(settings, means, lowering);
-  MixedResult mixed = choose_wide_layers(bench, recipe.mixed, settings, means, lowering, progress);
-  result.sensitivities = std::move(mixed.sensitivities);
-  result.wide_layers = std::move(mixed.chosen);
-  result.idle_layers = std::move(mixed.idle);
-  return std::move(mixed.candidate);
+  return bench.make(settings, means, lowering);
 }
 
 // The chosen layers as a list, so that the recipe gives the same file again.
@@ -85,7 +88,7 @@ void settle_recipe(QuantizedModel& result) {
   if (!result.recipe.mixed.enabled || result.wide_layers.empty()) return;
   Recipe::Mixed settled;
   settled.enabled = true;
-  for (const WideChoice& choice : result.wide_layers) settled.layers.push_back(choice.layer);
+  for (const LayerEffect& choice : result.wide_layers) settled.layers.push_back(choice.layer);
   result.recipe.mixed = std::move(settled);
 }
 
@@ -113,20 +116,19 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
   quant::check_settings(settings);
   lower::Options lowering{options.metadata};
 
-  EqualizedNetwork equalized;
-  if (recipe.equalization.enabled)
-    watch.run("equalize", [&] {
-      BalancedNetwork balanced = balance(result.network, recipe.equalization, settings,
-                                         means_of(recipe), source, progress);
-      result.equalization = std::move(balanced.trials);
-      equalized = std::move(balanced.kept);
+  std::shared_ptr<Workbench> bench =
+      watch.run("calibrate", [&] { return shared.workbench(*simplified, settings, progress); });
+  if (recipe.equalization.enabled) {
+    BalancedNetwork balanced = watch.run("equalize", [&] {
+      return balance(*bench, recipe.equalization, means_of(recipe), progress);
     });
-  const auto bench = watch.run("calibrate", [&] {
-    return !recipe.equalization.enabled || equalized.variant == kNotEqualized
-               ? shared.workbench(*simplified, settings, progress)
-               : std::make_shared<Workbench>(std::move(equalized.network), settings, source,
-                                             shared.labels(), progress);
-  });
+    result.equalization = std::move(balanced.trials);
+    if (balanced.kept.variant != kNotEqualized)
+      bench = watch.run("calibrate again", [&] {
+        return std::make_shared<Workbench>(std::move(balanced.kept.network), settings, source,
+                                           shared.labels(), progress);
+      });
+  }
   Candidate best = watch.run(
       "quantize", [&] { return make_candidate(*bench, options, lowering, progress, result); });
   settle_recipe(result);
@@ -138,7 +140,7 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
     const sim::Program program(result.model, *options.target);
     result.faults.assign(program.faults().begin(), program.faults().end());
     const ops::Executor executor(result.scaled);
-    result.noise = measure_noise(executor, program, best.lowered.order, source,
+    result.noise = measure_noise(executor, program, best.lowered.orders, source,
                                  evenly_spread(source.count, options.report_samples));
     if (options.test_values)
       write_test_values(result.model, program, SimulatedNetwork(program, result.network), source);

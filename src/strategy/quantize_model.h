@@ -43,7 +43,7 @@ struct QuantizedModel {
   /// The recipe with what it left open filled in: made again by it, the file is the same.
   Recipe recipe;
   std::vector<EqualizationTrial> equalization;
-  std::vector<WideChoice> sensitivities, wide_layers;
+  std::vector<LayerEffect> layer_effects, wide_layers;
   /// Layers of a hand-written list that gain nothing at 16 bits.
   std::vector<std::string> idle_layers;
 };

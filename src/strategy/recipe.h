@@ -14,12 +14,6 @@ namespace espquant::strategy {
 /// What decides together how far a range is clipped, counted in halvings of each tensor's own range
 /// (the chip has no scales between). Mse, Sqnr and Auto take the number with the least sum of
 /// relative errors; the others the least that one of the tensors asks for.
-enum class Scope : std::uint8_t {
-  Tensor,  ///< every tensor by itself; those that share an exponent count as one
-  Layer,   ///< what a layer and the activation function behind it write
-  Global,  ///< all tensors of the network
-};
-
 enum class Granularity : std::uint8_t {
   Auto,     ///< per channel where the chip can
   Tensor,   ///< one exponent for the weights of a layer
@@ -54,7 +48,7 @@ struct Recipe {
     quant::Method method = quant::Method::Sqnr;
     /// For Method::Percentile: 50 to 100.
     double percentile = quant::kDefaultPercentile;
-    Scope scope = Scope::Tensor;
+    quant::Scope scope = quant::Scope::Tensor;
     /// At most this many; 0: all.
     std::int64_t samples = 0;
     /// 0: samples evenly spread over the data; else drawn at random, the same for the same seed.
@@ -71,6 +65,8 @@ struct Recipe {
     bool scale_layers = true;
     /// Each weight up or down for the least error at the layer's output, not to the nearest.
     bool round_weights = true;
+    /// Weights fitted to what the chip computes before a layer.
+    bool reconstruct = true;
     BiasCorrection bias_correction = BiasCorrection::Empirical;
     /// Exponents between which calibration sees little difference are decided by what the chip
     /// makes of each at the network's output.
@@ -99,6 +95,8 @@ struct Recipe {
     /// So does the range of the activation.
     bool include_activation = false;
     double activation_multiplier = 0.5;
+    /// Evening out the ranges of activations instead of those of weights is tried too.
+    bool even_activations = true;
     /// A bias far above the spread of its channel moves to the next layer (section 4.1.3 there).
     bool high_bias_absorption = true;
     /// Steps after which the chip's result is worse are taken back.

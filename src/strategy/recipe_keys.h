@@ -20,7 +20,8 @@ struct Range {
 template <typename E>
 using EnumNames = std::vector<std::pair<std::string_view, E>>;
 
-inline EnumNames<Scope> names_of(Scope) {
+inline EnumNames<quant::Scope> names_of(quant::Scope) {
+  using quant::Scope;
   return {{"tensor", Scope::Tensor}, {"layer", Scope::Layer}, {"global", Scope::Global}};
 }
 inline EnumNames<Granularity> names_of(Granularity) {
@@ -96,6 +97,7 @@ void visit_keys(R& recipe, Visit&& visit) {
   visit("quantization.granularity", q.granularity);
   visit("quantization.scale_layers", q.scale_layers);
   visit("quantization.round_weights", q.round_weights);
+  visit("quantization.reconstruct", q.reconstruct);
   visit("quantization.bias_correction", q.bias_correction);
   visit("quantization.refine_exponents", q.refine_exponents);
   visit("quantization.alignment_cost", q.alignment_cost, Range{1});
@@ -111,6 +113,7 @@ void visit_keys(R& recipe, Visit&& visit) {
   visit("equalization.bias_multiplier", e.bias_multiplier, Range{});
   visit("equalization.include_activation", e.include_activation);
   visit("equalization.activation_multiplier", e.activation_multiplier, Range{});
+  visit("equalization.even_activations", e.even_activations);
   visit("equalization.high_bias_absorption", e.high_bias_absorption);
   visit("equalization.undo_if_worse", e.undo_if_worse);
 

@@ -1,80 +1,36 @@
 #include "strategy/stepped_run.h"
 
 #include <algorithm>
-#include <array>
-#include <numeric>
+#include <cmath>
 
 #include "base/fixed_point.h"
 #include "base/parallel.h"
+#include "quant/rounding.h"
+#include "strategy/chip_input.h"
+#include "strategy/output_comparison.h"
 
 namespace espquant::strategy {
 namespace {
 
-// Elements whose sums over all samples are made together: they stay in the cache.
-constexpr std::size_t kSumBlock = 4096;
-
-/// Where the input of a weighted layer stands on the chip.
-struct InputPlace {
-  std::size_t tensor = 0;
-  bool channels_last = false;
-};
-
-// Nothing where it stands in an order that means cannot be read in.
-std::optional<InputPlace> locate_input(const Graph& graph, const Node& n,
-                                       const lower::Lowered& lowered, const sim::Program& program) {
-  const Value& input = graph.value(n.inputs[0]);
-  const auto it = lowered.order.find(input.name);
-  if (it == lowered.order.end()) return std::nullopt;
-  const std::vector<std::int64_t>& order = it->second;
-  const bool natural = std::is_sorted(order.begin(), order.end());
-  std::vector<std::int64_t> channels_last(order.size());
-  std::iota(channels_last.begin(), channels_last.end(), std::int64_t{0});
-  if (order.size() >= 3)
-    std::rotate(channels_last.begin() + 1, channels_last.begin() + 2, channels_last.end());
-  if (!natural && order != channels_last) return std::nullopt;
-  const std::size_t tensor = program.tensor_index(input.name);
-  const DType dtype = program.desc(tensor).dtype;
-  if (dtype != DType::Int8 && dtype != DType::Int16) return std::nullopt;
-  return InputPlace{tensor, !natural};
+espdl::Constant& constant_of(espdl::Model& model, const std::string& name) {
+  const auto found = std::find_if(model.initializers.begin(), model.initializers.end(),
+                                  [&](const espdl::Constant& c) { return c.name == name; });
+  ESPQUANT_ASSERT(found != model.initializers.end(), "a layer's parameter is not in the model");
+  return *found;
 }
 
-std::vector<float> mean_of(std::deque<sim::Program::Frame>& frames, const sim::Program& program,
-                           std::size_t tensor) {
-  const sim::TensorDesc& desc = program.desc(tensor);
-  const float scale = pow2(desc.exponent()) / static_cast<float>(frames.size());
-  std::vector<float> mean(static_cast<std::size_t>(element_count(desc.shape)));
-  const std::size_t blocks = (mean.size() + kSumBlock - 1) / kSumBlock;
-  parallel_for(static_cast<std::int64_t>(blocks), [&](std::int64_t block) {
-    const std::size_t first = static_cast<std::size_t>(block) * kSumBlock;
-    const std::size_t count = std::min(kSumBlock, mean.size() - first);
-    std::array<std::int32_t, kSumBlock> sums{};
-    const auto add = [&](const auto* q) {
-      for (std::size_t i = 0; i < count; ++i) sums[i] += q[first + i];
-    };
-    for (sim::Program::Frame& frame : frames) {
-      const std::byte* stored = frame.bytes(tensor).data();
-      if (desc.dtype == DType::Int8)
-        add(reinterpret_cast<const std::int8_t*>(stored));
-      else
-        add(reinterpret_cast<const std::int16_t*>(stored));
-    }
-    for (std::size_t i = 0; i < count; ++i) mean[first + i] = static_cast<float>(sums[i]) * scale;
-  });
-  return mean;
+/// Puts elements in place of a constant's, where they stay.
+void store(const Tensor& elements, espdl::Model& model, const std::string& constant) {
+  const auto bytes = elements.bytes();
+  std::copy(bytes.begin(), bytes.end(), constant_of(model, constant).data.mutable_bytes().begin());
 }
 
 /// Puts the bias of a graph's layer into the model's constant. False where its field cannot hold
 /// it; nothing is changed then.
 bool store_bias(const Graph& graph, const Node& n, const Target& target, espdl::Model& model,
                 const espdl::Node& lowered) {
-  const auto constant =
-      std::find_if(model.initializers.begin(), model.initializers.end(),
-                   [&](const espdl::Constant& c) { return c.name == lowered.inputs.at(2); });
-  ESPQUANT_ASSERT(constant != model.initializers.end(), "a layer's bias is not in the model");
   try {
-    const Tensor integers = lower::lower_bias(graph, n, target);
-    const auto bytes = integers.bytes();
-    std::copy(bytes.begin(), bytes.end(), constant->data.mutable_bytes().begin());
+    store(lower::lower_bias(graph, n, target), model, lowered.inputs.at(2));
   } catch (const Error&) {
     return false;
   }
@@ -148,39 +104,29 @@ std::map<std::string_view, std::size_t> last_seen(const espdl::Model& model, std
 }  // namespace
 
 SteppedRun::SteppedRun(Candidate draft, const quant::Plan& plan, const Target& target,
-                       const FloatRun& run, bool match_means)
+                       const FloatRun& run, bool match_means, Samples samples)
     : drafted_(draft.lowered.model),
       candidate_(std::move(draft)),
       plan_(plan),
       target_(target),
       run_(run),
-      match_means_(match_means) {
+      match_means_(match_means),
+      samples_(samples) {
   find_layers();
   prepare();
-  feed();
 }
 
-SteppedRun::SteppedRun(Candidate draft, SteppedRun& trunk)
-    : drafted_(draft.lowered.model),
-      candidate_(std::move(draft)),
-      plan_(trunk.plan_),
-      target_(trunk.target_),
-      run_(trunk.run_),
-      match_means_(trunk.match_means_),
-      position_(trunk.position_) {
-  find_layers();
-  take_biases(trunk);
-  prepare();
+void SteppedRun::go_on_from(SteppedRun& trunk) {
+  position_ = trunk.position_;
   // At the start nothing is shared, perhaps not even the width of the inputs.
-  if (position_ == 0)
-    feed();
-  else
-    take_tensors(trunk);
+  if (position_ == 0) return;
+  take_parameters(trunk);
+  take_tensors(trunk);
 }
 
 void SteppedRun::find_layers() {
   if (!match_means_) return;
-  wanted_ = quant::mean_outputs(candidate_.scaled, plan_, run_.layers, candidate_.factors);
+  wanted_ = quant::mean_outputs(candidate_.scaled, plan_, run_.layer_inputs, candidate_.factors);
   espdl::Model& model = candidate_.lowered.model;
   std::map<std::string_view, std::size_t> index;
   for (std::size_t n = 0; n < model.nodes.size(); ++n) index.emplace(model.nodes[n].name, n);
@@ -192,34 +138,42 @@ void SteppedRun::find_layers() {
     // A layer to which no bias was worth giving stays without.
     if (it == index.end() || n.input(2) == kNone) continue;
     layers_.emplace(it->second, id);
-    // Shared with the draft until it is written to; programs need it to stay where it is.
-    (void)constants.at(model.nodes[it->second].inputs.at(2))->data.mutable_bytes();
+    // Shared with the draft until they are written to; programs need them to stay where they are.
+    for (std::size_t i : {1, 2})
+      (void)constants.at(model.nodes[it->second].inputs.at(i))->data.mutable_bytes();
   }
 }
 
 void SteppedRun::prepare() {
   program_ = std::make_unique<sim::Program>(candidate_.lowered.model, target_);
   network_ = std::make_unique<SimulatedNetwork>(*program_, candidate_.graph);
-  for (std::size_t s = 0; s < run_.inputs.size(); ++s) frames_.emplace_back(*program_);
+  const std::size_t count = samples_ == Samples::Fitted ? run_.fitted : run_.inputs.size();
+  for (std::size_t s = 0; s < count; ++s)
+    (s < run_.fitted ? frames_ : judged_).emplace_back(*program_);
+  scratch_.resize(static_cast<std::size_t>(thread_count()));
 }
 
-void SteppedRun::feed() {
-  parallel_for(static_cast<std::int64_t>(frames_.size()), [&](std::int64_t i) {
+void SteppedRun::for_each_frame(
+    const std::function<void(std::size_t, sim::Program::Frame&)>& visit) {
+  parallel_for(static_cast<std::int64_t>(sample_count()), [&](std::int64_t i) {
     const auto s = static_cast<std::size_t>(i);
-    network_->feed(run_.inputs[s], frames_[s]);
+    visit(s, s < run_.fitted ? frames_[s] : judged_[s - run_.fitted]);
   });
 }
 
-std::size_t SteppedRun::shared_nodes(const Candidate& draft) const {
-  const espdl::Model& other = draft.lowered.model;
+void SteppedRun::feed() {
+  fed_ = true;
+  for_each_frame(
+      [&](std::size_t s, sim::Program::Frame& frame) { network_->feed(run_.inputs[s], frame); });
+}
+
+std::size_t SteppedRun::shared_nodes(const SteppedRun& run) const {
+  const espdl::Model& other = run.drafted_;
   const Names mine(drafted_), others(other);
   if (!have_same_ports(drafted_, mine, other, others)) return 0;
-  quant::MeanOutputs wanted;
-  if (match_means_) wanted = quant::mean_outputs(draft.scaled, plan_, run_.layers, draft.factors);
-
   const auto has_same_aim = [&](std::size_t node) {
     const auto layer = layers_.find(node);
-    return layer == layers_.end() || wanted_.at(layer->second) == wanted.at(layer->second);
+    return layer == layers_.end() || wanted_.at(layer->second) == run.wanted_.at(layer->second);
   };
   std::size_t shared = 0;
   while (shared < std::min(drafted_.nodes.size(), other.nodes.size()) &&
@@ -238,20 +192,18 @@ std::size_t SteppedRun::shared_nodes(const Candidate& draft) const {
   return shared;
 }
 
-void SteppedRun::take_biases(const SteppedRun& trunk) {
+void SteppedRun::take_parameters(const SteppedRun& trunk) {
   espdl::Model& model = candidate_.lowered.model;
+  const Names theirs(trunk.candidate_.lowered.model);
+  const Graph& matched = trunk.candidate_.graph;
   for (const auto& [n, id] : layers_) {
     if (n >= position_) break;
-    const std::string& name = model.nodes[n].inputs.at(2);
-    const espdl::Constant* from = trunk.candidate_.lowered.model.find_initializer(name);
-    const auto into = std::find_if(model.initializers.begin(), model.initializers.end(),
-                                   [&](const espdl::Constant& c) { return c.name == name; });
-    ESPQUANT_ASSERT(from != nullptr && into != model.initializers.end(), "a bias is missing");
-    std::copy(from->data.bytes().begin(), from->data.bytes().end(),
-              into->data.mutable_bytes().begin());
-    const Graph& matched = trunk.candidate_.graph;
-    candidate_.graph.value(candidate_.graph.node(id).inputs[2]).constant =
-        matched.value(matched.node(id).inputs[2]).constant;
+    for (std::size_t i : {1, 2}) {
+      const std::string& name = model.nodes[n].inputs.at(i);
+      store(theirs.constant(name)->data, model, name);
+      candidate_.graph.value(candidate_.graph.node(id).inputs[i]).constant =
+          matched.value(matched.node(id).inputs[i]).constant;
+    }
   }
 }
 
@@ -269,11 +221,12 @@ void SteppedRun::take_tensors(SteppedRun& trunk) {
   for (std::size_t t = 0; t < present.size(); ++t)
     if (present[t] && needed[t])
       copied.emplace_back(t, trunk.program_->tensor_index(program_->tensor_name(t)));
-  parallel_for(static_cast<std::int64_t>(frames_.size()), [&](std::int64_t i) {
-    const auto s = static_cast<std::size_t>(i);
+  for_each_frame([&](std::size_t s, sim::Program::Frame& frame) {
+    sim::Program::Frame& theirs =
+        s < run_.fitted ? trunk.frames_[s] : trunk.judged_[s - run_.fitted];
     for (const auto& [to, from] : copied) {
-      const auto stored = trunk.frames_[s].bytes(from);
-      std::copy(stored.begin(), stored.end(), frames_[s].bytes(to).begin());
+      const auto stored = theirs.bytes(from);
+      std::copy(stored.begin(), stored.end(), frame.bytes(to).begin());
     }
   });
 }
@@ -281,45 +234,84 @@ void SteppedRun::take_tensors(SteppedRun& trunk) {
 void SteppedRun::match(std::size_t node, NodeId layer) {
   Graph& graph = candidate_.graph;
   const Node n = graph.node(layer);
-  const auto place = locate_input(graph, n, candidate_.lowered, *program_);
-  if (!place) return;
+  const lower::Lowered& lowered = candidate_.lowered;
+  const auto input = ChipInput::of(
+      graph, n, lower::input_order(graph, n, lowered.orders, lowered.model.nodes[node]), *program_);
+  if (!input) return;
+  const auto outputs = run_.layer_outputs.find(layer);
+  const bool fit = graph.value(n.inputs[1]).quant->bits == 8 || run_.fits_wide;
+  if (fit && outputs != run_.layer_outputs.end()) reconstruct(node, layer, *input, outputs->second);
   Value& bias = graph.value(n.inputs[2]);
   const Tensor old = bias.constant;
-  quant::correct_bias(
-      graph, layer, wanted_.at(layer),
-      quant::mean_under_weights(graph, n, mean_of(frames_, *program_, place->tensor),
-                                place->channels_last));
+  quant::correct_bias(graph, layer, wanted_.at(layer), input->mean_under_weights(frames_));
   espdl::Model& model = candidate_.lowered.model;
-  if (store_bias(graph, n, target_, model, model.nodes[node]))
-    program_->refresh(node);
-  else
-    bias.constant = old;
+  if (!store_bias(graph, n, target_, model, model.nodes[node])) bias.constant = old;
+  program_->refresh(node);
+}
+
+void SteppedRun::reconstruct(std::size_t node, NodeId layer, const ChipInput& input,
+                             const calib::OutputSamples& outputs) {
+  Graph& graph = candidate_.graph;
+  const Node& n = graph.node(layer);
+  const auto group = static_cast<std::size_t>(plan_.scales.sets.find(n.outputs[0]));
+  const quant::WeightRows rows =
+      quant::weight_rows(candidate_.scaled, candidate_.scaled.node(layer));
+  quant::LayerEvidence evidence = input.evidence(frames_, outputs, candidate_.factors[group]);
+  const std::int64_t taps = evidence.taps;
+  const quant::Reconstruction fitted = quant::reconstruct(rows, std::move(evidence));
+  const std::vector<float> rounded = quant::rounded_weights(
+      fitted.rows, *graph.value(n.inputs[1]).quant, {&fitted.inputs, 0, true}, target_.rounding);
+  quant::set_weight_rows(graph, n, quant::by_channel(rows, rounded, taps));
+  espdl::Model& model = candidate_.lowered.model;
+  store(lower::lower_filter(graph, n, target_, candidate_.lowered.orders), model,
+        model.nodes[node].inputs.at(1));
 }
 
 void SteppedRun::advance(std::size_t position) {
+  if (position_ == 0 && !fed_) feed();
   while (position_ < position) {
     if (const auto layer = layers_.find(position_); layer != layers_.end())
       match(layer->first, layer->second);
     // Up to the next layer samples do not meet.
     const auto next = layers_.upper_bound(position_);
     const std::size_t end = next == layers_.end() ? position : std::min(position, next->first);
-    parallel_for(static_cast<std::int64_t>(frames_.size()), [&](std::int64_t i) {
-      for (std::size_t n = position_; n < end; ++n)
-        frames_[static_cast<std::size_t>(i)].run_node(n);
+    for_each_frame([&](std::size_t, sim::Program::Frame& frame) {
+      frame.borrow(&scratch_.at(static_cast<std::size_t>(worker_index())));
+      for (std::size_t n = position_; n < end; ++n) frame.run_node(n);
     });
     position_ = end;
   }
 }
 
+void SteppedRun::narrow(const std::string& tensor, float step) {
+  if (position_ == 0 && !fed_) feed();
+  const std::size_t t = program_->tensor_index(tensor);
+  const sim::TensorDesc& desc = program_->desc(t);
+  if (desc.dtype != DType::Int16) return;
+  const float steps = step / pow2(desc.exponent());
+  for_each_frame([&](std::size_t, sim::Program::Frame& frame) {
+    const std::span<std::byte> stored = frame.bytes(t);
+    const std::span<std::int16_t> q{reinterpret_cast<std::int16_t*>(stored.data()),
+                                    stored.size() / sizeof(std::int16_t)};
+    for (std::int16_t& x : q) {
+      const float coarse =
+          std::clamp(std::nearbyint(static_cast<float>(x) / steps), -128.0F, 127.0F);
+      x = static_cast<std::int16_t>(
+          std::clamp(std::nearbyint(coarse * steps), -32768.0F, 32767.0F));
+    }
+  });
+}
+
 Candidate SteppedRun::finish() {
   advance(program_->node_count());
+  const OutputComparison comparison(candidate_.graph);
   candidate_.noise = {};
-  for (std::size_t s = 0; s < frames_.size(); ++s) {
-    const auto outputs = network_->read(frames_[s]);
-    for (std::size_t o = 0; o < outputs.size(); ++o)
-      candidate_.noise.add(outputs[o].data<float>(), run_.outputs[s][o].data<float>());
-  }
+  const std::size_t first = judged_.empty() ? 0 : run_.fitted;
+  for (std::size_t s = first; s < sample_count(); ++s)
+    comparison.add(network_->read(s < run_.fitted ? frames_[s] : judged_[s - run_.fitted]),
+                   run_.outputs[s], candidate_.noise);
   frames_.clear();
+  judged_.clear();
   network_.reset();
   program_.reset();
   return std::move(candidate_);
@@ -327,7 +319,7 @@ Candidate SteppedRun::finish() {
 
 Candidate match_means(Candidate draft, const quant::Plan& plan, const Target& target,
                       const FloatRun& run) {
-  return SteppedRun(std::move(draft), plan, target, run, true).finish();
+  return SteppedRun(std::move(draft), plan, target, run, true, Samples::Fitted).finish();
 }
 
 }  // namespace espquant::strategy

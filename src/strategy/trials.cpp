@@ -1,42 +1,104 @@
 #include "strategy/trials.h"
 
+#include <algorithm>
+#include <map>
+
+#include "base/parallel.h"
+
 namespace espquant::strategy {
 
 Trials::Trials(const Workbench& bench, quant::Settings base, Means means, lower::Options options,
                const FloatRun& run)
     : bench_(bench),
+      run_(run),
       base_(std::move(base)),
-      means_(means),
-      options_(std::move(options)),
-      run_(run) {
-  ESPQUANT_ASSERT(means != Means::MatchOrUndo, "trials are made in one way");
+      match_means_(means != Means::AsTheyAre),
+      options_(std::move(options)) {}
+
+std::unique_ptr<SteppedRun> Trials::run_of(Candidate draft) const {
+  return std::make_unique<SteppedRun>(std::move(draft), bench_.plan(), *base_.target, run_,
+                                      match_means_, Samples::FittedAndJudged);
 }
 
-void Trials::start() {
-  trunk_ = std::make_unique<SteppedRun>(bench_.draft(base_, options_), bench_.plan(), *base_.target,
-                                        run_, means_ == Means::Match);
+void Trials::branch(SteppedRun& run) {
+  if (trunk_ == nullptr) trunk_ = run_of(bench_.draft(base_, options_));
+  const std::size_t shared = trunk_->shared_nodes(run);
+  if (shared < trunk_->position()) return;
+  trunk_->advance(shared);
+  run.go_on_from(*trunk_);
 }
 
 Candidate Trials::make(const quant::Settings& settings) {
-  if (trunk_ == nullptr) start();
-  Candidate draft = bench_.draft(settings, options_);
-  const std::size_t shared = trunk_->shared_nodes(draft);
-  if (shared < trunk_->position())
-    return SteppedRun(std::move(draft), bench_.plan(), *settings.target, run_,
-                      means_ == Means::Match)
-        .finish();
-  trunk_->advance(shared);
-  return SteppedRun(std::move(draft), *trunk_).finish();
+  const std::unique_ptr<SteppedRun> run = run_of(bench_.draft(settings, options_));
+  branch(*run);
+  return run->finish();
+}
+
+void Trials::finish_each(std::size_t count,
+                         const std::function<Runs(std::size_t first, std::size_t end)>& start,
+                         const std::function<void(std::size_t, Candidate)>& visit) {
+  // As many as there are threads: one network in a thread keeps it busier than all threads at one.
+  const auto at_once = static_cast<std::size_t>(thread_count());
+  for (std::size_t first = 0; first < count; first += at_once) {
+    const std::size_t end = std::min(first + at_once, count);
+    Runs runs = start(first, end);
+    std::vector<Candidate> candidates(runs.size());
+    parallel_for(static_cast<std::int64_t>(runs.size()), [&](std::int64_t i) {
+      const auto r = static_cast<std::size_t>(i);
+      candidates[r] = runs[r]->finish();
+    });
+    runs.clear();
+    for (std::size_t r = 0; r < candidates.size(); ++r) visit(first + r, std::move(candidates[r]));
+  }
+}
+
+void Trials::make_each(std::span<const quant::Settings> all,
+                       const std::function<void(std::size_t, Candidate)>& visit) {
+  const auto start = [&](std::size_t first, std::size_t end) {
+    Runs runs(end - first);
+    parallel_for(static_cast<std::int64_t>(runs.size()), [&](std::int64_t i) {
+      const auto r = static_cast<std::size_t>(i);
+      runs[r] = run_of(bench_.draft(all[first + r], options_));
+    });
+    for (const auto& run : runs) branch(*run);
+    return runs;
+  };
+  finish_each(all.size(), start, visit);
+}
+
+std::vector<Noise> Trials::narrow_each(std::span<const Narrowing> all) {
+  const Candidate draft = bench_.draft(base_, options_);
+  std::map<std::string_view, std::size_t> written;
+  const std::vector<espdl::Node>& nodes = draft.lowered.model.nodes;
+  for (std::size_t n = 0; n < nodes.size(); ++n)
+    for (const std::string& name : nodes[n].outputs) written.emplace(name, n + 1);
+  const auto start = [&](std::size_t first, std::size_t end) {
+    Runs runs(end - first);
+    parallel_for(static_cast<std::int64_t>(runs.size()),
+                 [&](std::int64_t i) { runs[static_cast<std::size_t>(i)] = run_of(draft); });
+    for (std::size_t i = first; i < end; ++i) {
+      // Inputs are there before the first node.
+      const auto it = written.find(all[i].tensor);
+      const std::size_t position = it == written.end() ? 0 : it->second;
+      if (trunk_ == nullptr || trunk_->position() > position) trunk_ = run_of(draft);
+      trunk_->advance(position);
+      runs[i - first]->go_on_from(*trunk_);
+      runs[i - first]->narrow(all[i].tensor, all[i].step);
+    }
+    return runs;
+  };
+  std::vector<Noise> noises(all.size());
+  finish_each(all.size(), start,
+              [&](std::size_t i, const Candidate& candidate) { noises[i] = candidate.noise; });
+  return noises;
 }
 
 void Trials::rebase(quant::Settings base) {
   base_ = std::move(base);
   if (trunk_ == nullptr) return;
-  Candidate draft = bench_.draft(base_, options_);
-  if (trunk_->shared_nodes(draft) < trunk_->position())
-    start();
-  else
-    trunk_ = std::make_unique<SteppedRun>(std::move(draft), *trunk_);
+  std::unique_ptr<SteppedRun> run = run_of(bench_.draft(base_, options_));
+  if (trunk_->shared_nodes(*run) >= trunk_->position()) run->go_on_from(*trunk_);
+  trunk_ = std::move(run);
 }
 
 }  // namespace espquant::strategy

@@ -10,24 +10,47 @@ namespace espquant::strategy {
 /// for in the order in which their layers run.
 class Trials {
  public:
-  /// `bench` and `run` must outlive it. `means` is AsTheyAre or Match.
+  /// `bench` must outlive it, and have held out samples (Workbench::hold_out). Where means are
+  /// matched at all, that is always worth it in a comparison.
+  Trials(const Workbench& bench, quant::Settings base, Means means, lower::Options options = {})
+      : Trials(bench, std::move(base), means, std::move(options), bench.run()) {}
+  /// On other samples, which must outlive it.
   Trials(const Workbench& bench, quant::Settings base, Means means, lower::Options options,
          const FloatRun& run);
 
   const quant::Settings& base() const { return base_; }
-  /// As bench.make() gives it, whatever was asked for before.
+  /// As bench.make() gives it, whatever was asked for before, but for the noise, which is that on
+  /// the samples to judge on.
   Candidate make(const quant::Settings& settings);
+  /// The same of several, some of them side by side: `visit` gets each, in their order.
+  void make_each(std::span<const quant::Settings> all,
+                 const std::function<void(std::size_t, Candidate)>& visit);
+  /// Noise of the base with one tensor rounded to 8 bits, for each; see SteppedRun::narrow.
+  /// Quickest in the order in which they are written.
+  struct Narrowing {
+    std::string tensor;
+    float step = 0;
+  };
+  std::vector<Noise> narrow_each(std::span<const Narrowing> all);
   /// Makes these settings the base of what comes.
   void rebase(quant::Settings base);
 
  private:
-  void start();
+  std::unique_ptr<SteppedRun> run_of(Candidate draft) const;
+  /// Puts a run that has not begun where the trunk must part with it.
+  void branch(SteppedRun& run);
+  using Runs = std::vector<std::unique_ptr<SteppedRun>>;
+  /// Finishes `count` runs, some of them side by side: as `start` gives those from `first` to
+  /// `end`.
+  static void finish_each(std::size_t count,
+                          const std::function<Runs(std::size_t first, std::size_t end)>& start,
+                          const std::function<void(std::size_t, Candidate)>& visit);
 
   const Workbench& bench_;
-  quant::Settings base_;
-  Means means_;
-  lower::Options options_;
   const FloatRun& run_;
+  quant::Settings base_;
+  bool match_means_;
+  lower::Options options_;
   /// Of the base, as far as candidates have needed it.
   std::unique_ptr<SteppedRun> trunk_;
 };

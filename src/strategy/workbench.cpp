@@ -1,10 +1,11 @@
 #include "strategy/workbench.h"
 
 #include <algorithm>
+#include <map>
 
 #include "calib/covariance.h"
 #include "calib/output_errors.h"
-#include "strategy/stepped_run.h"
+#include "strategy/trials.h"
 
 namespace espquant::strategy {
 namespace {
@@ -15,8 +16,12 @@ constexpr std::int64_t kScanSamples = 8;
 // Correlations of inputs need fewer samples than their ranges.
 constexpr std::int64_t kCovarianceSamples = 128;
 // Samples that go through the simulated network in step, as far as this memory holds them.
-constexpr std::int64_t kRunSamples = 128, kLeastRunSamples = 16;
+constexpr std::int64_t kRunSamples = 64, kLeastRunSamples = 16;
+// Fewer samples to judge on than this tell little.
+constexpr std::int64_t kLeastJudgedSamples = 32;
 constexpr std::int64_t kRunMemory = std::int64_t{48} << 20;
+// Biases are corrected on fewer, but weights fitted to them would follow their noise.
+constexpr std::int64_t kLeastReconstructionSamples = 16;
 
 std::vector<NodeId> weighted_nodes(const Graph& graph) {
   std::vector<NodeId> nodes;
@@ -57,14 +62,64 @@ std::vector<std::int64_t> evenly_spread(std::int64_t size, std::int64_t count) {
 
 Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSource source,
                      std::span<const std::int64_t> labels, const StageProgress& progress)
-    : network_(std::move(network)), settings_(std::move(settings)), source_(std::move(source)) {
+    : network_(std::move(network)),
+      settings_(std::move(settings)),
+      source_(std::move(source)),
+      labels_(labels.begin(), labels.end()) {
   quant::check_settings(settings_);
   const ops::Executor executor(network_);
   calibrate(executor, progress);
-  const auto picked = evenly_spread(source_.count, run_samples(network_));
-  run_ = run_float(executor, source_, picked, *plan_);
-  if (!labels.empty())
-    for (std::int64_t i : picked) run_.labels.push_back(labels[static_cast<std::size_t>(i)]);
+  run_ = run_float(executor, source_, pick_samples().fitted, *plan_, reconstructs());
+  if (settings_.round_weights) gather_covariances(executor);
+}
+
+Workbench::PickedSamples Workbench::pick_samples() const {
+  std::int64_t fitted = run_samples(network_);
+  std::int64_t judged = std::min(fitted, source_.count / 2);
+  if (judged < kLeastJudgedSamples) judged = 0;
+  fitted = std::min(fitted, source_.count - judged);
+  const auto all = evenly_spread(source_.count, fitted + judged);
+  PickedSamples picked;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::int64_t before = static_cast<std::int64_t>(i) * judged;
+    const auto count = static_cast<std::int64_t>(all.size());
+    const bool judge = (before + judged) / count > before / count;
+    (judge ? picked.judged : picked.fitted).push_back(all[i]);
+  }
+  return picked;
+}
+
+void Workbench::hold_out() {
+  if (run_.inputs.size() > run_.fitted) return;
+  run_judged(ops::Executor(network_, {.observe_all = false}), source_, pick_samples().judged, run_);
+}
+
+calib::SampleSource Workbench::samples_of_run() const {
+  const PickedSamples picked = pick_samples();
+  std::map<std::int64_t, std::size_t> slots;
+  for (std::int64_t i : picked.fitted) slots.emplace(i, slots.size());
+  if (run_.inputs.size() > run_.fitted)
+    for (std::int64_t i : picked.judged) slots.emplace(i, slots.size());
+  std::vector<std::size_t> in_order;
+  for (const auto& [unused, slot] : slots) in_order.push_back(slot);
+  const auto count = static_cast<std::int64_t>(in_order.size());
+  return {count, [this, in_order = std::move(in_order)](std::int64_t i) {
+            return run_.inputs[in_order[static_cast<std::size_t>(i)]];
+          }};
+}
+
+const Candidate& Workbench::judged(const quant::Settings& settings, Means means) {
+  const auto known = std::find_if(judged_.begin(), judged_.end(), [&](const Judged& j) {
+    return j.means == means && j.settings == settings;
+  });
+  if (known != judged_.end()) return known->candidate;
+  hold_out();
+  return keep(settings, means, Trials(*this, settings, means).make(settings));
+}
+
+const Candidate& Workbench::keep(const quant::Settings& settings, Means means,
+                                 Candidate candidate) {
+  return judged_.emplace_back(Judged{settings, means, std::move(candidate)}).candidate;
 }
 
 void Workbench::calibrate(const ops::Executor& executor, const StageProgress& progress) {
@@ -80,9 +135,16 @@ void Workbench::calibrate(const ops::Executor& executor, const StageProgress& pr
   calibration_.inputs = quant::layer_inputs(network_, statistics);
   for (calib::ValueStatistics& s : statistics.values) s.mean = s.mean_square = {};
   if (plan_->uses(quant::Method::Auto)) measure_output_errors(executor);
-  if (settings_.round_weights)
-    calibration_.covariances =
-        calib::gather_covariance(executor, source_, weighted_nodes(network_), kCovarianceSamples);
+}
+
+void Workbench::gather_covariances(const ops::Executor& executor) {
+  std::vector<NodeId> layers;
+  // Weights that are fitted to the chip's inputs are rounded by what is known of those.
+  for (NodeId id : weighted_nodes(network_))
+    if (!run_.layer_outputs.contains(id)) layers.push_back(id);
+  if (layers.empty()) return;
+  calibration_.covariances =
+      calib::gather_covariance(executor, source_, layers, kCovarianceSamples);
 }
 
 void Workbench::measure_output_errors(const ops::Executor& executor) {
@@ -119,11 +181,23 @@ void Workbench::serve(std::span<const quant::Method> methods) {
       calibration_.statistics.values[v].histogram = std::move(found.values[v].histogram);
 }
 
-FloatRun Workbench::excerpt(std::int64_t count) const {
-  const auto size = static_cast<std::int64_t>(run_.inputs.size());
-  const calib::SampleSource chosen{
-      size, [&](std::int64_t i) { return run_.inputs[static_cast<std::size_t>(i)]; }};
-  return run_float(ops::Executor(network_), chosen, evenly_spread(size, count), *plan_);
+bool Workbench::reconstructs() const {
+  return settings_.reconstruct && source_.count >= kLeastReconstructionSamples;
+}
+
+FloatRun Workbench::part_of_run(std::int64_t count) const {
+  const auto fitted = static_cast<std::int64_t>(run_.fitted);
+  const calib::SampleSource known{
+      static_cast<std::int64_t>(run_.inputs.size()),
+      [&](std::int64_t i) { return run_.inputs[static_cast<std::size_t>(i)]; }};
+  FloatRun part = run_float(ops::Executor(network_), known, evenly_spread(fitted, count), *plan_,
+                            reconstructs());
+  part.fits_wide = false;
+  for (std::int64_t i : evenly_spread(known.count - fitted, count)) {
+    part.inputs.push_back(run_.inputs[static_cast<std::size_t>(fitted + i)]);
+    part.outputs.push_back(run_.outputs[static_cast<std::size_t>(fitted + i)]);
+  }
+  return part;
 }
 
 Candidate Workbench::draft(const quant::Settings& settings, const lower::Options& options) const {
@@ -139,14 +213,15 @@ Candidate Workbench::draft(const quant::Settings& settings, const lower::Options
 }
 
 Candidate Workbench::make(const quant::Settings& settings, Means means,
-                          const lower::Options& options, const FloatRun& run) const {
+                          const lower::Options& options) const {
   Candidate candidate = draft(settings, options);
   if (means == Means::Match)
-    return match_means(std::move(candidate), *plan_, *settings.target, run);
+    return match_means(std::move(candidate), *plan_, *settings.target, run_);
   std::optional<Candidate> matched;
-  if (means == Means::MatchOrUndo) matched = match_means(candidate, *plan_, *settings.target, run);
+  if (means == Means::MatchOrUndo) matched = match_means(candidate, *plan_, *settings.target, run_);
   candidate.noise = output_noise(sim::Program(candidate.lowered.model, *settings.target),
-                                 candidate.graph, run, run.outputs);
+                                 candidate.graph, std::span(run_.inputs).first(run_.fitted),
+                                 std::span(run_.outputs).first(run_.fitted));
   return matched && matched->noise.noise < candidate.noise.noise ? std::move(*matched) : candidate;
 }
 
@@ -160,7 +235,7 @@ quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Ta
   settings.target = &target;
   settings.bits = recipe.quantization.bits;
   settings.method = recipe.calibration.method;
-  settings.clip_globally = recipe.calibration.scope == Scope::Global;
+  settings.clip_scope = recipe.calibration.scope;
   settings.percentile = recipe.calibration.percentile;
   settings.per_channel_weights = recipe.quantization.granularity == Granularity::Auto
                                      ? target.per_channel_weights
@@ -168,6 +243,8 @@ quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Ta
   settings.scale_layers = recipe.quantization.scale_layers;
   settings.round_weights = recipe.quantization.round_weights;
   settings.bias_correction = recipe.quantization.bias_correction != BiasCorrection::None;
+  settings.reconstruct = recipe.quantization.reconstruct && recipe.quantization.round_weights &&
+                         recipe.quantization.bias_correction == BiasCorrection::Empirical;
   settings.alignment_cost = recipe.quantization.alignment_cost;
   if (recipe.layers.empty()) return settings;
   for (NodeId id : network.topological_order()) {

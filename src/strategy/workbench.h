@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <optional>
 
 #include "passes/pass_manager.h"
@@ -32,41 +33,66 @@ class Workbench {
   /// Gathers what these methods need and has not been gathered. Histograms are made of
   /// kHistogramSamples at most.
   void serve(std::span<const quant::Method> methods);
-  static constexpr std::int64_t kHistogramSamples = 64;
+  static constexpr std::int64_t kHistogramSamples = 32;
 
   const Graph& network() const { return network_; }
   const quant::Settings& settings() const { return settings_; }
   const quant::Plan& plan() const { return *plan_; }
   const quant::Calibration& calibration() const { return calibration_; }
-  /// The samples on which candidates are compared, and what the float network makes of them.
+  /// All calibration samples, and their labels if there are any.
+  const calib::SampleSource& source() const { return source_; }
+  std::span<const std::int64_t> labels() const { return labels_; }
+  /// The samples that candidates are fitted to, and what the float network makes of them.
   const FloatRun& run() const { return run_; }
+  /// Adds samples to judge on, as far as there are enough: what candidates gain on those that they
+  /// were fitted to is partly chance.
+  void hold_out();
 
-  /// Fewer of them, evenly spread, for quick comparisons.
-  FloatRun excerpt(std::int64_t count) const;
+  /// The samples of run() in the order of the data. Lives as long as the bench; a bench on them
+  /// fits and judges on the same ones.
+  calib::SampleSource samples_of_run() const;
+
+  /// A part of run(), for a first look at many candidates: so many samples to fit to, and to judge
+  /// on.
+  FloatRun part_of_run(std::int64_t count) const;
 
   /// Quantizes and lowers; the noise is not known yet.
   Candidate draft(const quant::Settings& settings, const lower::Options& options = {}) const;
 
-  /// A draft with the noise at its outputs on the samples of run(), or of an excerpt, its means
-  /// matched on them as `means` says.
+  /// A draft with the noise at its outputs on the samples that it is fitted to, its means matched
+  /// on them, and its weights fitted, as `means` says.
   Candidate make(const quant::Settings& settings, Means means,
-                 const lower::Options& options = {}) const {
-    return make(settings, means, options, run_);
-  }
-  Candidate make(const quant::Settings& settings, Means means, const lower::Options& options,
-                 const FloatRun& run) const;
+                 const lower::Options& options = {}) const;
+
+  /// What Trials make of these settings by themselves, on all samples of run(); made once.
+  const Candidate& judged(const quant::Settings& settings, Means means);
+  /// The same, where it is known.
+  const Candidate& keep(const quant::Settings& settings, Means means, Candidate candidate);
 
  private:
   void calibrate(const ops::Executor& executor, const StageProgress& progress);
   void measure_output_errors(const ops::Executor& executor);
+  void gather_covariances(const ops::Executor& executor);
+  struct PickedSamples {
+    std::vector<std::int64_t> fitted, judged;
+  };
+  PickedSamples pick_samples() const;
+  bool reconstructs() const;
 
   Graph network_;
   quant::Settings settings_;
   calib::SampleSource source_;
+  std::vector<std::int64_t> labels_;
   std::optional<quant::Plan> plan_;
   quant::Calibration calibration_;
   FloatRun run_;
   bool has_output_errors_ = false;
+  struct Judged {
+    quant::Settings settings;
+    Means means;
+    Candidate candidate;
+  };
+  std::deque<Judged> judged_;
 };
 
 /// What `recipe` asks of every layer of `network` (simplified), but for its mixed section. Throws

@@ -84,6 +84,65 @@ TEST(Order, AFlattenedImageIsReadByPermutedWeights) {
       << "pixel by pixel, channels inside";
 }
 
+TEST(Order, SaysWhereTheElementsOfEachValueStand) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 2, 2, 3});
+  const ValueId image = conv(net, net.node("Transpose", {x}, {{"perm", Ints{0, 3, 1, 2}}}), 3, 2);
+  const ValueId flat = net.node("Flatten", {image});
+  const ValueId w = net.constant(Tensor(DType::Float32, {8, 1}));
+  const Graph graph = net.finish({net.node("Gemm", {flat, w})});
+  const Lowered lowered = lower(graph, find_target("esp32s3"));
+  const auto order = [&](ValueId v) { return lowered.orders.at(graph.value(v).name); };
+
+  EXPECT_TRUE(order(x).is_natural());
+  EXPECT_TRUE(order(image).is_channels_last({1, 2, 2, 2}));
+  // The transposed input is the input itself, seen otherwise.
+  const ValueId seen = graph.node(graph.value(image).producer).inputs[0];
+  EXPECT_EQ(order(seen).tensor, graph.value(x).name);
+  EXPECT_TRUE(order(seen).is_channels_last({1, 3, 2, 2}));
+  // What is flattened keeps the image's order.
+  EXPECT_EQ(order(flat).shape, (Shape{1, 2, 2, 2}));
+  EXPECT_EQ(order(flat).perm, (Ints{0, 2, 3, 1}));
+  const Tensor value = Tensor::of<float>({1, 8}, {0, 1, 2, 3, 4, 5, 6, 7});
+  const Tensor stored = order(flat).stored(value);
+  EXPECT_EQ(test::elements_of<float>(stored), (std::vector<float>{0, 4, 1, 5, 2, 6, 3, 7}));
+  EXPECT_TRUE(order(flat).network(stored.data<float>(), {1, 8}).equals(value));
+}
+
+TEST(Order, OfACopyIsThatOfItsReader) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 3, 4, 4}, -4, 16);
+  const ValueId y = conv(net, x, 3, 2);
+  Graph graph = net.finish({y, net.node("Sigmoid", {x}, {}, -4, 16)});
+  graph.value(x).requant = TensorQuant{8, {-3}, -1};
+  const Lowered lowered = lower(graph, find_target("esp32s3"));
+  const espdl::Node& node = test::the_node(lowered.model, "Conv");
+  ASSERT_NE(node.inputs[0], "x") << "requantized";
+  const Order order = input_order(graph, graph.node(graph.value(y).producer), lowered.orders, node);
+  EXPECT_EQ(order.tensor, node.inputs[0]);
+  EXPECT_TRUE(order.is_channels_last({1, 3, 4, 4}));
+}
+
+TEST(Order, AFilterByItselfIsThatOfTheModel) {
+  QuantizedNetwork net;
+  const ValueId image = conv(net, net.input("x", {1, 3, 2, 2}), 3, 4);
+  const ValueId flat = net.node("Flatten", {image});
+  const ValueId w = net.constant(test::random_tensor({16, 5}, 3));
+  const Graph graph = net.finish({net.node("Gemm", {flat, w})});
+  for (const char* chip : {"esp32s3", "esp32p4", "esp32"}) {
+    const Target& target = find_target(chip);
+    const Lowered lowered = lower(graph, target);
+    for (NodeId id : graph.topological_order()) {
+      const Node& n = graph.node(id);
+      if (n.op == "Flatten") continue;
+      const espdl::Node& node = test::the_node(lowered.model, n.op);
+      EXPECT_TRUE(lower_filter(graph, n, target, lowered.orders)
+                      .equals(test::constant_of(lowered.model, node, 1).data))
+          << n.op << " " << chip;
+    }
+  }
+}
+
 TEST(Order, AxesAreThoseOfTheStoredTensor) {
   QuantizedNetwork net;
   const ValueId x = conv(net, net.input("x", {1, 3, 6, 4}), 3, 8);

@@ -47,6 +47,75 @@ TEST(ActivationExponents, OfATensorWithoutSignalAreThoseOfOne) {
   EXPECT_EQ(exponent_of(assigned(net.finish({y}), settings, 0), x), -7);
 }
 
+/// Tensors whose values clip differently: a layer's outputs and, behind it, those of a function.
+/// One of 4096 inputs is `outlier` times as large as the others.
+struct Clipped {
+  Clipped() {
+    x = net.input("x", {1, 1, 64, 64});
+    y = net.node("Conv", {x, net.floats({1, 1, 1, 1}, {0.45F})});
+    z = net.node("LeakyRelu", {y}, {{"alpha", 0.01F}});
+    graph = net.finish({net.node("Conv", {z, net.floats({1, 1, 1, 1}, {1})})});
+  }
+  /// Halvings of the range of `v`: 0 covers it.
+  int halvings(Scope scope, ValueId v, Method method = Method::Percentile) const {
+    Settings settings = test::settings_for("esp32s3");
+    settings.scale_layers = false;
+    settings.bias_correction = false;
+    settings.method = method;
+    settings.percentile = 99.9;
+    settings.clip_scope = scope;
+    Graph made = graph;
+    // Large values are negative: the function makes them small again.
+    const calib::SampleSource source{8, [](std::int64_t i) {
+                                       std::vector<Tensor> inputs{test::random_tensor(
+                                           {1, 1, 64, 64}, static_cast<std::uint64_t>(i) + 1)};
+                                       inputs[0].mutable_data<float>()[0] = -16;
+                                       return inputs;
+                                     }};
+    const auto c = test::calibrate(made, settings, source);
+    const Widths widths(made, c.plan.exponents, settings);
+    const ActivationErrors errors(c.plan, c.calibration.statistics);
+    const std::vector<float> factors(made.value_count(), 1.0F);
+    assign_activation_exponents(made, c.plan, errors, widths, factors, settings);
+    const auto group =
+        c.plan.exponents.members()[static_cast<std::size_t>(c.plan.exponents.find(v))];
+    return errors.covering(group, 1, 8) - exponent_of(made, v);
+  }
+  Network net;
+  ValueId x = kNone, y = kNone, z = kNone;
+  Graph graph;
+};
+
+TEST(ClippingScope, OfATensorIsItsOwn) {
+  const Clipped n;
+  EXPECT_EQ(n.halvings(Scope::Tensor, n.x), 4);
+  EXPECT_EQ(n.halvings(Scope::Tensor, n.y), 4);
+  EXPECT_EQ(n.halvings(Scope::Tensor, n.z), 0);
+}
+
+TEST(ClippingScope, OfALayerIsThatOfItsFunctionToo) {
+  const Clipped n;
+  EXPECT_EQ(n.halvings(Scope::Layer, n.x), 4) << "not of this layer";
+  EXPECT_EQ(n.halvings(Scope::Layer, n.y), 0) << "the fewest that one of the tensors asks for";
+  EXPECT_EQ(n.halvings(Scope::Layer, n.z), 0);
+}
+
+TEST(ClippingScope, CanBeTheWholeNetwork) {
+  const Clipped n;
+  for (const ValueId v : {n.x, n.y, n.z}) EXPECT_EQ(n.halvings(Scope::Global, v), 0);
+}
+
+TEST(ClippingScope, ErrorsAreSummedWhereTheMethodHasNoThreshold) {
+  const Clipped n;
+  const int x = n.halvings(Scope::Tensor, n.x, Method::Mse);
+  const int z = n.halvings(Scope::Tensor, n.z, Method::Mse);
+  ASSERT_GT(x, z);
+  const int all = n.halvings(Scope::Global, n.x, Method::Mse);
+  EXPECT_EQ(n.halvings(Scope::Global, n.z, Method::Mse), all);
+  EXPECT_GE(all, z);
+  EXPECT_LE(all, x);
+}
+
 /// Both operands of an Add are read by Sigmoids too; their ranges are 1 and `ratio`.
 struct SharedOperands {
   explicit SharedOperands(float ratio) {

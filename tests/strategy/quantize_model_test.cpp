@@ -93,7 +93,7 @@ TEST(QuantizeModel, NoiseFallsFromInt8OverMixedToInt16) {
 
 TEST(QuantizeModel, KeepsTheBestWayOfEqualizing) {
   const QuantizedModel result = quantized(options_for(recipe_of("balanced")));
-  ASSERT_EQ(result.equalization.size(), 3u);
+  ASSERT_EQ(result.equalization.size(), 4u);
   std::int64_t kept = 0;
   for (const EqualizationTrial& trial : result.equalization) {
     if (!trial.kept) continue;

@@ -17,9 +17,11 @@ using test::Network;
 
 constexpr std::int64_t kSamples = 16;
 
-/// Two convolutions, quantized, with their biases off by several steps.
+/// A network, quantized, with their biases off by several steps.
 struct Shifted {
-  explicit Shifted(const char* chip) : settings(test::settings_for(chip)) {
+  explicit Shifted(const char* chip, Graph graph = build(), std::map<std::string, int> bits = {})
+      : network(std::move(graph)), settings(test::settings_for(chip)) {
+    settings.layer_bits = std::move(bits);
     const ops::Executor executor(network);
     auto c = test::calibrate(network, settings, source);
     plan.emplace(std::move(c.plan));
@@ -29,7 +31,7 @@ struct Shifted {
     before.factors = std::move(made.factors);
     for (NodeId id : before.graph.topological_order()) {
       const Node& n = before.graph.node(id);
-      if (n.op != "Conv") continue;
+      if (n.op != "Conv" && n.op != "Gemm") continue;
       const float step = std::ldexp(1.0F, before.graph.value(n.outputs[0]).quant->exponent());
       for (float& b : before.graph.value(n.inputs[2]).constant.mutable_data<float>()) b += 3 * step;
     }
@@ -49,7 +51,7 @@ struct Shifted {
                                 {{"kernel_shape", test::Ints{1, 1}}})});
   }
 
-  Graph network = build();
+  Graph network;
   quant::Settings settings;
   calib::SampleSource source = test::random_samples(network, kSamples, -1, 2);
   std::optional<quant::Plan> plan;
@@ -102,10 +104,10 @@ TEST(MatchMeans, KnowsTheNoiseOfTheResult) {
   const Shifted s("esp32s3");
   const Candidate after = s.matched();
   const Noise measured = output_noise(sim::Program(after.lowered.model, *s.settings.target),
-                                      after.graph, s.run, s.run.outputs);
+                                      after.graph, s.run.inputs, s.run.outputs);
   EXPECT_DOUBLE_EQ(after.noise.ratio(), measured.ratio());
   const Noise before = output_noise(sim::Program(s.before.lowered.model, *s.settings.target),
-                                    s.before.graph, s.run, s.run.outputs);
+                                    s.before.graph, s.run.inputs, s.run.outputs);
   EXPECT_LT(after.noise.noise, before.noise);
 }
 
@@ -115,6 +117,34 @@ TEST(MatchMeans, LeavesTheCandidateItStartsFromAlone) {
   const Candidate after = s.matched();
   EXPECT_EQ(espdl::write_model(s.before.lowered.model), before);
   EXPECT_NE(espdl::write_model(after.lowered.model), before);
+}
+
+TEST(MatchMeans, LooksAtWhatALayerReadsWhereThatIsACopy) {
+  // Two layers of 8 bits read the same copy of a tensor of 16; before the second of them runs, the
+  // tensor's place is taken by the output of the first.
+  Network net;
+  const ValueId x = net.input("x", {1, 4, 8, 8});
+  const auto convolve = [&](ValueId v, std::int64_t from) {
+    return net.node("Conv", {v, net.random({8, from, 1, 1}), net.random({8})});
+  };
+  const ValueId shared = net.node("Relu", {convolve(x, 4)});
+  const ValueId first = net.node("Relu", {convolve(shared, 8)});
+  const ValueId second = convolve(first, 8);
+  const Graph graph = net.finish({net.node("Add", {second, convolve(shared, 8)})});
+  const Shifted s("esp32s3", graph, {{"Conv", 16}});
+  EXPECT_LT(worst_shift(s.matched(), s), 0.1);
+}
+
+TEST(MatchMeans, SeesAFlattenedImageInTheOrderOfItsWeights) {
+  Network net;
+  const ValueId x = net.input("x", {1, 3, 4, 4});
+  const ValueId image =
+      net.node("Relu", {net.node("Conv", {x, net.random({6, 3, 1, 1}), net.random({6})})});
+  const ValueId flat = net.node("Flatten", {image});
+  const ValueId scores = net.node("Gemm", {flat, net.random({96, 5}), net.random({5})});
+  const Graph graph = net.finish({net.node("Reshape", {scores, net.ints({1, 5, 1, 1})})});
+  const Shifted s("esp32s3", graph);
+  EXPECT_LT(worst_shift(s.matched(), s), 0.1);
 }
 
 TEST(MatchMeans, GraphAndModelAgree) {

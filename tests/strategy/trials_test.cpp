@@ -45,7 +45,7 @@ class TrialsFor : public testing::TestWithParam<std::tuple<const char*, Means>> 
  protected:
   const Workbench& bench() const { return small_bench(std::get<0>(GetParam())); }
   Means means() const { return std::get<1>(GetParam()); }
-  Trials trials() const { return Trials(bench(), bench().settings(), means(), {}, bench().run()); }
+  Trials trials() const { return Trials(bench(), bench().settings(), means(), {}); }
 };
 
 TEST_P(TrialsFor, MakeWhatTheBenchMakesInAnyOrder) {
@@ -87,15 +87,18 @@ INSTANTIATE_TEST_SUITE_P(Chips, TrialsFor,
 
 TEST(SteppedRun, SharesTheNodesBeforeTheFirstThatDiffers) {
   const Workbench& bench = small_bench("esp32s3");
-  const SteppedRun trunk(bench.draft(bench.settings()), bench.plan(), *bench.settings().target,
-                         bench.run(), true);
+  const auto begin = [&](const quant::Settings& settings) {
+    return std::make_unique<SteppedRun>(bench.draft(settings), bench.plan(), *settings.target,
+                                        bench.run(), true, Samples::Fitted);
+  };
+  const auto trunk = begin(bench.settings());
   const std::size_t all = bench.draft(bench.settings()).lowered.model.nodes.size();
-  EXPECT_EQ(trunk.shared_nodes(bench.draft(bench.settings())), all);
+  EXPECT_EQ(trunk->shared_nodes(*begin(bench.settings())), all);
   std::vector<std::size_t> shared;
   for (const char* layer : {"Conv", "Conv_1", "Conv_2", "Gemm"}) {
     quant::Settings wide = bench.settings();
     wide.layer_bits[layer] = 16;
-    shared.push_back(trunk.shared_nodes(bench.draft(wide)));
+    shared.push_back(trunk->shared_nodes(*begin(wide)));
   }
   EXPECT_EQ(shared.front(), 0u);
   EXPECT_TRUE(std::is_sorted(shared.begin(), shared.end()));

@@ -1,0 +1,93 @@
+#include "strategy/workbench.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "strategy/trials.h"
+#include "tests/strategy/small_network.h"
+
+namespace espquant::strategy {
+namespace {
+
+/// Samples whose first element is their index.
+calib::SampleSource numbered_samples(const Graph& graph, std::int64_t count) {
+  const calib::SampleSource random = test::random_samples(graph, count, -1, 2);
+  return {count, [random](std::int64_t i) {
+            std::vector<Tensor> inputs = random.sample(i);
+            inputs[0].mutable_data<float>()[0] = static_cast<float>(i) / 1000;
+            return inputs;
+          }};
+}
+
+std::vector<int> numbers_of(std::span<const std::vector<Tensor>> samples) {
+  std::vector<int> numbers;
+  for (const auto& sample : samples)
+    numbers.push_back(static_cast<int>(std::lround(1000 * sample[0].data<float>()[0])));
+  return numbers;
+}
+
+Workbench bench_on(std::int64_t samples) {
+  const Graph network = passes::simplify(test::small_network());
+  return Workbench(network, test::settings_for("esp32s3"), numbered_samples(network, samples));
+}
+
+TEST(Workbench, JudgesOnSamplesThatItDoesNotFitTo) {
+  Workbench bench = bench_on(200);
+  const std::size_t fitted = bench.run().fitted;
+  EXPECT_EQ(bench.run().inputs.size(), fitted) << "only where they are asked for";
+  bench.hold_out();
+  bench.hold_out();
+  EXPECT_EQ(bench.run().inputs.size(), 2 * fitted);
+  const std::vector<int> numbers = numbers_of(bench.run().inputs);
+  EXPECT_EQ(std::set<int>(numbers.begin(), numbers.end()).size(), numbers.size());
+  EXPECT_LT(numbers[0], 5);
+  EXPECT_GT(numbers[fitted - 1], 190) << "from all of the data";
+  EXPECT_GT(numbers.back(), 190);
+  EXPECT_EQ(bench.run().outputs.size(), numbers.size());
+}
+
+TEST(Workbench, FewSamplesAreAllFittedTo) {
+  Workbench bench = bench_on(40);
+  bench.hold_out();
+  EXPECT_EQ(bench.run().fitted, 40u);
+  EXPECT_EQ(bench.run().inputs.size(), 40u);
+}
+
+TEST(Workbench, ABenchOnTheSamplesOfAnotherFitsAndJudgesOnTheSame) {
+  for (const std::int64_t count : {40, 100, 200}) {
+    Workbench bench = bench_on(count);
+    bench.hold_out();
+    Workbench other(bench.network(), bench.settings(), bench.samples_of_run());
+    other.hold_out();
+    EXPECT_EQ(other.run().fitted, bench.run().fitted);
+    EXPECT_EQ(numbers_of(other.run().inputs), numbers_of(bench.run().inputs)) << count;
+  }
+}
+
+TEST(Workbench, APartOfTheRunKeepsFittedAndJudgedApart) {
+  Workbench bench = bench_on(200);
+  bench.hold_out();
+  const FloatRun part = bench.part_of_run(16);
+  EXPECT_EQ(part.fitted, 16u);
+  ASSERT_EQ(part.inputs.size(), 32u);
+  EXPECT_FALSE(part.fits_wide);
+  const auto all = numbers_of(bench.run().inputs), mine = numbers_of(part.inputs);
+  const std::set<int> fitted(all.begin(),
+                             all.begin() + static_cast<std::ptrdiff_t>(bench.run().fitted));
+  for (std::size_t i = 0; i < mine.size(); ++i) EXPECT_EQ(fitted.contains(mine[i]), i < 16) << i;
+}
+
+TEST(Workbench, RemembersWhatItHasJudged) {
+  Workbench bench = bench_on(100);
+  const Candidate& first = bench.judged(bench.settings(), Means::MatchOrUndo);
+  EXPECT_EQ(&bench.judged(bench.settings(), Means::MatchOrUndo), &first);
+  quant::Settings wide = bench.settings();
+  wide.layer_bits["Conv_1"] = 16;
+  const Candidate& second = bench.judged(wide, Means::MatchOrUndo);
+  EXPECT_NE(&second, &first);
+  EXPECT_EQ(second.noise.noise, Trials(bench, wide, Means::MatchOrUndo).make(wide).noise.noise);
+}
+
+}  // namespace
+}  // namespace espquant::strategy
