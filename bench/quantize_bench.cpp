@@ -1,5 +1,5 @@
-// Time and memory of a whole `espquant quantize`, as a user runs it: the built program is started
-// afresh for each run, and the system says what it took.
+// Time and memory of a whole `espquant quantize`, `analyze` or `compare`, as a user runs it: the
+// built program is started afresh for each run, and the system says what it took.
 //
 //   quantize_bench [--program ESPQUANT] [--runs N] [--only TEXT] [--stages]
 //
@@ -117,7 +117,7 @@ Run run_program(const std::vector<std::string>& arguments, const fs::path& outpu
   const double wall =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    throw Error(ErrorCode::BadData, fmt::format("quantizing failed (status {})", status));
+    throw Error(ErrorCode::BadData, fmt::format("{} failed (status {})", arguments[1], status));
   const auto seconds = [](const timeval& t) {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
   };
@@ -197,9 +197,10 @@ void write(const fs::path& path, const std::vector<std::byte>& content) {
 }
 
 struct Case {
-  std::string name;
+  std::string command, name;
   fs::path model, images;
   int count = 0;
+  /// 0: none.
   double goal_seconds = 0, goal_megabytes = 0;
   std::vector<std::string> options;
 };
@@ -235,16 +236,20 @@ void run_in_a_process_of_its_own(Work&& work) {
 std::vector<Case> cases_of(const TemporaryFolder& folder) {
   const fs::path own = kExample / "gesture.onnx", images = kExample / "calib.npz";
   const fs::path many = folder / "jittered.npz";
-  std::vector<Case> cases = {{"gesture", own, images, 256, 1.0, 150, {}},
-                             {"gesture", own, many, 1600, 3.0, 150, {}}};
+  std::vector<Case> cases;
+  const auto add_gesture = [&](const std::string& name, const fs::path& model) {
+    cases.push_back({"quantize", name, model, images, 256, 1.0, 150, {}});
+    cases.push_back({"quantize", name, model, many, 1600, 3.0, 150, {}});
+    cases.push_back({"analyze", name, model, images, 256, 1.5, 0, {}});
+    cases.push_back({"compare", name, model, images, 256, 5.0, 0, {}});
+  };
+  add_gesture("gesture", own);
   if (const char* shared = std::getenv("ESPQUANT_SHARED")) {
     const fs::path theirs = fs::path(shared) / "models/gesture_model.onnx";
-    if (fs::exists(theirs)) {
-      cases.push_back({"gesture_model", theirs, images, 256, 1.0, 150, {}});
-      cases.push_back({"gesture_model", theirs, many, 1600, 3.0, 150, {}});
-    }
+    if (fs::exists(theirs)) add_gesture("gesture_model", theirs);
   }
-  cases.push_back({"mobilenet_v2",
+  cases.push_back({"quantize",
+                   "mobilenet_v2",
                    folder / "mobilenet_v2.onnx",
                    folder / "blobs.npz",
                    256,
@@ -276,7 +281,8 @@ void run(const Settings& settings) {
   run_in_a_process_of_its_own([&] { make_inputs(folder); });
   fmt::print("{}, load average {:.1f} before\n", settings.program.string(), load_average());
   using enum report::Table::Align;
-  report::Table table({{"network", Left},
+  report::Table table({{"command", Left},
+                       {"network", Left},
                        {"images", Right},
                        {"wall", Right},
                        {"cpu", Right},
@@ -287,11 +293,13 @@ void run(const Settings& settings) {
                        {"load", Right}});
   std::vector<std::string> stages;
   for (const Case& c : cases_of(folder)) {
-    const std::string title = fmt::format("{} {}", c.name, c.count);
+    const std::string title = fmt::format("{} {} {}", c.command, c.name, c.count);
     if (title.find(settings.only) == std::string::npos) continue;
-    std::vector<std::string> arguments = {
-        settings.program.string(), "quantize", c.model.string(),          "--calib",
-        c.images.string(),         "--out",    (folder / "out").string(), "--json"};
+    std::vector<std::string> arguments = {settings.program.string(), c.command,
+                                          c.model.string(),          "--calib",
+                                          c.images.string(),         "--json"};
+    if (c.command != "analyze")
+      arguments.insert(arguments.end(), {"--out", (folder / "out").string()});
     arguments.insert(arguments.end(), c.options.begin(), c.options.end());
     std::vector<double> wall, cpu, megabytes, load;
     for (int i = 0; i < settings.runs; ++i) {
@@ -301,13 +309,14 @@ void run(const Settings& settings) {
       megabytes.push_back(r.megabytes);
       load.push_back(load_average());
     }
-    if (settings.stages)
+    if (settings.stages && c.command == "quantize")
       stages.push_back(fmt::format("{}: {}", title, stages_of(folder / "result.json")));
     table.add_row(
-        {c.name, fmt::format("{}", c.count), fmt::format("{:.2f} s", median(wall)),
+        {c.command, c.name, fmt::format("{}", c.count), fmt::format("{:.2f} s", median(wall)),
          fmt::format("{:.2f} s", median(cpu)), fmt::format("{:.2f} s", median(cpu) / 2),
          fmt::format("{:.1f} s", c.goal_seconds), fmt::format("{:.0f} MB", median(megabytes)),
-         fmt::format("{:.0f} MB", c.goal_megabytes), fmt::format("{:.1f}", median(load))});
+         c.goal_megabytes > 0 ? fmt::format("{:.0f} MB", c.goal_megabytes) : "-",
+         fmt::format("{:.1f}", median(load))});
   }
   fmt::print("{}\n", table.to_string());
   for (const std::string& line : stages) fmt::print("{}\n", line);

@@ -103,6 +103,8 @@ void print_wide_layers(const strategy::QuantizedModel& result) {
                      fmt::format("{:+.3f} ms", c.milliseconds)});
     fmt::print("{}\n", table.to_string());
   }
+  if (!result.goals_met)
+    fmt::print(stderr, "espquant: note: the goal is not met: no layer is left that would help\n");
   for (const std::string& layer : result.idle_layers)
     fmt::print(stderr, "espquant: note: layer '{}' gains nothing at 16 bits\n", layer);
 }
@@ -162,6 +164,7 @@ nlohmann::ordered_json to_json(const strategy::QuantizedModel& result, const Tar
     j["wide_layers"] = effects_json(result.wide_layers);
     j["layer_effects"] = effects_json(result.layer_effects);
     j["idle_layers"] = result.idle_layers;
+    j["goals_met"] = result.goals_met;
   }
   j["recipe"] = nlohmann::ordered_json::parse(strategy::to_json(result.recipe));
   return j;

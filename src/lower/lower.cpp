@@ -114,6 +114,10 @@ Lowered lower(const Graph& graph, const Target& target, const Options& options) 
   };
   for (ValueId v : graph.inputs()) note_layout(v, b.stored(v).perm);
   for (ValueId v : graph.outputs()) {
+    if (!b.is_stored(v))
+      throw Error(ErrorCode::Illegal, "this output is a constant, which the chip cannot put out")
+          .tensor(graph.value(v).name)
+          .remedy("Leave the output out of the network");
     note_layout(v, finish_output(b, v));
     model.outputs.push_back(graph.value(v).name);
   }

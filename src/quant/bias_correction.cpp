@@ -25,6 +25,8 @@ std::vector<double> mean_products(const Graph& graph, const Node& n,
   return products;
 }
 
+}  // namespace
+
 bool has_correctable_bias(const Graph& graph, const Node& n) {
   if (n.op != "Conv" && n.op != "Gemm") return false;
   if (n.input(2) == kNone) return true;
@@ -32,8 +34,6 @@ bool has_correctable_bias(const Graph& graph, const Node& n) {
   const Tensor& bias = graph.value(n.inputs[2]).constant;
   return bias.defined() && bias.size() == rows.rows;
 }
-
-}  // namespace
 
 MeanOutputs mean_outputs(const Graph& graph, const Plan& plan, const LayerInputs& inputs,
                          const std::vector<float>& factors) {

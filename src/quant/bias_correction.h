@@ -7,6 +7,9 @@
 
 namespace espquant::quant {
 
+/// A Conv or Gemm without bias, or with one element for each output channel.
+bool has_correctable_bias(const Graph& graph, const Node& n);
+
 /// Mean output of each output channel of weighted layers, before their activation.
 using MeanOutputs = std::map<NodeId, std::vector<double>>;
 

@@ -9,8 +9,9 @@
 
 namespace espquant::quant {
 
-/// For which tensors one number of halvings of the range is decided; those that share an exponent
-/// count as one.
+/// For which tensors one number of halvings of the range is decided (the chip has no scales
+/// between); those that share an exponent count as one. Mse, Sqnr and Auto take the number with the
+/// least sum of relative errors; the others the least that one of the tensors asks for.
 enum class Scope : std::uint8_t {
   Tensor,  ///< every tensor by itself
   Layer,   ///< what a layer and the activation function behind it write

@@ -17,10 +17,14 @@ void raise(std::vector<float>& ranges, std::span<const float> more, float multip
     ranges[c] = std::max(ranges[c], std::abs(more[c]) * multiplier);
 }
 
-std::vector<float> group_maxima(const ChannelGroup& group, const ChannelExtents& extents) {
+/// Of what the chip stores: what an activation cuts off is never there.
+std::vector<float> group_maxima(const Graph& graph, const ChannelGroup& group,
+                                const ChannelExtents& extents) {
   std::vector<float> found(static_cast<std::size_t>(group.channels), 0.0F);
   for (ValueId v : group.values) {
     if (static_cast<std::size_t>(v) >= extents.size()) continue;
+    const NodeId producer = graph.value(v).producer;
+    if (producer != kNone && following_activation(graph, producer) != kNone) continue;
     const auto& mine = extents[static_cast<std::size_t>(v)];
     for (std::size_t c = 0; c < std::min(found.size(), mine.size()); ++c)
       found[c] = std::max(found[c], mine[c].abs_max());
@@ -39,7 +43,7 @@ std::vector<float> factors_of(const Graph& graph, const ChannelGroup& group,
       raise(before, graph.value(n.inputs[2]).constant.data<float>(), settings.bias_multiplier);
   }
   for (NodeId id : group.readers) raise(after, input_channel_maxima(graph, graph.node(id)));
-  const std::vector<float> reached = group_maxima(group, extents);
+  const std::vector<float> reached = group_maxima(graph, group, extents);
   if (settings.include_activation) raise(before, reached, settings.activation_multiplier);
   for (std::size_t c = 0; c < channels; ++c) {
     if (before[c] + after[c] < settings.value_threshold || before[c] <= 0 || after[c] <= 0)
@@ -100,7 +104,7 @@ int equalize(Graph& graph, const EqualizationSettings& settings, ChannelExtents&
 int even_activations(Graph& graph, bool through_adds, ChannelExtents& extents) {
   const std::vector<ChannelGroup> groups = channel_groups(graph, through_adds);
   for (const ChannelGroup& group : groups) {
-    const std::vector<float> reached = group_maxima(group, extents);
+    const std::vector<float> reached = group_maxima(graph, group, extents);
     const float most = *std::max_element(reached.begin(), reached.end());
     const float room = group.cap > 0 ? std::min(most, group.cap / kHeadroom) : most;
     std::vector<float> factors(reached.size(), 1.0F);

@@ -194,6 +194,10 @@ class LayerExponents {
   bool assign(NodeId id) {
     const Node& n = graph_.node(id);
     const WeightRows rows = weight_rows(graph_, id, inputs_);
+    if (rows.values.empty())
+      throw Error(ErrorCode::Illegal, "its weights have no elements")
+          .node(n.name)
+          .remedy("Leave the layer out of the network");
     const bool per_channel = settings_.per_channel_weights && n.op != "MatMul";
     const int bits = widths_.of(graph_, n);
     const int in = graph_.value(n.inputs[0]).quant_at(bits)->exponent();

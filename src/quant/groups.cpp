@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "ops/op.h"
 
@@ -18,15 +19,18 @@ ValueSets::ValueSets(std::size_t count) : parent_(count) {
 }
 
 ValueId ValueSets::find(ValueId v) const {
-  while (parent_[static_cast<std::size_t>(v)] != v) {
-    auto& up = parent_[static_cast<std::size_t>(v)];
-    up = parent_[static_cast<std::size_t>(up)];
-    v = up;
-  }
+  while (parent_[static_cast<std::size_t>(v)] != v) v = parent_[static_cast<std::size_t>(v)];
   return v;
 }
 
+void ValueSets::shorten(ValueId v) {
+  const ValueId top = find(v);
+  while (v != top) v = std::exchange(parent_[static_cast<std::size_t>(v)], top);
+}
+
 void ValueSets::join(ValueId a, ValueId b) {
+  shorten(a);
+  shorten(b);
   a = find(a);
   b = find(b);
   // The smaller id represents, so that the order of joins does not show.

@@ -21,7 +21,10 @@ class ValueSets {
   std::vector<std::vector<ValueId>> members() const;
 
  private:
-  mutable std::vector<ValueId> parent_;
+  /// Puts all on the way from `v` right under its representative.
+  void shorten(ValueId v);
+
+  std::vector<ValueId> parent_;
 };
 
 /// True for float activations: what gets an exponent.

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <map>
-
 #include "calib/covariance.h"
 #include "quant/weights.h"
 #include "target/target.h"

@@ -83,7 +83,7 @@ class Judge {
     plain.hold_out();
     source_ = plain.samples_of_run();
     original_ = outputs_on(plain.network(), source_);
-    extents_ = calib::channel_extents(ops::Executor(plain.network()), source_);
+    extents_ = calib::channel_extents(ops::Executor(plain.network()), plain.source());
   }
   Judge(const Judge&) = delete;
   Judge& operator=(const Judge&) = delete;
@@ -98,7 +98,7 @@ class Judge {
       result.caps_removed = quant::turn_caps_into_relus(result.network);
       before = outputs_on(result.network, source_);
       result.conversion_noise = noise_between(before, original_);
-      extents = calib::channel_extents(ops::Executor(result.network), source_);
+      extents = calib::channel_extents(ops::Executor(result.network), plain_.source());
     }
     quant::unshare_constants(result.network);
     const quant::EqualizationSettings settings = settings_of(equalization);
@@ -167,7 +167,8 @@ BalancedNetwork balance(Workbench& plain, const Recipe::Equalization& equalizati
   const bool caps = has_caps(plain.network());
   if (equalization.undo_if_worse) consider(as_it_is(plain.network()), judge.noise_as_it_is());
   if (!caps || equalization.relu6 != Relu6::ToRelu) try_way(Way::CapsKept);
-  if (equalization.even_activations) try_way(Way::Activations);
+  if (equalization.even_activations && !(caps && equalization.relu6 == Relu6::ToRelu))
+    try_way(Way::Activations);
   if (caps && equalization.relu6 != Relu6::Keep) try_way(Way::ToRelu);
   result.trials[best].kept = true;
   return result;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <numeric>
 #include <optional>
 
@@ -56,6 +57,7 @@ class Search {
                      [](const LayerEffect& a, const LayerEffect& b) { return a.noise > b.noise; });
 
     const std::vector<std::size_t> chosen = has_goals() ? enough_for_goals() : best_of_rivals();
+    result.goals_met = goals_met_;
     result.settings = with(chosen);
     std::vector<std::size_t> before;
     for (std::size_t i : chosen) {
@@ -68,13 +70,28 @@ class Search {
   /// Layers of a list without which the result is not noisier: measured without each.
   std::vector<std::string> idle_layers(const quant::Settings& settings,
                                        std::span<const std::string> layers) const {
-    std::vector<quant::Settings> all(layers.size() + 1, settings);
-    for (std::size_t i = 0; i < layers.size(); ++i) all[i].layer_bits.erase(layers[i]);
+    // What shares an exponent keeps its width as long as one of its layers is on the list.
+    const Graph& graph = bench_.network();
+    std::map<std::string, ValueId> group_of;
+    for (NodeId id : graph.topological_order())
+      if (const Node& n = graph.node(id); !n.outputs.empty() && n.outputs[0] != kNone)
+        group_of.emplace(n.name, bench_.plan().exponents.find(n.outputs[0]));
+    std::vector<std::vector<std::string>> groups;
+    std::map<ValueId, std::size_t> index;
+    for (const std::string& layer : layers) {
+      const auto [it, fresh] = index.emplace(group_of.at(layer), groups.size());
+      if (fresh) groups.emplace_back();
+      groups[it->second].push_back(layer);
+    }
+    std::vector<quant::Settings> all(groups.size() + 1, settings);
+    for (std::size_t g = 0; g < groups.size(); ++g)
+      for (const std::string& layer : groups[g]) all[g].layer_bits.erase(layer);
     Trials trials(bench_, settings, means_, options_);
     const std::vector<double> noises = noises_of(trials, all);
     std::vector<std::string> idle;
-    for (std::size_t i = 0; i < layers.size(); ++i)
-      if (noises[i] <= noises.back() * (1 + kWorthwhile)) idle.push_back(layers[i]);
+    for (std::size_t g = 0; g < groups.size(); ++g)
+      if (noises[g] <= noises.back() * (1 + kWorthwhile))
+        idle.insert(idle.end(), groups[g].begin(), groups[g].end());
     return idle;
   }
 
@@ -143,13 +160,13 @@ class Search {
     alone_ = noises_of(of_layers, one_narrow);
     const double none = alone_.back();
     alone_.pop_back();
-    for (double& noise : alone_) noise -= none;
+    for (double& noise : alone_) noise = std::max(noise - none, 0.0);
 
     std::vector<NoiseSource> sources;
     const std::vector<SharedTensor> tensors = shared_tensors(bench_, layers_);
     const std::vector<Noise> noises = trials().narrow_each(narrowings(tensors, all_wide));
     for (std::size_t i = 0; i < tensors.size(); ++i)
-      sources.push_back({noises[i].ratio() - none, tensors[i].layers});
+      sources.push_back({std::max(noises[i].ratio() - none, 0.0), tensors[i].layers});
     sources_.emplace(alone_, std::move(sources));
   }
 
@@ -189,7 +206,8 @@ class Search {
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (wide[i] || !fits(costs[i])) continue;
       const double gain = sources_->gain(i, wide, most - chosen.size());
-      if (gain <= kWorthwhile * sources_->total()) continue;
+      // Towards a goal every little helps.
+      if (gain <= (has_goals() ? 0 : kWorthwhile * sources_->total())) continue;
       found.emplace_back(-gain / price(costs[i].beyond(spent)), i);
     }
     std::sort(found.begin(), found.end());
@@ -234,11 +252,14 @@ class Search {
   }
 
   /// As few as the goals need, in the order in which they were chosen.
-  std::vector<std::size_t> enough_for_goals() const {
+  std::vector<std::size_t> enough_for_goals() {
     std::vector<std::size_t> chosen;
     while (!meets_goals(with(chosen))) {
       const std::vector<std::size_t> open = candidates_beside(chosen);
-      if (open.empty()) return chosen;
+      if (open.empty()) {
+        goals_met_ = false;
+        return chosen;
+      }
       chosen.push_back(open.front());
     }
     // Others may have made a layer superfluous; the least noisy first.
@@ -297,6 +318,7 @@ class Search {
   std::optional<NoiseSources> sources_;
   /// Of the candidate without 16-bit layers.
   Cost base_;
+  bool goals_met_ = true;
 };
 
 }  // namespace

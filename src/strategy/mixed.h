@@ -22,6 +22,8 @@ struct MixedResult {
   std::vector<LayerEffect> chosen;
   /// Layers of a hand-written list without which the result is not noisier.
   std::vector<std::string> idle;
+  /// False where all that is left takes nothing away, or a limit stands before the goals.
+  bool goals_met = true;
 };
 
 /// Chooses layers for 16 bits. Each layer's noise is measured on the simulated result at the

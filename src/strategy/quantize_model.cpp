@@ -69,17 +69,23 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
   const Recipe& recipe = options.recipe;
   const Means means = means_of(recipe);
   quant::Settings settings = bench.settings();
+  const auto refine = [&] {
+    settings =
+        refine_exponents(bench, settings, methods_to_compare(recipe), means, progress).settings;
+  };
+  // What meets a goal is made as it was measured.
+  const bool has_goals = recipe.mixed.noise_target || recipe.mixed.accuracy_within;
+  if (recipe.quantization.refine_exponents && has_goals) refine();
   if (recipe.mixed.enabled) {
     MixedResult mixed =
         choose_wide_layers(bench, recipe.mixed, settings, means, lowering, progress);
     result.layer_effects = std::move(mixed.effects);
     result.wide_layers = std::move(mixed.chosen);
     result.idle_layers = std::move(mixed.idle);
+    result.goals_met = mixed.goals_met;
     settings = std::move(mixed.settings);
   }
-  if (recipe.quantization.refine_exponents)
-    settings =
-        refine_exponents(bench, settings, methods_to_compare(recipe), means, progress).settings;
+  if (recipe.quantization.refine_exponents && !has_goals) refine();
   return bench.make(settings, means, lowering);
 }
 

@@ -46,6 +46,8 @@ struct QuantizedModel {
   std::vector<LayerEffect> layer_effects, wide_layers;
   /// Layers of a hand-written list that gain nothing at 16 bits.
   std::vector<std::string> idle_layers;
+  /// See MixedResult.
+  bool goals_met = true;
 };
 
 /// The whole way from a float Graph, as imported, to the chip's model, as the recipe says. Throws

@@ -11,9 +11,6 @@
 
 namespace espquant::strategy {
 
-/// What decides together how far a range is clipped, counted in halvings of each tensor's own range
-/// (the chip has no scales between). Mse, Sqnr and Auto take the number with the least sum of
-/// relative errors; the others the least that one of the tensors asks for.
 enum class Granularity : std::uint8_t {
   Auto,     ///< per channel where the chip can
   Tensor,   ///< one exponent for the weights of a layer
@@ -99,7 +96,7 @@ struct Recipe {
     bool even_activations = true;
     /// A bias far above the spread of its channel moves to the next layer (section 4.1.3 there).
     bool high_bias_absorption = true;
-    /// Steps after which the chip's result is worse are taken back.
+    /// The network stays as it is where no way of equalizing makes it clearly less noisy.
     bool undo_if_worse = true;
 
     bool operator==(const Equalization&) const = default;
@@ -115,7 +112,7 @@ struct Recipe {
     std::optional<double> budget_kb;
     /// Milliseconds that a frame may last longer, by the latency model.
     std::optional<double> budget_ms;
-    /// 0.005: at most half a point of accuracy below float. Needs labels.
+    /// 0.005: at most half a point of accuracy below float; without labels, of agreement with it.
     std::optional<double> accuracy_within;
     /// 0.01: at most 1 % noise to signal at the network's output.
     std::optional<double> noise_target;

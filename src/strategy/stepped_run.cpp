@@ -239,13 +239,18 @@ void SteppedRun::match(std::size_t node, NodeId layer) {
       graph, n, lower::input_order(graph, n, lowered.orders, lowered.model.nodes[node]), *program_);
   if (!input) return;
   const auto outputs = run_.layer_outputs.find(layer);
+  const Tensor old_weights = graph.value(n.inputs[1]).constant;
+  const Tensor old_bias = graph.value(n.inputs[2]).constant;
   const bool fit = graph.value(n.inputs[1]).quant->bits == 8 || run_.fits_wide;
   if (fit && outputs != run_.layer_outputs.end()) reconstruct(node, layer, *input, outputs->second);
-  Value& bias = graph.value(n.inputs[2]);
-  const Tensor old = bias.constant;
   quant::correct_bias(graph, layer, wanted_.at(layer), input->mean_under_weights(frames_));
   espdl::Model& model = candidate_.lowered.model;
-  if (!store_bias(graph, n, target_, model, model.nodes[node])) bias.constant = old;
+  if (!store_bias(graph, n, target_, model, model.nodes[node])) {
+    // Fitted weights need the bias that goes with them.
+    graph.value(n.inputs[1]).constant = old_weights;
+    graph.value(n.inputs[2]).constant = old_bias;
+    store_filter(node, n);
+  }
   program_->refresh(node);
 }
 
@@ -262,8 +267,12 @@ void SteppedRun::reconstruct(std::size_t node, NodeId layer, const ChipInput& in
   const std::vector<float> rounded = quant::rounded_weights(
       fitted.rows, *graph.value(n.inputs[1]).quant, {&fitted.inputs, 0, true}, target_.rounding);
   quant::set_weight_rows(graph, n, quant::by_channel(rows, rounded, taps));
+  store_filter(node, n);
+}
+
+void SteppedRun::store_filter(std::size_t node, const Node& n) {
   espdl::Model& model = candidate_.lowered.model;
-  store(lower::lower_filter(graph, n, target_, candidate_.lowered.orders), model,
+  store(lower::lower_filter(candidate_.graph, n, target_, candidate_.lowered.orders), model,
         model.nodes[node].inputs.at(1));
 }
 

@@ -55,6 +55,8 @@ class SteppedRun {
   void match(std::size_t node, NodeId layer);
   void reconstruct(std::size_t node, NodeId layer, const ChipInput& input,
                    const calib::OutputSamples& outputs);
+  /// Puts the weights of the graph's layer into the model.
+  void store_filter(std::size_t node, const Node& n);
   void take_parameters(const SteppedRun& trunk);
   void take_tensors(SteppedRun& trunk);
 

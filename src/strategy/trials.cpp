@@ -6,6 +6,12 @@
 #include "base/parallel.h"
 
 namespace espquant::strategy {
+namespace {
+
+// Each holds all samples' tensors.
+constexpr int kMostAtOnce = 4;
+
+}  // namespace
 
 Trials::Trials(const Workbench& bench, quant::Settings base, Means means, lower::Options options,
                const FloatRun& run)
@@ -37,8 +43,8 @@ Candidate Trials::make(const quant::Settings& settings) {
 void Trials::finish_each(std::size_t count,
                          const std::function<Runs(std::size_t first, std::size_t end)>& start,
                          const std::function<void(std::size_t, Candidate)>& visit) {
-  // As many as there are threads: one network in a thread keeps it busier than all threads at one.
-  const auto at_once = static_cast<std::size_t>(thread_count());
+  // One network in a thread keeps it busier than all threads at one, as far as memory goes.
+  const auto at_once = static_cast<std::size_t>(std::min(thread_count(), kMostAtOnce));
   for (std::size_t first = 0; first < count; first += at_once) {
     const std::size_t end = std::min(first + at_once, count);
     Runs runs = start(first, end);

@@ -18,7 +18,6 @@ class Trials {
   Trials(const Workbench& bench, quant::Settings base, Means means, lower::Options options,
          const FloatRun& run);
 
-  const quant::Settings& base() const { return base_; }
   /// As bench.make() gives it, whatever was asked for before, but for the noise, which is that on
   /// the samples to judge on.
   Candidate make(const quant::Settings& settings);

@@ -139,9 +139,14 @@ void Workbench::calibrate(const ops::Executor& executor, const StageProgress& pr
 
 void Workbench::gather_covariances(const ops::Executor& executor) {
   std::vector<NodeId> layers;
-  // Weights that are fitted to the chip's inputs are rounded by what is known of those.
-  for (NodeId id : weighted_nodes(network_))
-    if (!run_.layer_outputs.contains(id)) layers.push_back(id);
+  // Weights that are fitted to the chip's inputs are rounded by what is known of those. Without a
+  // bias that is not certain: none may be worth adding.
+  for (NodeId id : weighted_nodes(network_)) {
+    const bool followed = run_.layer_outputs.contains(id);
+    if (!followed || !quant::has_correctable_bias(network_, network_.node(id)) ||
+        network_.node(id).input(2) == kNone)
+      layers.push_back(id);
+  }
   if (layers.empty()) return;
   calibration_.covariances =
       calib::gather_covariance(executor, source_, layers, kCovarianceSamples);

@@ -131,6 +131,17 @@ TEST(EvenActivations, EveryChannelReachesAsFarAsTheLargest) {
   test::expect_same_function(pair.graph, before, 1e-5);
 }
 
+TEST(EvenActivations, WhatAnActivationCutsOffIsNotThere) {
+  // Behind the ReLU channel 1 reaches 1/4, before it -4.
+  Pair pair({4, 1}, {1, 1});
+  const ValueId before = pair.graph.node(pair.graph.value(pair.middle).producer).inputs[0];
+  ChannelExtents extents(pair.graph.value_count());
+  extents[static_cast<std::size_t>(before)] = {{-4, 4}, {-4, 0.25F}};
+  extents[static_cast<std::size_t>(pair.middle)] = {{0, 4}, {0, 0.25F}};
+  even_activations(pair.graph, true, extents);
+  EXPECT_EQ(pair.weights(0), (std::vector<float>{4, 8})) << "8 times at most";
+}
+
 TEST(EvenActivations, StayBelowTheCap) {
   Pair pair({8, 1}, {1, 1}, 6);
   const Graph before = pair.graph;

@@ -123,6 +123,17 @@ TEST(Mixed, StopsOnceTheNoiseIsLowEnough) {
   }
 }
 
+TEST(Mixed, SaysWhereAGoalCannotBeMet) {
+  Recipe::Mixed mixed;
+  mixed.noise_target = 0.5 * plain_noise();
+  EXPECT_TRUE(choose(mixed).goals_met);
+  mixed.max_16bit = 1;
+  mixed.noise_target = 0.01 * plain_noise();
+  const MixedResult result = choose(mixed);
+  EXPECT_FALSE(result.goals_met);
+  EXPECT_EQ(result.chosen.size(), 1u) << "as far as the limit goes";
+}
+
 TEST(Mixed, AnAccuracyGoalNeedsClassScores) {
   Network net;
   const ValueId x = net.input("x", {1, 4, 4, 4});
@@ -161,6 +172,13 @@ TEST(Mixed, ListsAreTakenAsTheyAreAndIdleLayersNamed) {
   EXPECT_EQ(wide_layers(result), (std::set<std::string>{"Gemm", "Gemm_1"}));
   EXPECT_EQ(result.idle, std::vector<std::string>{"Gemm_1"});
   EXPECT_TRUE(result.chosen.empty());
+}
+
+TEST(Mixed, LayersOfAListThatKeepEachOtherWideAreLookedAtTogether) {
+  Recipe::Mixed mixed;
+  // The Add has the exponent of the last convolution.
+  mixed.layers = {"Conv_3", "Add"};
+  EXPECT_TRUE(choose(mixed).idle.empty());
 }
 
 }  // namespace
