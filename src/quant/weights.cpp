@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/fixed_point.h"
+#include "base/round.h"
 #include "calib/step_errors.h"
 
 namespace espquant::quant {
@@ -83,7 +84,7 @@ double row_error(std::span<const float> w, std::span<const double> importance, f
   const float inverse = 1.0F / step;
   double sum = 0;
   for (std::size_t k = 0; k < w.size(); ++k) {
-    const float q = std::clamp(std::nearbyint(w[k] * inverse), -max_q - 1, max_q);
+    const float q = std::clamp(round_half_even(w[k] * inverse), -max_q - 1, max_q);
     const auto e = static_cast<double>(w[k] - q * step);
     sum += (importance.empty() ? 1.0 : importance[k]) * e * e;
   }

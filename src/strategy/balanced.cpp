@@ -81,8 +81,7 @@ class Judge {
  public:
   Judge(Workbench& plain, Means means) : plain_(plain), means_(means) {
     plain.hold_out();
-    source_ = plain.samples_of_run();
-    original_ = outputs_on(plain.network(), source_);
+    original_ = outputs_on(plain.network(), plain.source());
     extents_ = calib::channel_extents(ops::Executor(plain.network()), plain.source());
   }
   Judge(const Judge&) = delete;
@@ -96,7 +95,7 @@ class Judge {
     quant::ChannelExtents extents = extents_;
     if (way == Way::ToRelu) {
       result.caps_removed = quant::turn_caps_into_relus(result.network);
-      before = outputs_on(result.network, source_);
+      before = outputs_on(result.network, plain_.source());
       result.conversion_noise = noise_between(before, original_);
       extents = calib::channel_extents(ops::Executor(result.network), plain_.source());
     }
@@ -106,14 +105,15 @@ class Judge {
                         ? quant::even_activations(result.network, settings.through_adds, extents)
                         : quant::equalize(result.network, settings, extents);
     if (equalization.high_bias_absorption) quant::absorb_high_biases(result.network, extents);
-    result.equalization_change = largest_change(outputs_on(result.network, source_), before);
+    result.equalization_change =
+        largest_change(outputs_on(result.network, plain_.source()), before);
     return result;
   }
 
   Noise noise_as_it_is() const { return plain_.judged(plain_.settings(), means_).noise; }
 
   Noise noise_of(const EqualizedNetwork& made) const {
-    Workbench bench(made.network, plain_.settings(), source_);
+    Workbench bench(made.network, plain_);
     const Candidate& candidate = bench.judged(bench.settings(), means_);
     // Equalization alone does not change what the float network puts out.
     if (made.caps_removed == 0) return candidate.noise;
@@ -127,7 +127,6 @@ class Judge {
  private:
   Workbench& plain_;
   Means means_;
-  calib::SampleSource source_;
   std::vector<Tensor> original_;
   quant::ChannelExtents extents_;
 };

@@ -5,6 +5,7 @@
 
 #include "base/fixed_point.h"
 #include "base/parallel.h"
+#include "base/round.h"
 #include "quant/rounding.h"
 #include "strategy/chip_input.h"
 #include "strategy/output_comparison.h"
@@ -304,9 +305,9 @@ void SteppedRun::narrow(const std::string& tensor, float step) {
                                     stored.size() / sizeof(std::int16_t)};
     for (std::int16_t& x : q) {
       const float coarse =
-          std::clamp(std::nearbyint(static_cast<float>(x) / steps), -128.0F, 127.0F);
+          std::clamp(round_half_even(static_cast<float>(x) / steps), -128.0F, 127.0F);
       x = static_cast<std::int16_t>(
-          std::clamp(std::nearbyint(coarse * steps), -32768.0F, 32767.0F));
+          std::clamp(round_half_even(coarse * steps), -32768.0F, 32767.0F));
     }
   });
 }

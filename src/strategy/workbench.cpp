@@ -1,7 +1,6 @@
 #include "strategy/workbench.h"
 
 #include <algorithm>
-#include <map>
 
 #include "calib/covariance.h"
 #include "calib/output_errors.h"
@@ -73,6 +72,24 @@ Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSourc
   if (settings_.round_weights) gather_covariances(executor);
 }
 
+Workbench::Workbench(Graph network, const Workbench& other)
+    : network_(std::move(network)),
+      settings_(other.settings_),
+      source_{static_cast<std::int64_t>(other.run_.fitted), [&run = other.run_](std::int64_t i) {
+                return run.inputs[static_cast<std::size_t>(i)];
+              }} {
+  const ops::Executor executor(network_);
+  calibrate(executor, {});
+  run_ = run_float(executor, source_, evenly_spread(source_.count, source_.count), *plan_,
+                   reconstructs());
+  const std::span<const std::vector<Tensor>> judged =
+      std::span(other.run_.inputs).subspan(other.run_.fitted);
+  run_.inputs.insert(run_.inputs.end(), judged.begin(), judged.end());
+  for (std::vector<Tensor>& outputs : float_outputs(executor, judged))
+    run_.outputs.push_back(std::move(outputs));
+  if (settings_.round_weights) gather_covariances(executor);
+}
+
 Workbench::PickedSamples Workbench::pick_samples() const {
   std::int64_t fitted = run_samples(network_);
   std::int64_t judged = std::min(fitted, source_.count / 2);
@@ -92,20 +109,6 @@ Workbench::PickedSamples Workbench::pick_samples() const {
 void Workbench::hold_out() {
   if (run_.inputs.size() > run_.fitted) return;
   run_judged(ops::Executor(network_, {.observe_all = false}), source_, pick_samples().judged, run_);
-}
-
-calib::SampleSource Workbench::samples_of_run() const {
-  const PickedSamples picked = pick_samples();
-  std::map<std::int64_t, std::size_t> slots;
-  for (std::int64_t i : picked.fitted) slots.emplace(i, slots.size());
-  if (run_.inputs.size() > run_.fitted)
-    for (std::int64_t i : picked.judged) slots.emplace(i, slots.size());
-  std::vector<std::size_t> in_order;
-  for (const auto& [unused, slot] : slots) in_order.push_back(slot);
-  const auto count = static_cast<std::int64_t>(in_order.size());
-  return {count, [this, in_order = std::move(in_order)](std::int64_t i) {
-            return run_.inputs[in_order[static_cast<std::size_t>(i)]];
-          }};
 }
 
 const Candidate& Workbench::judged(const quant::Settings& settings, Means means) {

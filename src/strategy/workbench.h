@@ -30,6 +30,10 @@ class Workbench {
   Workbench(Graph network, quant::Settings settings, calib::SampleSource source,
             std::span<const std::int64_t> labels = {}, const StageProgress& progress = {});
 
+  /// For trials of another network in place of that of `other`, which must outlive it: calibrated
+  /// on the samples that `other` fits to, and judged on those that it judges on.
+  Workbench(Graph network, const Workbench& other);
+
   /// Gathers what these methods need and has not been gathered. Histograms are made of
   /// kHistogramSamples at most.
   void serve(std::span<const quant::Method> methods);
@@ -47,10 +51,6 @@ class Workbench {
   /// Adds samples to judge on, as far as there are enough: what candidates gain on those that they
   /// were fitted to is partly chance.
   void hold_out();
-
-  /// The samples of run() in the order of the data. Lives as long as the bench; a bench on them
-  /// fits and judges on the same ones.
-  calib::SampleSource samples_of_run() const;
 
   /// A part of run(), for a first look at many candidates: so many samples to fit to, and to judge
   /// on.

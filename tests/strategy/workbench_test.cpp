@@ -54,12 +54,14 @@ TEST(Workbench, FewSamplesAreAllFittedTo) {
   EXPECT_EQ(bench.run().inputs.size(), 40u);
 }
 
-TEST(Workbench, ABenchOnTheSamplesOfAnotherFitsAndJudgesOnTheSame) {
+TEST(Workbench, AnotherNetworkFitsAndJudgesOnTheSameSamples) {
   for (const std::int64_t count : {40, 100, 200}) {
     Workbench bench = bench_on(count);
     bench.hold_out();
-    Workbench other(bench.network(), bench.settings(), bench.samples_of_run());
+    Workbench other(bench.network(), bench);
     other.hold_out();
+    for (std::size_t s = 0; s < bench.run().outputs.size(); ++s)
+      EXPECT_TRUE(other.run().outputs[s][0].equals(bench.run().outputs[s][0]));
     EXPECT_EQ(other.run().fitted, bench.run().fitted);
     EXPECT_EQ(numbers_of(other.run().inputs), numbers_of(bench.run().inputs)) << count;
   }
