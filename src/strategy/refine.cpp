@@ -52,6 +52,11 @@ std::vector<Doubt> find_doubts(const Workbench& bench, const quant::Settings& se
 
 std::vector<quant::Method> methods_to_compare(const Recipe& recipe) {
   if (recipe.calibration.method != Recipe().calibration.method) return {};
+  // The layers of mixed were chosen among rivals for the method that it has; what other methods
+  // would add is not worth their time.
+  const bool has_rivals =
+      recipe.mixed.enabled && !recipe.mixed.noise_target && !recipe.mixed.accuracy_within;
+  if (has_rivals) return {};
   return {quant::Method::Auto, quant::Method::Mse, quant::Method::Percentile};
 }
 
