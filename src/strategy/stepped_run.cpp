@@ -163,6 +163,7 @@ void SteppedRun::for_each_frame(
 }
 
 void SteppedRun::feed() {
+  if (position_ > 0 || fed_) return;
   fed_ = true;
   for_each_frame(
       [&](std::size_t s, sim::Program::Frame& frame) { network_->feed(run_.inputs[s], frame); });
@@ -278,7 +279,7 @@ void SteppedRun::store_filter(std::size_t node, const Node& n) {
 }
 
 void SteppedRun::advance(std::size_t position) {
-  if (position_ == 0 && !fed_) feed();
+  feed();
   while (position_ < position) {
     if (const auto layer = layers_.find(position_); layer != layers_.end())
       match(layer->first, layer->second);
@@ -294,7 +295,7 @@ void SteppedRun::advance(std::size_t position) {
 }
 
 void SteppedRun::narrow(const std::string& tensor, float step) {
-  if (position_ == 0 && !fed_) feed();
+  feed();
   const std::size_t t = program_->tensor_index(tensor);
   const sim::TensorDesc& desc = program_->desc(t);
   if (desc.dtype != DType::Int16) return;

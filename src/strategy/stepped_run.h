@@ -49,6 +49,7 @@ class SteppedRun {
  private:
   void prepare();
   void find_layers();
+  /// The inputs, unless they are there already.
   void feed();
   std::size_t sample_count() const { return frames_.size() + judged_.size(); }
   void for_each_frame(const std::function<void(std::size_t, sim::Program::Frame&)>& visit);

@@ -1,6 +1,7 @@
 #include "strategy/workbench.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "calib/covariance.h"
 #include "calib/output_errors.h"
@@ -82,11 +83,10 @@ Workbench::Workbench(Graph network, const Workbench& other)
   calibrate(executor, {});
   run_ = run_float(executor, source_, evenly_spread(source_.count, source_.count), *plan_,
                    reconstructs());
-  const std::span<const std::vector<Tensor>> judged =
-      std::span(other.run_.inputs).subspan(other.run_.fitted);
-  run_.inputs.insert(run_.inputs.end(), judged.begin(), judged.end());
-  for (std::vector<Tensor>& outputs : float_outputs(executor, judged))
-    run_.outputs.push_back(std::move(outputs));
+  // The other run has them behind those that it is fitted to.
+  std::vector<std::int64_t> judged(other.run_.inputs.size() - other.run_.fitted);
+  std::iota(judged.begin(), judged.end(), source_.count);
+  run_judged(executor, source_, judged, run_);
   if (settings_.round_weights) gather_covariances(executor);
 }
 
