@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/half.h"
+#include "base/strided_copy.h"
 
 namespace espquant {
 namespace {
@@ -103,25 +104,10 @@ Tensor Tensor::cast(DType to) const {
 
 Tensor Tensor::transposed(std::span<const std::int64_t> perm) const {
   Tensor out(dtype_, permuted(shape_, perm));
-  if (size_ == 0) return out;
   const Shape in_strides = strides_of(shape_);
-  const std::size_t rank = perm.size();
-  const std::size_t width = size_of(dtype_);
-  Shape step(rank), index(rank, 0);
-  for (std::size_t i = 0; i < rank; ++i) step[i] = in_strides[static_cast<std::size_t>(perm[i])];
-  const std::byte* in = bytes_.get();
-  std::byte* to = out.bytes_.get();
-  std::int64_t offset = 0;
-  for (std::int64_t n = 0; n < size_; ++n) {
-    std::memcpy(to, in + static_cast<std::size_t>(offset) * width, width);
-    to += width;
-    for (std::size_t d = rank; d-- > 0;) {
-      offset += step[d];
-      if (++index[d] < out.shape_[d]) break;
-      offset -= step[d] * index[d];
-      index[d] = 0;
-    }
-  }
+  StridedView view{out.shape_, {}, 0};
+  for (std::int64_t axis : perm) view.strides.push_back(in_strides[static_cast<std::size_t>(axis)]);
+  strided_copy(simplified(std::move(view)), size_of(dtype_), bytes_.get(), out.bytes_.get());
   return out;
 }
 

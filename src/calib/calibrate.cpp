@@ -52,9 +52,8 @@ void observe(const ops::Executor::View& view, const Request& request, ValueStati
   if (request.mean) {
     into.mean.resize(view.data.size());
     into.channels_last = view.channels_last;
-    add_to(view.data, into.mean);
     into.mean_square.resize(view.data.size());
-    add_squares_to(view.data, into.mean_square);
+    add_moments_to(view.data, into.mean, into.mean_square);
   }
 }
 
@@ -92,7 +91,7 @@ void refuse_infinite(const Graph& graph, const Statistics& statistics) {
 }
 
 Statistics run(const ops::Executor& executor, const SampleSource& source, std::int64_t count,
-               std::span<const Request> requests, const Progress& progress) {
+               std::span<const Request> requests, const Watch& watch) {
   const Graph& graph = executor.graph();
   const std::int64_t lanes = std::min(kLanes, count);
   std::vector<std::vector<ValueStatistics>> sums(
@@ -115,14 +114,17 @@ Statistics run(const ops::Executor& executor, const SampleSource& source, std::i
     mine.resize(graph.value_count());
     for (std::int64_t i = lane; i < count; i += lanes) {
       const std::vector<Tensor> inputs = source.sample(i);
-      (void)executor.run(inputs, workspaces.mine(), [&](const ops::Executor::View& view) {
-        const auto v = static_cast<std::size_t>(view.value);
-        observe(view, v < requests.size() ? requests[v] : nothing, mine[v]);
-      });
+      std::vector<Tensor> outputs =
+          executor.run(inputs, workspaces.mine(), [&](const ops::Executor::View& view) {
+            const auto v = static_cast<std::size_t>(view.value);
+            observe(view, v < requests.size() ? requests[v] : nothing, mine[v]);
+            if (watch.value) watch.value(i, view);
+          });
+      if (watch.outputs) watch.outputs(i, std::move(outputs));
       const std::int64_t finished = ++done;
-      if (progress) {
+      if (watch.progress) {
         std::lock_guard lock(progress_mutex);
-        progress(finished, count);
+        watch.progress(finished, count);
       }
     }
     std::lock_guard lock(merge_mutex);
@@ -152,11 +154,11 @@ Statistics scan(const ops::Executor& executor, const SampleSource& source, std::
 }
 
 Statistics gather(const ops::Executor& executor, const SampleSource& source,
-                  std::span<const Request> requests, const Progress& progress) {
+                  std::span<const Request> requests, const Watch& watch) {
   if (source.count <= 0)
     throw Error(ErrorCode::BadData, "no calibration samples")
         .remedy("Give at least a few dozen typical inputs");
-  return run(executor, source, source.count, requests, progress);
+  return run(executor, source, source.count, requests, watch);
 }
 
 }  // namespace espquant::calib

@@ -20,6 +20,13 @@ struct SampleSource {
 
 using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
 
+/// What else is told during a pass, from several threads; each may be empty.
+struct Watch {
+  Progress progress = {};
+  std::function<void(std::int64_t sample, const ops::Executor::View&)> value = {};
+  std::function<void(std::int64_t sample, std::vector<Tensor> outputs)> outputs = {};
+};
+
 /// What to gather of one activation.
 struct Request {
   /// Least significant bits whose squared error is summed.
@@ -71,6 +78,6 @@ Statistics scan(const ops::Executor& executor, const SampleSource& source, std::
 /// Sums are made in an order that does not depend on the number of threads; memory does not depend
 /// on the number of samples.
 Statistics gather(const ops::Executor& executor, const SampleSource& source,
-                  std::span<const Request> requests, const Progress& progress = {});
+                  std::span<const Request> requests, const Watch& watch = {});
 
 }  // namespace espquant::calib

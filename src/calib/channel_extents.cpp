@@ -9,31 +9,44 @@
 namespace espquant::calib {
 namespace {
 
-using Extents = std::vector<ChannelExtent>;
+/// Of one value, by channel.
+struct Extremes {
+  std::vector<float> min, max;
 
-void include(ChannelExtent& extent, const ChannelExtent& other) {
-  extent.min = std::min(extent.min, other.min);
-  extent.max = std::max(extent.max, other.max);
-}
+  void include(const Extremes& other) {
+    if (min.empty()) *this = other;
+    for (std::size_t c = 0; c < other.min.size(); ++c) {
+      min[c] = std::min(min[c], other.min[c]);
+      max[c] = std::max(max[c], other.max[c]);
+    }
+  }
+};
 
-void include(const ops::Executor::View& view, Extents& extents) {
+void include(const ops::Executor::View& view, Extremes& extremes) {
   const std::int64_t channels = view.shape[1];
   const auto count = static_cast<std::int64_t>(view.data.size());
   if (channels == 0 || count == 0) return;
-  if (extents.empty())
-    extents.assign(static_cast<std::size_t>(channels), {std::numeric_limits<float>::infinity(),
-                                                        -std::numeric_limits<float>::infinity()});
+  if (extremes.min.empty()) {
+    extremes.min.assign(static_cast<std::size_t>(channels), std::numeric_limits<float>::infinity());
+    extremes.max.assign(static_cast<std::size_t>(channels),
+                        -std::numeric_limits<float>::infinity());
+  }
+  float* min = extremes.min.data();
+  float* max = extremes.max.data();
   const float* x = view.data.data();
   if (view.channels_last) {
     for (const float* end = x + count; x != end; x += channels)
-      for (std::int64_t c = 0; c < channels; ++c)
-        include(extents[static_cast<std::size_t>(c)], {x[c], x[c]});
+      for (std::int64_t c = 0; c < channels; ++c) {
+        min[c] = std::min(min[c], x[c]);
+        max[c] = std::max(max[c], x[c]);
+      }
     return;
   }
   const std::int64_t inner = count / (view.shape[0] * channels);
-  for (std::int64_t i = 0; i < view.shape[0] * channels; ++i) {
-    ChannelExtent& extent = extents[static_cast<std::size_t>(i % channels)];
-    for (const float* end = x + inner; x != end; ++x) include(extent, {*x, *x});
+  for (std::int64_t i = 0; i < view.shape[0] * channels; ++i, x += inner) {
+    const auto [least, most] = std::minmax_element(x, x + inner);
+    min[i % channels] = std::min(min[i % channels], *least);
+    max[i % channels] = std::max(max[i % channels], *most);
   }
 }
 
@@ -42,9 +55,9 @@ void include(const ops::Executor::View& view, Extents& extents) {
 std::vector<std::vector<ChannelExtent>> channel_extents(const ops::Executor& executor,
                                                         const SampleSource& source) {
   struct Worker {
-    explicit Worker(const ops::Executor& e) : workspace(e), extents(e.graph().value_count()) {}
+    explicit Worker(const ops::Executor& e) : workspace(e), extremes(e.graph().value_count()) {}
     ops::Executor::Workspace workspace;
-    std::vector<Extents> extents;
+    std::vector<Extremes> extremes;
   };
   std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
   parallel_for(source.count, [&](std::int64_t i) {
@@ -52,20 +65,18 @@ std::vector<std::vector<ChannelExtent>> channel_extents(const ops::Executor& exe
     if (!worker) worker = std::make_unique<Worker>(executor);
     (void)executor.run(source.sample(i), worker->workspace, [&](const ops::Executor::View& view) {
       if (view.shape.size() >= 2)
-        include(view, worker->extents[static_cast<std::size_t>(view.value)]);
+        include(view, worker->extremes[static_cast<std::size_t>(view.value)]);
     });
   });
-  // Extremes do not depend on the order.
-  std::vector<Extents> total(executor.graph().value_count());
-  for (const auto& worker : workers) {
-    if (!worker) continue;
-    for (std::size_t v = 0; v < total.size(); ++v) {
-      const Extents& mine = worker->extents[v];
-      if (total[v].empty()) total[v] = mine;
-      for (std::size_t c = 0; c < mine.size(); ++c) include(total[v][c], mine[c]);
-    }
-  }
-  return total;
+  // They do not depend on the order.
+  std::vector<Extremes> total(executor.graph().value_count());
+  for (const auto& worker : workers)
+    for (std::size_t v = 0; worker && v < total.size(); ++v) total[v].include(worker->extremes[v]);
+  std::vector<std::vector<ChannelExtent>> extents(total.size());
+  for (std::size_t v = 0; v < total.size(); ++v)
+    for (std::size_t c = 0; c < total[v].min.size(); ++c)
+      extents[v].push_back({total[v].min[c], total[v].max[c]});
+  return extents;
 }
 
 }  // namespace espquant::calib

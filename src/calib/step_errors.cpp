@@ -175,15 +175,19 @@ void AddTo(const float* x, std::size_t n, float* sums) {
   for (; i < n; ++i) sums[i] += x[i];
 }
 
-void AddSquaresTo(const float* x, std::size_t n, float* sums) {
+void AddMomentsTo(const float* x, std::size_t n, float* sums, float* squares) {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
   for (; i + lanes <= n; i += lanes) {
     const auto v = hn::LoadU(d, x + i);
-    hn::StoreU(hn::MulAdd(v, v, hn::LoadU(d, sums + i)), d, sums + i);
+    hn::StoreU(hn::Add(hn::LoadU(d, sums + i), v), d, sums + i);
+    hn::StoreU(hn::MulAdd(v, v, hn::LoadU(d, squares + i)), d, squares + i);
   }
-  for (; i < n; ++i) sums[i] += x[i] * x[i];
+  for (; i < n; ++i) {
+    sums[i] += x[i];
+    squares[i] += x[i] * x[i];
+  }
 }
 
 }  // namespace espquant::calib::HWY_NAMESPACE
@@ -200,7 +204,7 @@ HWY_EXPORT(AddWeightedStepErrors);
 HWY_EXPORT(RoundToStep);
 HWY_EXPORT(SquaredDifference);
 HWY_EXPORT(AddTo);
-HWY_EXPORT(AddSquaresTo);
+HWY_EXPORT(AddMomentsTo);
 
 Extent extent_of(std::span<const float> values) {
   return HWY_DYNAMIC_DISPATCH(ExtentOf)(values.data(), values.size());
@@ -246,9 +250,11 @@ void add_to(std::span<const float> values, std::span<float> sums) {
   HWY_DYNAMIC_DISPATCH(AddTo)(values.data(), values.size(), sums.data());
 }
 
-void add_squares_to(std::span<const float> values, std::span<float> sums) {
-  ESPQUANT_ASSERT(values.size() == sums.size(), "sums of another shape");
-  HWY_DYNAMIC_DISPATCH(AddSquaresTo)(values.data(), values.size(), sums.data());
+void add_moments_to(std::span<const float> values, std::span<float> sums,
+                    std::span<float> squares) {
+  ESPQUANT_ASSERT(values.size() == sums.size() && values.size() == squares.size(),
+                  "sums of another shape");
+  HWY_DYNAMIC_DISPATCH(AddMomentsTo)(values.data(), values.size(), sums.data(), squares.data());
 }
 
 }  // namespace espquant::calib

@@ -42,10 +42,11 @@ void round_to_step(std::span<const float> values, float step, int max_q, std::sp
 /// Sum of (a[i] - b[i])^2, as sum_of_squares sums.
 double squared_difference(std::span<const float> a, std::span<const float> b);
 
-/// sums[i] += values[i]^2.
-void add_squares_to(std::span<const float> values, std::span<float> sums);
-
 /// sums[i] += values[i].
 void add_to(std::span<const float> values, std::span<float> sums);
+
+/// The same, and squares[i] += values[i]^2.
+void add_moments_to(std::span<const float> values, std::span<float> sums,
+                    std::span<float> squares);
 
 }  // namespace espquant::calib

@@ -82,12 +82,11 @@ std::vector<std::string> supported_operators() {
   return names;
 }
 
-Lowered lower(const Graph& graph, const Target& target, const Options& options) {
+Lowered lower(const Graph& graph, const Target& target) {
   Builder b(graph, target);
   espdl::Model& model = b.model();
   model.name = graph.name;
   model.producer = "espquant";
-  model.metadata = options.metadata;
   model.metadata.emplace_back("target", target.name);
   for (ValueId v : graph.inputs()) {
     const std::size_t rank = b.shape(v).size();

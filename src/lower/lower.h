@@ -2,7 +2,6 @@
 
 #include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "espdl/model.h"
@@ -11,10 +10,6 @@
 
 /// From what a network means to what the chip executes.
 namespace espquant::lower {
-
-struct Options {
-  std::vector<std::pair<std::string, std::string>> metadata;
-};
 
 /// Where the elements of a network's value stand on the chip.
 struct Order {
@@ -45,7 +40,7 @@ struct Lowered {
 /// exponents meet. Transposes are lazy: a value keeps the order it was computed in until a reader
 /// needs another. Throws Error(Illegal) or Error(Unsupported) with the node's name, the rule and a
 /// remedy for what the chip cannot run correctly.
-Lowered lower(const Graph& graph, const Target& target, const Options& options = {});
+Lowered lower(const Graph& graph, const Target& target);
 
 /// The integers that the chip gets for the bias (input 2) of a Conv or Gemm of a quantized Graph.
 /// Throws Error(Illegal) where its field cannot hold them.

@@ -80,6 +80,17 @@ std::vector<double> mean_under_weights(const Graph& graph, const Node& n,
   return means;
 }
 
+std::vector<NodeId> followed_layers(const Graph& graph, std::span<const calib::Request> requests) {
+  std::vector<NodeId> layers;
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    if (is_weighted(graph, n) && n.op != "ConvTranspose" &&
+        requests[static_cast<std::size_t>(n.inputs[0])].mean)
+      layers.push_back(id);
+  }
+  return layers;
+}
+
 LayerInputs layer_inputs(const Graph& graph, const calib::Statistics& statistics) {
   LayerInputs inputs;
   for (NodeId id : graph.topological_order()) {

@@ -16,7 +16,10 @@ struct InputMeans {
 };
 using LayerInputs = std::map<NodeId, InputMeans>;
 
-/// Of the weighted layers whose inputs' means were gathered.
+/// The weighted layers whose inputs' means are asked for.
+std::vector<NodeId> followed_layers(const Graph& graph, std::span<const calib::Request> requests);
+
+/// Of these, of what was gathered.
 LayerInputs layer_inputs(const Graph& graph, const calib::Statistics& statistics);
 
 /// Mean over output positions of the input (or whatever `mean` holds per element of it) as each

@@ -177,7 +177,6 @@ void Program::plan_memory() {
 Program::Frame::Frame(const Program& program, bool keep_all) : program_(program) {
   const std::size_t size = keep_all ? program.full_size_ : program.arena_size_;
   arena_ = allocate_bytes(size);
-  std::memset(arena_.get(), 0, size);
   for (const TensorSlot& tensor : program.tensors_)
     address_.push_back(arena_.get() + (keep_all ? tensor.offset : tensor.shared_offset));
   for (const Step& step : program.steps_) {

@@ -55,7 +55,7 @@ class Program {
   class Frame {
    public:
     /// `keep_all`: every activation has its own buffer and stays readable; otherwise buffers are
-    /// reused.
+    /// reused. They hold nothing before they are set or a node has written them.
     explicit Frame(const Program& program, bool keep_all = false);
 
     std::span<std::byte> bytes(std::size_t tensor);

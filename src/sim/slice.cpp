@@ -4,7 +4,7 @@
 
 #include "sim/operators.h"
 #include "sim/prepare.h"
-#include "sim/strided_copy.h"
+#include "base/strided_copy.h"
 
 /// Slice (ESP-DL 3.14). For a negative step the runtime mirrors start and end, slices forwards from
 /// there and reverses the result: that is ONNX's slice only where the range lies symmetrically.

@@ -4,7 +4,7 @@
 
 #include "sim/operators.h"
 #include "sim/prepare.h"
-#include "sim/strided_copy.h"
+#include "base/strided_copy.h"
 
 /// Transpose (ESP-DL 3.14), any number of axes.
 namespace espquant::sim {

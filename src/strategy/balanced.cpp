@@ -114,14 +114,7 @@ class Judge {
 
   Noise noise_of(const EqualizedNetwork& made) const {
     Workbench bench(made.network, plain_);
-    const Candidate& candidate = bench.judged(bench.settings(), means_);
-    // Equalization alone does not change what the float network puts out.
-    if (made.caps_removed == 0) return candidate.noise;
-    const FloatRun& run = plain_.run();
-    const std::size_t first = run.fitted < run.inputs.size() ? run.fitted : 0;
-    return output_noise(sim::Program(candidate.lowered.model, *bench.settings().target),
-                        candidate.graph, std::span(run.inputs).subspan(first),
-                        std::span(run.outputs).subspan(first));
+    return bench.judged(bench.settings(), means_).noise;
   }
 
  private:

@@ -32,27 +32,24 @@ struct FloatRun {
   quant::LayerInputs layer_inputs;
   /// Of the same, for reconstruction.
   calib::LayerOutputs layer_outputs;
-};
-/// `outputs_of_layers`: keep some of these too.
-FloatRun run_float(const ops::Executor& executor, const calib::SampleSource& source,
-                   std::span<const std::int64_t> samples, const quant::Plan& plan,
-                   bool outputs_of_layers = false);
 
-/// What the float network makes of inputs, per sample. `observe` sees every value of every sample,
-/// from several threads.
-using SampleObserver = std::function<void(std::int64_t sample, const ops::Executor::View&)>;
-std::vector<std::vector<Tensor>> float_outputs(const ops::Executor& executor,
-                                               std::span<const std::vector<Tensor>> inputs,
-                                               const SampleObserver& observe = {});
+  /// Where the samples to judge on begin: at the first of all where none were held out.
+  std::size_t first_judged() const { return fitted < inputs.size() ? fitted : 0; }
+};
+
+std::vector<std::vector<Tensor>> inputs_of(const calib::SampleSource& source,
+                                           std::span<const std::int64_t> samples);
+
+/// `outputs_of_layers`: keep some of these too.
+FloatRun run_float(const ops::Executor& executor, std::vector<std::vector<Tensor>> inputs,
+                   const quant::Plan& plan, bool outputs_of_layers = false);
 
 /// Adds samples to judge on.
-void run_judged(const ops::Executor& executor, const calib::SampleSource& source,
-                std::span<const std::int64_t> samples, FloatRun& run);
+void run_judged(const ops::Executor& executor, std::vector<std::vector<Tensor>> inputs,
+                FloatRun& run);
 
-/// Noise at the outputs of `network` on `inputs`, as the program computes them, against `expected`,
-/// per sample.
-Noise output_noise(const sim::Program& program, const Graph& network,
-                   std::span<const std::vector<Tensor>> inputs,
-                   std::span<const std::vector<Tensor>> expected);
+/// Noise at the outputs of `network`, as the program computes them, on the samples of `run` to
+/// judge on.
+Noise output_noise(const sim::Program& program, const Graph& network, const FloatRun& run);
 
 }  // namespace espquant::strategy

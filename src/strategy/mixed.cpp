@@ -36,12 +36,11 @@ struct Cost {
 class Search {
  public:
   Search(Workbench& bench, const Recipe::Mixed& mixed, const quant::Settings& settings, Means means,
-         const lower::Options& options, const StageProgress& progress)
+         const StageProgress& progress)
       : bench_(bench),
         mixed_(mixed),
         settings_(settings),
         means_(means),
-        options_(options),
         progress_(progress) {
     bench.hold_out();
   }
@@ -86,7 +85,7 @@ class Search {
     std::vector<quant::Settings> all(groups.size() + 1, settings);
     for (std::size_t g = 0; g < groups.size(); ++g)
       for (const std::string& layer : groups[g]) all[g].layer_bits.erase(layer);
-    Trials trials(bench_, settings, means_, options_);
+    Trials trials(bench_, settings, means_);
     const std::vector<double> noises = noises_of(trials, all);
     std::vector<std::string> idle;
     for (std::size_t g = 0; g < groups.size(); ++g)
@@ -117,7 +116,7 @@ class Search {
   }
 
   double noise_of(const quant::Settings& settings) const {
-    return Trials(bench_, settings, means_, options_).make(settings).noise.ratio();
+    return Trials(bench_, settings, means_).make(settings).noise.ratio();
   }
 
   void report(std::size_t done, std::size_t total) const {
@@ -126,7 +125,7 @@ class Search {
   }
 
   Cost cost_of(const quant::Settings& settings) const {
-    const Candidate candidate = bench_.draft(settings, options_);
+    const Candidate candidate = bench_.draft(settings);
     const espdl::Model& model = candidate.lowered.model;
     return {static_cast<std::int64_t>(espdl::write_model(model).size()),
             cost::estimate_latency(model, *settings_.target).milliseconds};
@@ -151,7 +150,7 @@ class Search {
     std::vector<std::size_t> every(layers_.size());
     std::iota(every.begin(), every.end(), std::size_t{0});
     const quant::Settings all_wide = with(every);
-    const auto trials = [&] { return Trials(bench_, all_wide, means_, options_, part); };
+    const auto trials = [&] { return Trials(bench_, all_wide, means_, part); };
 
     std::vector<quant::Settings> one_narrow(layers_.size() + 1, all_wide);
     for (std::size_t i = 0; i < layers_.size(); ++i)
@@ -173,8 +172,8 @@ class Search {
   /// To the 8 bits that the tensors have where all layers have them.
   std::vector<Trials::Narrowing> narrowings(std::span<const SharedTensor> tensors,
                                             const quant::Settings& all_wide) const {
-    const Candidate narrow = bench_.draft(settings_, options_);
-    const Candidate wide = bench_.draft(all_wide, options_);
+    const Candidate narrow = bench_.draft(settings_);
+    const Candidate wide = bench_.draft(all_wide);
     std::vector<Trials::Narrowing> narrowings;
     for (const SharedTensor& tensor : tensors) {
       const auto group = static_cast<std::size_t>(bench_.plan().scales.sets.find(tensor.value));
@@ -240,7 +239,7 @@ class Search {
     for (const auto& set : sets) all.push_back(with(set));
     Candidate best;
     std::size_t least = 0;
-    Trials(bench_, all.front(), means_, options_)
+    Trials(bench_, all.front(), means_)
         .make_each(all, [&](std::size_t i, Candidate candidate) {
           report(i + 1, all.size());
           if (i > 0 && candidate.noise.ratio() >= best.noise.ratio()) return;
@@ -293,7 +292,7 @@ class Search {
   // On few samples what the chip gets right by chance may hide what it loses, so at least half of
   // the samples lost count. Without labels, the share of answers that differ from float's.
   double accuracy_loss(const quant::Settings& settings) const {
-    const Candidate candidate = bench_.make(settings, means_, options_);
+    const Candidate candidate = bench_.make(settings, means_);
     const ops::Executor reference(bench_.network(), {.observe_all = false});
     const sim::Program program(candidate.lowered.model, *settings_.target);
     const Evaluation result =
@@ -309,7 +308,6 @@ class Search {
   const Recipe::Mixed& mixed_;
   const quant::Settings& settings_;
   Means means_;
-  const lower::Options& options_;
   const StageProgress& progress_;
   /// In the order of execution.
   std::vector<MovableLayer> layers_;
@@ -325,8 +323,8 @@ class Search {
 
 MixedResult choose_wide_layers(Workbench& bench, const Recipe::Mixed& mixed,
                                const quant::Settings& settings, Means means,
-                               const lower::Options& options, const StageProgress& progress) {
-  Search search(bench, mixed, settings, means, options, progress);
+                               const StageProgress& progress) {
+  Search search(bench, mixed, settings, means, progress);
   MixedResult result;
   if (mixed.layers.empty()) {
     result = search.run();

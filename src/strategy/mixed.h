@@ -37,6 +37,6 @@ struct MixedResult {
 /// compare.
 MixedResult choose_wide_layers(Workbench& bench, const Recipe::Mixed& mixed,
                                const quant::Settings& settings, Means means,
-                               const lower::Options& options, const StageProgress& progress = {});
+                               const StageProgress& progress = {});
 
 }  // namespace espquant::strategy

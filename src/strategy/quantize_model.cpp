@@ -64,8 +64,7 @@ Means means_of(const Recipe& recipe) {
 
 /// Makes the candidate that a recipe asks for, mixed section included.
 Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
-                         const lower::Options& lowering, const StageProgress& progress,
-                         QuantizedModel& result) {
+                         const StageProgress& progress, QuantizedModel& result) {
   const Recipe& recipe = options.recipe;
   const Means means = means_of(recipe);
   quant::Settings settings = bench.settings();
@@ -78,7 +77,7 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
   if (recipe.quantization.refine_exponents && has_goals) refine();
   if (recipe.mixed.enabled) {
     MixedResult mixed =
-        choose_wide_layers(bench, recipe.mixed, settings, means, lowering, progress);
+        choose_wide_layers(bench, recipe.mixed, settings, means, progress);
     result.layer_effects = std::move(mixed.effects);
     result.wide_layers = std::move(mixed.chosen);
     result.idle_layers = std::move(mixed.idle);
@@ -86,7 +85,7 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
     settings = std::move(mixed.settings);
   }
   if (recipe.quantization.refine_exponents && !has_goals) refine();
-  return bench.make(settings, means, lowering);
+  return bench.make(settings, means);
 }
 
 // The chosen layers as a list, so that the recipe gives the same file again.
@@ -120,7 +119,6 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
   result.passes = simplified->passes;
   const quant::Settings settings = settings_of(recipe, result.network, *options.target);
   quant::check_settings(settings);
-  lower::Options lowering{options.metadata};
 
   std::shared_ptr<Workbench> bench =
       watch.run("calibrate", [&] { return shared.workbench(*simplified, settings, progress); });
@@ -136,12 +134,14 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
       });
   }
   Candidate best = watch.run(
-      "quantize", [&] { return make_candidate(*bench, options, lowering, progress, result); });
+      "quantize", [&] { return make_candidate(*bench, options, progress, result); });
   settle_recipe(result);
   result.quantized = std::move(best.graph);
   result.scaled = std::move(best.scaled);
   result.model = std::move(best.lowered.model);
-  result.model.metadata.emplace_back("espquant.recipe", to_toml(result.recipe));
+  auto& metadata = result.model.metadata;
+  metadata.insert(metadata.begin(), options.metadata.begin(), options.metadata.end());
+  metadata.emplace_back("espquant.recipe", to_toml(result.recipe));
   watch.run("simulate", [&] {
     const sim::Program program(result.model, *options.target);
     result.faults.assign(program.faults().begin(), program.faults().end());

@@ -74,22 +74,21 @@ RefineResult refine_exponents(Workbench& bench, const quant::Settings& settings,
     // Nobody asked for a method that clips at 16 bits.
     methods.back().clip_wide = false;
   }
-  Candidate start = bench.judged(settings, means);
+  Candidate best = bench.judged(settings, means);
   trials.make_each(methods, [&](std::size_t i, Candidate candidate) {
-    if (candidate.noise.noise >= kWorthwhile * start.noise.noise) return;
-    start = std::move(candidate);
+    if (candidate.noise.noise >= kWorthwhile * best.noise.noise) return;
+    best = std::move(candidate);
     result.settings = methods[i];
   });
   trials.rebase(result.settings);
-  const std::vector<Doubt> doubts = find_doubts(bench, result.settings, start);
+  const std::vector<Doubt> doubts = find_doubts(bench, result.settings, best);
   result.doubtful = static_cast<int>(doubts.size());
-  double least = start.noise.noise;
   for (std::size_t i = 0; i < doubts.size(); ++i) {
     quant::Settings moved = result.settings;
     moved.exponent_shifts[doubts[i].layer] += doubts[i].step;
-    const double noise = trials.make(moved).noise.noise;
-    if (noise < kWorthwhile * least) {
-      least = noise;
+    Candidate candidate = trials.make(moved);
+    if (candidate.noise.noise < kWorthwhile * best.noise.noise) {
+      best = std::move(candidate);
       trials.rebase(moved);
       result.settings = std::move(moved);
       ++result.moved;
@@ -98,6 +97,7 @@ RefineResult refine_exponents(Workbench& bench, const quant::Settings& settings,
       progress("refine", static_cast<std::int64_t>(i + 1),
                static_cast<std::int64_t>(doubts.size()));
   }
+  bench.keep(result.settings, means, std::move(best));
   return result;
 }
 

@@ -105,14 +105,13 @@ std::map<std::string_view, std::size_t> last_seen(const espdl::Model& model, std
 }  // namespace
 
 SteppedRun::SteppedRun(Candidate draft, const quant::Plan& plan, const Target& target,
-                       const FloatRun& run, bool match_means, Samples samples)
+                       const FloatRun& run, bool match_means)
     : drafted_(draft.lowered.model),
       candidate_(std::move(draft)),
       plan_(plan),
       target_(target),
       run_(run),
-      match_means_(match_means),
-      samples_(samples) {
+      match_means_(match_means) {
   find_layers();
   prepare();
 }
@@ -148,8 +147,7 @@ void SteppedRun::find_layers() {
 void SteppedRun::prepare() {
   program_ = std::make_unique<sim::Program>(candidate_.lowered.model, target_);
   network_ = std::make_unique<SimulatedNetwork>(*program_, candidate_.graph);
-  const std::size_t count = samples_ == Samples::Fitted ? run_.fitted : run_.inputs.size();
-  for (std::size_t s = 0; s < count; ++s)
+  for (std::size_t s = 0; s < run_.inputs.size(); ++s)
     (s < run_.fitted ? frames_ : judged_).emplace_back(*program_);
   scratch_.resize(static_cast<std::size_t>(thread_count()));
 }
@@ -317,8 +315,7 @@ Candidate SteppedRun::finish() {
   advance(program_->node_count());
   const OutputComparison comparison(candidate_.graph);
   candidate_.noise = {};
-  const std::size_t first = judged_.empty() ? 0 : run_.fitted;
-  for (std::size_t s = first; s < sample_count(); ++s)
+  for (std::size_t s = run_.first_judged(); s < sample_count(); ++s)
     comparison.add(network_->read(s < run_.fitted ? frames_[s] : judged_[s - run_.fitted]),
                    run_.outputs[s], candidate_.noise);
   frames_.clear();
@@ -328,9 +325,9 @@ Candidate SteppedRun::finish() {
   return std::move(candidate_);
 }
 
-Candidate match_means(Candidate draft, const quant::Plan& plan, const Target& target,
-                      const FloatRun& run) {
-  return SteppedRun(std::move(draft), plan, target, run, true, Samples::Fitted).finish();
+Candidate run_in_step(Candidate draft, const quant::Plan& plan, const Target& target,
+                      const FloatRun& run, bool match_means) {
+  return SteppedRun(std::move(draft), plan, target, run, match_means).finish();
 }
 
 }  // namespace espquant::strategy

@@ -10,12 +10,6 @@ namespace espquant::strategy {
 
 class ChipInput;
 
-/// Which of a FloatRun's samples go through.
-enum class Samples : std::uint8_t {
-  Fitted,
-  FittedAndJudged,
-};
-
 /// The samples of a FloatRun going through a candidate's simulated network in step, node after
 /// node. On the way biases may be set so that every layer's mean output is the float network's,
 /// given the inputs that the chip really computes, each layer seeing the corrections before it
@@ -25,7 +19,7 @@ class SteppedRun {
  public:
   /// Before the first node of `draft`. `plan`, `target` and `run` must outlive it.
   SteppedRun(Candidate draft, const quant::Plan& plan, const Target& target, const FloatRun& run,
-             bool match_means, Samples samples);
+             bool match_means);
   SteppedRun(const SteppedRun&) = delete;
   SteppedRun& operator=(const SteppedRun&) = delete;
 
@@ -68,7 +62,6 @@ class SteppedRun {
   const Target& target_;
   const FloatRun& run_;
   bool match_means_;
-  Samples samples_;
   quant::MeanOutputs wanted_;
   std::unique_ptr<sim::Program> program_;
   std::unique_ptr<SimulatedNetwork> network_;
@@ -82,8 +75,8 @@ class SteppedRun {
   bool fed_ = false;
 };
 
-/// The candidate with its means matched on the fitted samples of `run`, and its noise on these.
-Candidate match_means(Candidate draft, const quant::Plan& plan, const Target& target,
-                      const FloatRun& run);
+/// The candidate after all of its nodes: a SteppedRun by itself.
+Candidate run_in_step(Candidate draft, const quant::Plan& plan, const Target& target,
+                      const FloatRun& run, bool match_means);
 
 }  // namespace espquant::strategy

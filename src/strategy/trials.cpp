@@ -13,21 +13,19 @@ constexpr int kMostAtOnce = 4;
 
 }  // namespace
 
-Trials::Trials(const Workbench& bench, quant::Settings base, Means means, lower::Options options,
-               const FloatRun& run)
+Trials::Trials(const Workbench& bench, quant::Settings base, Means means, const FloatRun& run)
     : bench_(bench),
       run_(run),
       base_(std::move(base)),
-      match_means_(means != Means::AsTheyAre),
-      options_(std::move(options)) {}
+      match_means_(means != Means::AsTheyAre) {}
 
 std::unique_ptr<SteppedRun> Trials::run_of(Candidate draft) const {
   return std::make_unique<SteppedRun>(std::move(draft), bench_.plan(), *base_.target, run_,
-                                      match_means_, Samples::FittedAndJudged);
+                                      match_means_);
 }
 
 void Trials::branch(SteppedRun& run) {
-  if (trunk_ == nullptr) trunk_ = run_of(bench_.draft(base_, options_));
+  if (trunk_ == nullptr) trunk_ = run_of(bench_.draft(base_));
   const std::size_t shared = trunk_->shared_nodes(run);
   if (shared < trunk_->position()) return;
   trunk_->advance(shared);
@@ -35,7 +33,7 @@ void Trials::branch(SteppedRun& run) {
 }
 
 Candidate Trials::make(const quant::Settings& settings) {
-  const std::unique_ptr<SteppedRun> run = run_of(bench_.draft(settings, options_));
+  const std::unique_ptr<SteppedRun> run = run_of(bench_.draft(settings));
   branch(*run);
   return run->finish();
 }
@@ -64,7 +62,7 @@ void Trials::make_each(std::span<const quant::Settings> all,
     Runs runs(end - first);
     parallel_for(static_cast<std::int64_t>(runs.size()), [&](std::int64_t i) {
       const auto r = static_cast<std::size_t>(i);
-      runs[r] = run_of(bench_.draft(all[first + r], options_));
+      runs[r] = run_of(bench_.draft(all[first + r]));
     });
     for (const auto& run : runs) branch(*run);
     return runs;
@@ -73,7 +71,7 @@ void Trials::make_each(std::span<const quant::Settings> all,
 }
 
 std::vector<Noise> Trials::narrow_each(std::span<const Narrowing> all) {
-  const Candidate draft = bench_.draft(base_, options_);
+  const Candidate draft = bench_.draft(base_);
   std::map<std::string_view, std::size_t> written;
   const std::vector<espdl::Node>& nodes = draft.lowered.model.nodes;
   for (std::size_t n = 0; n < nodes.size(); ++n)
@@ -102,7 +100,7 @@ std::vector<Noise> Trials::narrow_each(std::span<const Narrowing> all) {
 void Trials::rebase(quant::Settings base) {
   base_ = std::move(base);
   if (trunk_ == nullptr) return;
-  std::unique_ptr<SteppedRun> run = run_of(bench_.draft(base_, options_));
+  std::unique_ptr<SteppedRun> run = run_of(bench_.draft(base_));
   if (trunk_->shared_nodes(*run) >= trunk_->position()) run->go_on_from(*trunk_);
   trunk_ = std::move(run);
 }

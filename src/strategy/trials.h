@@ -12,14 +12,12 @@ class Trials {
  public:
   /// `bench` must outlive it, and have held out samples (Workbench::hold_out). Where means are
   /// matched at all, that is always worth it in a comparison.
-  Trials(const Workbench& bench, quant::Settings base, Means means, lower::Options options = {})
-      : Trials(bench, std::move(base), means, std::move(options), bench.run()) {}
+  Trials(const Workbench& bench, quant::Settings base, Means means)
+      : Trials(bench, std::move(base), means, bench.run()) {}
   /// On other samples, which must outlive it.
-  Trials(const Workbench& bench, quant::Settings base, Means means, lower::Options options,
-         const FloatRun& run);
+  Trials(const Workbench& bench, quant::Settings base, Means means, const FloatRun& run);
 
-  /// As bench.make() gives it, whatever was asked for before, but for the noise, which is that on
-  /// the samples to judge on.
+  /// As bench.judged() gives it, whatever was asked for before.
   Candidate make(const quant::Settings& settings);
   /// The same of several, some of them side by side: `visit` gets each, in their order.
   void make_each(std::span<const quant::Settings> all,
@@ -49,7 +47,6 @@ class Trials {
   const FloatRun& run_;
   quant::Settings base_;
   bool match_means_;
-  lower::Options options_;
   /// Of the base, as far as candidates have needed it.
   std::unique_ptr<SteppedRun> trunk_;
 };

@@ -1,11 +1,10 @@
 #include "strategy/workbench.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "calib/covariance.h"
 #include "calib/output_errors.h"
-#include "strategy/trials.h"
+#include "strategy/stepped_run.h"
 
 namespace espquant::strategy {
 namespace {
@@ -22,6 +21,8 @@ constexpr std::int64_t kLeastJudgedSamples = 32;
 constexpr std::int64_t kRunMemory = std::int64_t{48} << 20;
 // Biases are corrected on fewer, but weights fitted to them would follow their noise.
 constexpr std::int64_t kLeastReconstructionSamples = 16;
+// Each holds all weights several times.
+constexpr std::size_t kMostJudged = 8;
 
 std::vector<NodeId> weighted_nodes(const Graph& graph) {
   std::vector<NodeId> nodes;
@@ -68,8 +69,11 @@ Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSourc
       labels_(labels.begin(), labels.end()) {
   quant::check_settings(settings_);
   const ops::Executor executor(network_);
-  calibrate(executor, progress);
-  run_ = run_float(executor, source_, pick_samples().fitted, *plan_, reconstructs());
+  make_plan(executor);
+  calibrate(executor, {.progress = [&](std::int64_t done, std::int64_t total) {
+              if (progress) progress("calibrate", done, total);
+            }});
+  run_ = run_float(executor, inputs_of(source_, pick_samples().fitted), *plan_, reconstructs());
   if (settings_.round_weights) gather_covariances(executor);
 }
 
@@ -80,13 +84,17 @@ Workbench::Workbench(Graph network, const Workbench& other)
                 return run.inputs[static_cast<std::size_t>(i)];
               }} {
   const ops::Executor executor(network_);
-  calibrate(executor, {});
-  run_ = run_float(executor, source_, evenly_spread(source_.count, source_.count), *plan_,
-                   reconstructs());
-  // The other run has them behind those that it is fitted to.
-  std::vector<std::int64_t> judged(other.run_.inputs.size() - other.run_.fitted);
-  std::iota(judged.begin(), judged.end(), source_.count);
-  run_judged(executor, source_, judged, run_);
+  make_plan(executor);
+  run_.inputs = other.run_.inputs;
+  run_.outputs = other.run_.outputs;
+  run_.fitted = other.run_.fitted;
+  if (reconstructs())
+    run_.layer_outputs = calib::room_for_outputs(
+        network_, quant::followed_layers(network_, plan_->requests), source_.count);
+  calibrate(executor, {.value = [&](std::int64_t i, const ops::Executor::View& view) {
+              calib::keep_outputs(network_, view, i, run_.layer_outputs);
+            }});
+  run_.layer_inputs = calibration_.inputs;
   if (settings_.round_weights) gather_covariances(executor);
 }
 
@@ -108,33 +116,41 @@ Workbench::PickedSamples Workbench::pick_samples() const {
 
 void Workbench::hold_out() {
   if (run_.inputs.size() > run_.fitted) return;
-  run_judged(ops::Executor(network_, {.observe_all = false}), source_, pick_samples().judged, run_);
+  run_judged(ops::Executor(network_, {.observe_all = false}),
+             inputs_of(source_, pick_samples().judged), run_);
+}
+
+const Candidate* Workbench::find_judged(const quant::Settings& settings, Means means) const {
+  for (const Judged& j : judged_)
+    if (j.means == means && j.settings == settings) return &j.candidate;
+  return nullptr;
 }
 
 const Candidate& Workbench::judged(const quant::Settings& settings, Means means) {
-  const auto known = std::find_if(judged_.begin(), judged_.end(), [&](const Judged& j) {
-    return j.means == means && j.settings == settings;
-  });
-  if (known != judged_.end()) return known->candidate;
+  if (const Candidate* known = find_judged(settings, means)) return *known;
   hold_out();
-  return keep(settings, means, Trials(*this, settings, means).make(settings));
+  return keep(settings, means,
+              run_in_step(draft(settings), *plan_, *settings.target, run_,
+                          means != Means::AsTheyAre));
 }
 
 const Candidate& Workbench::keep(const quant::Settings& settings, Means means,
                                  Candidate candidate) {
+  if (const Candidate* known = find_judged(settings, means)) return *known;
+  if (judged_.size() == kMostJudged) judged_.pop_front();
   return judged_.emplace_back(Judged{settings, means, std::move(candidate)}).candidate;
 }
 
-void Workbench::calibrate(const ops::Executor& executor, const StageProgress& progress) {
-  const calib::Progress forward = [&](std::int64_t done, std::int64_t total) {
-    if (progress) progress("calibrate", done, total);
-  };
-  calib::Statistics& statistics = calibration_.statistics;
+void Workbench::make_plan(const ops::Executor& executor) {
   plan_ = quant::make_plan(network_, settings_, calib::scan(executor, source_, kScanSamples));
-  statistics = calib::gather(executor, source_, plan_->requests, forward);
+}
+
+void Workbench::calibrate(const ops::Executor& executor, const calib::Watch& watch) {
+  calib::Statistics& statistics = calibration_.statistics;
+  statistics = calib::gather(executor, source_, plan_->requests, watch);
   // Rarely the first samples were far too tame: another pass with the windows moved settles it.
   while (quant::widen_plan(*plan_, settings_, statistics))
-    statistics = calib::gather(executor, source_, plan_->requests, forward);
+    statistics = calib::gather(executor, source_, plan_->requests, watch);
   calibration_.inputs = quant::layer_inputs(network_, statistics);
   for (calib::ValueStatistics& s : statistics.values) s.mean = s.mean_square = {};
   if (plan_->uses(quant::Method::Auto)) measure_output_errors(executor);
@@ -195,20 +211,21 @@ bool Workbench::reconstructs() const {
 
 FloatRun Workbench::part_of_run(std::int64_t count) const {
   const auto fitted = static_cast<std::int64_t>(run_.fitted);
-  const calib::SampleSource known{
-      static_cast<std::int64_t>(run_.inputs.size()),
-      [&](std::int64_t i) { return run_.inputs[static_cast<std::size_t>(i)]; }};
-  FloatRun part = run_float(ops::Executor(network_), known, evenly_spread(fitted, count), *plan_,
-                            reconstructs());
+  const auto all = static_cast<std::int64_t>(run_.inputs.size());
+  std::vector<std::vector<Tensor>> inputs;
+  for (std::int64_t i : evenly_spread(fitted, count))
+    inputs.push_back(run_.inputs[static_cast<std::size_t>(i)]);
+  FloatRun part =
+      run_float(ops::Executor(network_), std::move(inputs), *plan_, reconstructs());
   part.fits_wide = false;
-  for (std::int64_t i : evenly_spread(known.count - fitted, count)) {
+  for (std::int64_t i : evenly_spread(all - fitted, count)) {
     part.inputs.push_back(run_.inputs[static_cast<std::size_t>(fitted + i)]);
     part.outputs.push_back(run_.outputs[static_cast<std::size_t>(fitted + i)]);
   }
   return part;
 }
 
-Candidate Workbench::draft(const quant::Settings& settings, const lower::Options& options) const {
+Candidate Workbench::draft(const quant::Settings& settings) const {
   Candidate candidate;
   candidate.graph = network_;
   quant::Plan plan = *plan_;
@@ -216,21 +233,16 @@ Candidate Workbench::draft(const quant::Settings& settings, const lower::Options
   quant::Quantized made = quant::quantize(candidate.graph, plan, calibration_, settings);
   candidate.scaled = std::move(made.scaled);
   candidate.factors = std::move(made.factors);
-  candidate.lowered = lower::lower(candidate.graph, *settings.target, options);
+  candidate.lowered = lower::lower(candidate.graph, *settings.target);
   return candidate;
 }
 
-Candidate Workbench::make(const quant::Settings& settings, Means means,
-                          const lower::Options& options) const {
-  Candidate candidate = draft(settings, options);
-  if (means == Means::Match)
-    return match_means(std::move(candidate), *plan_, *settings.target, run_);
-  std::optional<Candidate> matched;
-  if (means == Means::MatchOrUndo) matched = match_means(candidate, *plan_, *settings.target, run_);
-  candidate.noise = output_noise(sim::Program(candidate.lowered.model, *settings.target),
-                                 candidate.graph, std::span(run_.inputs).first(run_.fitted),
-                                 std::span(run_.outputs).first(run_.fitted));
-  return matched && matched->noise.noise < candidate.noise.noise ? std::move(*matched) : candidate;
+Candidate Workbench::make(const quant::Settings& settings, Means means) {
+  const Candidate& matched = judged(settings, means);
+  if (means != Means::MatchOrUndo) return matched;
+  Candidate plain = draft(settings);
+  plain.noise = output_noise(sim::Program(plain.lowered.model, *settings.target), plain.graph, run_);
+  return matched.noise.noise < plain.noise.noise ? matched : std::move(plain);
 }
 
 quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Target& target) {

@@ -31,7 +31,8 @@ class Workbench {
             std::span<const std::int64_t> labels = {}, const StageProgress& progress = {});
 
   /// For trials of another network in place of that of `other`, which must outlive it: calibrated
-  /// on the samples that `other` fits to, and judged on those that it judges on.
+  /// on the samples that `other` fits to, and judged on those that it judges on, against what
+  /// `other` puts out in float.
   Workbench(Graph network, const Workbench& other);
 
   /// Gathers what these methods need and has not been gathered. Histograms are made of
@@ -57,26 +58,27 @@ class Workbench {
   FloatRun part_of_run(std::int64_t count) const;
 
   /// Quantizes and lowers; the noise is not known yet.
-  Candidate draft(const quant::Settings& settings, const lower::Options& options = {}) const;
+  Candidate draft(const quant::Settings& settings) const;
 
-  /// A draft with the noise at its outputs on the samples that it is fitted to, its means matched
-  /// on them, and its weights fitted, as `means` says.
-  Candidate make(const quant::Settings& settings, Means means,
-                 const lower::Options& options = {}) const;
-
-  /// What Trials make of these settings by themselves, on all samples of run(); made once.
+  /// A draft with the noise at its outputs on the samples to judge on, its means matched and its
+  /// weights fitted unless they are to stay as they are; nothing is undone. The last few are
+  /// remembered.
   const Candidate& judged(const quant::Settings& settings, Means means);
   /// The same, where it is known.
   const Candidate& keep(const quant::Settings& settings, Means means, Candidate candidate);
+  /// The same as `means` says in full.
+  Candidate make(const quant::Settings& settings, Means means);
 
  private:
-  void calibrate(const ops::Executor& executor, const StageProgress& progress);
+  void make_plan(const ops::Executor& executor);
+  void calibrate(const ops::Executor& executor, const calib::Watch& watch);
   void measure_output_errors(const ops::Executor& executor);
   void gather_covariances(const ops::Executor& executor);
   struct PickedSamples {
     std::vector<std::int64_t> fitted, judged;
   };
   PickedSamples pick_samples() const;
+  const Candidate* find_judged(const quant::Settings& settings, Means means) const;
   bool reconstructs() const;
 
   Graph network_;

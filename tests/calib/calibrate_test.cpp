@@ -116,15 +116,39 @@ TEST(Gather, GathersOnlyWhatIsAskedFor) {
   EXPECT_EQ(x.histogram.count(), 0U);
 }
 
+TEST(Gather, ShowsTheValuesAndOutputsOfEverySample) {
+  const Graph graph = small_network();
+  const ops::Executor executor(graph);
+  ops::Executor::Workspace workspace(executor);
+  std::vector<float> first_inputs(kSamples);
+  std::vector<std::vector<Tensor>> outputs(kSamples);
+  gather(executor, samples(), {},
+         {.value =
+              [&](std::int64_t i, const ops::Executor::View& view) {
+                if (view.value == graph.inputs()[0])
+                  first_inputs[static_cast<std::size_t>(i)] = view.data[0];
+              },
+          .outputs = [&](std::int64_t i, std::vector<Tensor> of_sample) {
+            outputs[static_cast<std::size_t>(i)] = std::move(of_sample);
+          }});
+  for (std::int64_t i = 0; i < kSamples; ++i) {
+    const auto s = static_cast<std::size_t>(i);
+    EXPECT_EQ(first_inputs[s], sample(i).data<float>()[0]);
+    ASSERT_EQ(outputs[s].size(), 1u);
+    EXPECT_TRUE(outputs[s][0].equals(executor.run(std::vector{sample(i)}, workspace)[0]));
+  }
+}
+
 TEST(Gather, ReportsProgressOncePerSample) {
   const Graph graph = small_network();
   const ops::Executor executor(graph);
   std::int64_t calls = 0, furthest = 0;
-  gather(executor, samples(), {}, [&](std::int64_t done, std::int64_t total) {
+  const auto count = [&](std::int64_t done, std::int64_t total) {
     ++calls;
     furthest = std::max(furthest, done);
     EXPECT_EQ(total, kSamples);
-  });
+  };
+  gather(executor, samples(), {}, {.progress = count});
   EXPECT_EQ(calls, kSamples);
   EXPECT_EQ(furthest, kSamples);
 }

@@ -105,11 +105,12 @@ TEST(Sums, EqualPlainLoops) {
   for (const float x : values) squares += static_cast<double>(x) * x;
   EXPECT_NEAR(sum_of_squares(values), squares, 1e-6 * squares);
 
-  std::vector<float> sums(values.size(), 1), square_sums(values.size(), 1);
+  std::vector<float> sums(values.size(), 1), moment_sums = sums, square_sums = sums;
   add_to(values, sums);
-  add_squares_to(values, square_sums);
+  add_moments_to(values, moment_sums, square_sums);
   for (std::size_t i = 0; i < values.size(); ++i) {
     ASSERT_FLOAT_EQ(sums[i], 1 + values[i]);
+    ASSERT_FLOAT_EQ(moment_sums[i], 1 + values[i]);
     ASSERT_FLOAT_EQ(square_sums[i], 1 + values[i] * values[i]);
   }
 }

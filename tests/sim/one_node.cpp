@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
 namespace espquant::test {
 namespace {
+
+constexpr std::byte kStale{0x5A};
 
 template <typename T, typename Values>
 Tensor tensor_of(const Values& values, Shape shape) {
@@ -77,6 +80,8 @@ OneNode& OneNode::options(sim::Options options) {
 std::vector<Tensor> OneNode::outputs(std::string_view target) const {
   const sim::Program program(model_, find_target(target), options_);
   sim::Program::Frame frame(program);
+  // What is left of anything else in its buffers must not matter.
+  for (std::size_t t = 0; t < program.tensor_count(); ++t) std::ranges::fill(frame.bytes(t), kStale);
   for (const auto& [name, value] : inputs_) frame.set(program.tensor_index(name), value);
   frame.run();
   std::vector<Tensor> results;

@@ -36,10 +36,10 @@ struct Shifted {
       for (float& b : before.graph.value(n.inputs[2]).constant.mutable_data<float>()) b += 3 * step;
     }
     before.lowered = lower::lower(before.graph, *settings.target);
-    run = run_float(executor, source, evenly_spread(kSamples, kSamples), *plan);
+    run = run_float(executor, inputs_of(source, evenly_spread(kSamples, kSamples)), *plan);
   }
 
-  Candidate matched() const { return match_means(before, *plan, *settings.target, run); }
+  Candidate matched() const { return run_in_step(before, *plan, *settings.target, run, true); }
 
   static Graph build() {
     Network net;
@@ -104,10 +104,10 @@ TEST(MatchMeans, KnowsTheNoiseOfTheResult) {
   const Shifted s("esp32s3");
   const Candidate after = s.matched();
   const Noise measured = output_noise(sim::Program(after.lowered.model, *s.settings.target),
-                                      after.graph, s.run.inputs, s.run.outputs);
+                                      after.graph, s.run);
   EXPECT_DOUBLE_EQ(after.noise.ratio(), measured.ratio());
   const Noise before = output_noise(sim::Program(s.before.lowered.model, *s.settings.target),
-                                    s.before.graph, s.run.inputs, s.run.outputs);
+                                    s.before.graph, s.run);
   EXPECT_LT(after.noise.noise, before.noise);
 }
 

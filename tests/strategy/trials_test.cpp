@@ -45,23 +45,27 @@ class TrialsFor : public testing::TestWithParam<std::tuple<const char*, Means>> 
  protected:
   const Workbench& bench() const { return small_bench(std::get<0>(GetParam())); }
   Means means() const { return std::get<1>(GetParam()); }
-  Trials trials() const { return Trials(bench(), bench().settings(), means(), {}); }
+  Trials trials() const { return Trials(bench(), bench().settings(), means()); }
+  Candidate by_itself(const quant::Settings& settings) const {
+    return run_in_step(bench().draft(settings), bench().plan(), *settings.target, bench().run(),
+                       means() == Means::Match);
+  }
 };
 
-TEST_P(TrialsFor, MakeWhatTheBenchMakesInAnyOrder) {
+TEST_P(TrialsFor, MakeWhatEachIsByItselfInAnyOrder) {
   std::vector<quant::Settings> all = one_wide_layer_each(bench(), bench().settings());
   for (const bool backwards : {false, true}) {
     if (backwards) std::reverse(all.begin(), all.end());
     Trials trials = this->trials();
     for (const quant::Settings& settings : all)
-      expect_equal(trials.make(settings), bench().make(settings, means()),
+      expect_equal(trials.make(settings), by_itself(settings),
                    settings.layer_bits.begin()->first);
   }
 }
 
 TEST_P(TrialsFor, TheBaseItselfIsATrial) {
   Trials trials = this->trials();
-  const Candidate expected = bench().make(bench().settings(), means());
+  const Candidate expected = by_itself(bench().settings());
   expect_equal(trials.make(bench().settings()), expected, "first");
   expect_equal(trials.make(bench().settings()), expected, "again");
 }
@@ -72,9 +76,9 @@ TEST_P(TrialsFor, GoOnFromAnotherBase) {
   (void)trials.make(all[2]);
   trials.rebase(all[2]);
   for (const quant::Settings& settings : one_wide_layer_each(bench(), all[2]))
-    expect_equal(trials.make(settings), bench().make(settings, means()), "on top of the third");
+    expect_equal(trials.make(settings), by_itself(settings), "on top of the third");
   trials.rebase(all[0]);
-  expect_equal(trials.make(all[4]), bench().make(all[4], means()), "a base before the trunk");
+  expect_equal(trials.make(all[4]), by_itself(all[4]), "a base before the trunk");
 }
 
 INSTANTIATE_TEST_SUITE_P(Chips, TrialsFor,
@@ -89,7 +93,7 @@ TEST(SteppedRun, SharesTheNodesBeforeTheFirstThatDiffers) {
   const Workbench& bench = small_bench("esp32s3");
   const auto begin = [&](const quant::Settings& settings) {
     return std::make_unique<SteppedRun>(bench.draft(settings), bench.plan(), *settings.target,
-                                        bench.run(), true, Samples::Fitted);
+                                        bench.run(), true);
   };
   const auto trunk = begin(bench.settings());
   const std::size_t all = bench.draft(bench.settings()).lowered.model.nodes.size();

@@ -1,11 +1,11 @@
-#include "sim/strided_copy.h"
+#include "base/strided_copy.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
 
-namespace espquant::sim {
+namespace espquant {
 namespace {
 
 /// Side of the square blocks in which planes are transposed, so that a block's rows stay in cache.
@@ -97,4 +97,4 @@ void strided_copy(const StridedView& view, std::size_t element_bytes, const std:
   }
 }
 
-}  // namespace espquant::sim
+}  // namespace espquant

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace espquant::sim {
+namespace espquant {
 
 /// A dense output filled from an input seen through strides: axis i of the output steps by
 /// `strides[i]` elements of the input (negative, or 0 to repeat), from element `offset` on. Slices,
@@ -21,4 +21,4 @@ StridedView simplified(StridedView view);
 void strided_copy(const StridedView& view, std::size_t element_bytes, const std::byte* in,
                   std::byte* out);
 
-}  // namespace espquant::sim
+}  // namespace espquant
