@@ -34,9 +34,9 @@ class Workspaces {
 };
 
 void observe(const ops::Executor::View& view, const Request& request, ValueStatistics& into) {
-  const Extent extent = extent_of(view.data);
+  const auto [extent, sum_squares] = summary_of(view.data);
   into.extent.include(extent);
-  into.sum_squares += sum_of_squares(view.data);
+  into.sum_squares += sum_squares;
   into.count += static_cast<std::int64_t>(view.data.size());
   if (!request.steps.empty()) {
     into.errors.resize(request.steps.size());

@@ -19,28 +19,38 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Lanes of float sums stay short, so that single precision is enough; blocks are added in double.
 constexpr std::size_t kBlock = 1024;
 
-Extent ExtentOf(const float* x, std::size_t n) {
+Summary SummaryOf(const float* x, std::size_t n) {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   auto lo = hn::Zero(d), hi = hn::Zero(d);
   auto poison =
       hn::Zero(d);  // x * 0 is NaN exactly for NaN and infinities, and NaN sticks to a sum
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const auto v = hn::LoadU(d, x + i);
-    lo = hn::Min(lo, v);
-    hi = hn::Max(hi, v);
-    poison = hn::Add(poison, hn::Mul(v, hn::Zero(d)));
+  Summary all;
+  float min = 0, max = 0, rest = 0;
+  for (std::size_t begin = 0; begin < n; begin += kBlock) {
+    const std::size_t end = std::min(begin + kBlock, n);
+    auto squares = hn::Zero(d);
+    std::size_t i = begin;
+    for (; i + lanes <= end; i += lanes) {
+      const auto v = hn::LoadU(d, x + i);
+      lo = hn::Min(lo, v);
+      hi = hn::Max(hi, v);
+      poison = hn::Add(poison, hn::Mul(v, hn::Zero(d)));
+      squares = hn::MulAdd(v, v, squares);
+    }
+    float sum = hn::GetLane(hn::SumOfLanes(d, squares));
+    for (; i < end; ++i) {
+      min = std::min(min, x[i]);
+      max = std::max(max, x[i]);
+      rest += x[i] * 0.0F;
+      sum += x[i] * x[i];
+    }
+    all.sum_squares += static_cast<double>(sum);
   }
-  Extent e{hn::GetLane(hn::MinOfLanes(d, lo)), hn::GetLane(hn::MaxOfLanes(d, hi)), true};
-  float rest = hn::GetLane(hn::SumOfLanes(d, poison));
-  for (; i < n; ++i) {
-    e.min = std::min(e.min, x[i]);
-    e.max = std::max(e.max, x[i]);
-    rest += x[i] * 0.0F;
-  }
-  e.finite = rest == 0.0F;
-  return e;
+  all.extent = {std::min(min, hn::GetLane(hn::MinOfLanes(d, lo))),
+                std::max(max, hn::GetLane(hn::MaxOfLanes(d, hi))),
+                rest + hn::GetLane(hn::SumOfLanes(d, poison)) == 0.0F};
+  return all;
 }
 
 template <bool kWeighted>
@@ -196,7 +206,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace espquant::calib {
 
-HWY_EXPORT(ExtentOf);
+HWY_EXPORT(SummaryOf);
 HWY_EXPORT(SumOfSquares);
 HWY_EXPORT(WeightedSumOfSquares);
 HWY_EXPORT(AddStepErrors);
@@ -206,9 +216,11 @@ HWY_EXPORT(SquaredDifference);
 HWY_EXPORT(AddTo);
 HWY_EXPORT(AddMomentsTo);
 
-Extent extent_of(std::span<const float> values) {
-  return HWY_DYNAMIC_DISPATCH(ExtentOf)(values.data(), values.size());
+Summary summary_of(std::span<const float> values) {
+  return HWY_DYNAMIC_DISPATCH(SummaryOf)(values.data(), values.size());
 }
+
+Extent extent_of(std::span<const float> values) { return summary_of(values).extent; }
 
 double sum_of_squares(std::span<const float> values) {
   return HWY_DYNAMIC_DISPATCH(SumOfSquares)(values.data(), values.size());

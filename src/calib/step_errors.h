@@ -17,6 +17,13 @@ struct Extent {
   float abs_max() const { return -min > max ? -min : max; }
 };
 
+/// Both of the following in one pass.
+struct Summary {
+  Extent extent;
+  double sum_squares = 0;
+};
+Summary summary_of(std::span<const float> values);
+
 /// Smallest and largest of `values` and 0.
 Extent extent_of(std::span<const float> values);
 

@@ -61,107 +61,115 @@ bool has_caps(const Graph& network) {
   return quant::turn_caps_into_relus(copy) > 0;
 }
 
-/// Ways of equalizing.
-enum class Way : std::uint8_t { CapsKept, Activations, ToRelu };
+struct Attempt {
+  Graph network;
+  EqualizationTrial trial;
+};
 
-std::string_view name_of(Way way) {
+/// Tries ways on the samples of a bench of the network as it is.
+class Judge {
+ public:
+  Judge(Workbench& plain, const Recipe::Equalization& equalization, Means means)
+      : plain_(plain), equalization_(equalization), means_(means) {
+    plain.hold_out();
+    const FloatRun& run = plain.run();
+    samples_ = {static_cast<std::int64_t>(run.inputs.size()),
+                [&run](std::int64_t i) { return run.inputs[static_cast<std::size_t>(i)]; }};
+    original_ = outputs_on(plain.network(), samples_);
+    extents_ = calib::channel_extents(ops::Executor(plain.network()), samples_);
+  }
+  Judge(const Judge&) = delete;
+  Judge& operator=(const Judge&) = delete;
+
+  Attempt as_it_is() const {
+    Attempt none{plain_.network(), {}};
+    none.trial.noise = plain_.judged(plain_.settings(), means_).noise;
+    return none;
+  }
+
+  /// Not simulated where turning caps into ReLUs alone makes `least` noise to signal or more.
+  Attempt equalized(EqualizationWay way, double least) const {
+    Attempt made{plain_.network(), {}};
+    EqualizationTrial& trial = made.trial;
+    trial.way = way;
+    std::vector<Tensor> before = original_;
+    quant::ChannelExtents extents = extents_;
+    if (way == EqualizationWay::ToRelu) {
+      trial.caps_removed = quant::turn_caps_into_relus(made.network);
+      before = outputs_on(made.network, samples_);
+      trial.conversion_noise = noise_between(before, original_);
+      if (trial.conversion_noise.ratio() >= least) return made;
+      extents = calib::channel_extents(ops::Executor(made.network), samples_);
+    }
+    quant::unshare_constants(made.network);
+    const quant::EqualizationSettings settings = settings_of(equalization_);
+    trial.groups = way == EqualizationWay::Activations
+                       ? quant::even_activations(made.network, settings.through_adds, extents)
+                       : quant::equalize(made.network, settings, extents);
+    if (equalization_.high_bias_absorption) quant::absorb_high_biases(made.network, extents);
+    trial.equalization_change = largest_change(outputs_on(made.network, samples_), before);
+    Workbench bench(made.network, plain_);
+    trial.noise = bench.judged(bench.settings(), means_).noise;
+    return made;
+  }
+
+ private:
+  Workbench& plain_;
+  const Recipe::Equalization& equalization_;
+  Means means_;
+  calib::SampleSource samples_;
+  std::vector<Tensor> original_;
+  quant::ChannelExtents extents_;
+};
+
+}  // namespace
+
+std::string_view name_of(EqualizationWay way) {
   switch (way) {
-    case Way::CapsKept:
+    case EqualizationWay::None:
+      return "none";
+    case EqualizationWay::CapsKept:
       return "caps kept";
-    case Way::Activations:
+    case EqualizationWay::Activations:
       return "activations";
-    case Way::ToRelu:
+    case EqualizationWay::ToRelu:
       return "ReLU6 to ReLU";
   }
   return "";
 }
 
-/// Compares ways on the samples of a bench of the network as it is.
-class Judge {
- public:
-  Judge(Workbench& plain, Means means) : plain_(plain), means_(means) {
-    plain.hold_out();
-    original_ = outputs_on(plain.network(), plain.source());
-    extents_ = calib::channel_extents(ops::Executor(plain.network()), plain.source());
-  }
-  Judge(const Judge&) = delete;
-  Judge& operator=(const Judge&) = delete;
-
-  EqualizedNetwork equalized(const Recipe::Equalization& equalization, Way way) const {
-    EqualizedNetwork result;
-    result.network = plain_.network();
-    result.variant = name_of(way);
-    std::vector<Tensor> before = original_;
-    quant::ChannelExtents extents = extents_;
-    if (way == Way::ToRelu) {
-      result.caps_removed = quant::turn_caps_into_relus(result.network);
-      before = outputs_on(result.network, plain_.source());
-      result.conversion_noise = noise_between(before, original_);
-      extents = calib::channel_extents(ops::Executor(result.network), plain_.source());
-    }
-    quant::unshare_constants(result.network);
-    const quant::EqualizationSettings settings = settings_of(equalization);
-    result.groups = way == Way::Activations
-                        ? quant::even_activations(result.network, settings.through_adds, extents)
-                        : quant::equalize(result.network, settings, extents);
-    if (equalization.high_bias_absorption) quant::absorb_high_biases(result.network, extents);
-    result.equalization_change =
-        largest_change(outputs_on(result.network, plain_.source()), before);
-    return result;
-  }
-
-  Noise noise_as_it_is() const { return plain_.judged(plain_.settings(), means_).noise; }
-
-  Noise noise_of(const EqualizedNetwork& made) const {
-    Workbench bench(made.network, plain_);
-    return bench.judged(bench.settings(), means_).noise;
-  }
-
- private:
-  Workbench& plain_;
-  Means means_;
-  std::vector<Tensor> original_;
-  quant::ChannelExtents extents_;
-};
-
-EqualizedNetwork as_it_is(const Graph& network) {
-  EqualizedNetwork plain;
-  plain.network = network;
-  plain.variant = kNotEqualized;
-  return plain;
+const EqualizationTrial& BalancedNetwork::kept() const {
+  return *std::find_if(trials.begin(), trials.end(),
+                       [](const EqualizationTrial& trial) { return trial.kept; });
 }
-
-}  // namespace
 
 BalancedNetwork balance(Workbench& plain, const Recipe::Equalization& equalization, Means means,
                         const StageProgress& progress) {
-  const Judge judge(plain, means);
+  const Judge judge(plain, equalization, means);
   BalancedNetwork result;
   double least = std::numeric_limits<double>::infinity();
   std::size_t best = 0;
-  const auto consider = [&](EqualizedNetwork made, std::optional<Noise> noise) {
-    const double needed = result.kept.variant == kNotEqualized ? kWorthwhile * least : least;
-    result.trials.push_back({made.variant, made.groups, made.caps_removed, made.conversion_noise,
-                             made.equalization_change, noise, false});
-    if (!noise || noise->ratio() >= needed) return;
-    least = noise->ratio();
+  const auto consider = [&](Attempt made) {
+    result.trials.push_back(made.trial);
+    const bool beside_none =
+        best < result.trials.size() - 1 && result.trials[best].way == EqualizationWay::None;
+    const double needed = beside_none ? kWorthwhile * least : least;
+    if (!made.trial.noise || made.trial.noise->ratio() >= needed) return;
+    least = made.trial.noise->ratio();
     best = result.trials.size() - 1;
-    result.kept = std::move(made);
+    result.network = std::move(made.network);
   };
-  const auto try_way = [&](Way way) {
+  const auto try_way = [&](EqualizationWay way) {
     if (progress) progress("judge", static_cast<std::int64_t>(result.trials.size()), 0);
-    EqualizedNetwork made = judge.equalized(equalization, way);
-    std::optional<Noise> noise;
-    if (made.conversion_noise.ratio() < least) noise = judge.noise_of(made);
-    consider(std::move(made), noise);
+    consider(judge.equalized(way, least));
   };
 
   const bool caps = has_caps(plain.network());
-  if (equalization.undo_if_worse) consider(as_it_is(plain.network()), judge.noise_as_it_is());
-  if (!caps || equalization.relu6 != Relu6::ToRelu) try_way(Way::CapsKept);
+  if (equalization.undo_if_worse) consider(judge.as_it_is());
+  if (!caps || equalization.relu6 != Relu6::ToRelu) try_way(EqualizationWay::CapsKept);
   if (equalization.even_activations && !(caps && equalization.relu6 == Relu6::ToRelu))
-    try_way(Way::Activations);
-  if (caps && equalization.relu6 != Relu6::Keep) try_way(Way::ToRelu);
+    try_way(EqualizationWay::Activations);
+  if (caps && equalization.relu6 != Relu6::Keep) try_way(EqualizationWay::ToRelu);
   result.trials[best].kept = true;
   return result;
 }

@@ -6,37 +6,35 @@
 
 namespace espquant::strategy {
 
-/// The variant that is the network as it was.
-inline constexpr std::string_view kNotEqualized = "none";
+/// What is done to a float network before it is quantized.
+enum class EqualizationWay : std::uint8_t {
+  None,
+  CapsKept,     ///< cross-layer equalization that leaves every cap its meaning
+  Activations,  ///< channels of activations evened instead of those of weights
+  ToRelu,       ///< caps turned into ReLUs, then cross-layer equalization
+};
+/// "none", "caps kept", "activations", "ReLU6 to ReLU".
+std::string_view name_of(EqualizationWay way);
 
-/// A float network that was equalized, and what that did.
-struct EqualizedNetwork {
-  Graph network;
-  /// "caps kept", "activations", "ReLU6 to ReLU", or kNotEqualized.
-  std::string variant;
+struct EqualizationTrial {
+  EqualizationWay way = EqualizationWay::None;
   /// Channel groups that were equalized, and caps that became ReLUs.
   int groups = 0, caps_removed = 0;
   /// Of the float outputs: by turning caps into ReLUs, and by the equalization alone (relative to
   /// the largest output).
   Noise conversion_noise;
   double equalization_change = 0;
-};
-
-/// One way of equalizing that was tried.
-struct EqualizationTrial {
-  std::string variant;
-  int groups = 0, caps_removed = 0;
-  Noise conversion_noise;
-  double equalization_change = 0;
   /// What the chip makes of it, against the original float network; unknown where turning caps into
-  /// ReLUs alone makes more noise than another way makes in all.
+  /// ReLUs alone makes more noise than another way makes in all: it ends there.
   std::optional<Noise> noise;
   bool kept = false;
 };
 
 struct BalancedNetwork {
-  EqualizedNetwork kept;
+  Graph network;
   std::vector<EqualizationTrial> trials;
+
+  const EqualizationTrial& kept() const;
 };
 
 /// The ways that a recipe's equalization section asks for, judged by what the chip makes of each

@@ -126,10 +126,10 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
     BalancedNetwork balanced = watch.run("equalize", [&] {
       return balance(*bench, recipe.equalization, means_of(recipe), progress);
     });
-    result.equalization = std::move(balanced.trials);
-    if (balanced.kept.variant != kNotEqualized)
+    result.equalization = balanced.trials;
+    if (balanced.kept().way != EqualizationWay::None)
       bench = watch.run("calibrate again", [&] {
-        return std::make_shared<Workbench>(std::move(balanced.kept.network), settings, source,
+        return std::make_shared<Workbench>(std::move(balanced.network), settings, source,
                                            shared.labels(), progress);
       });
   }

@@ -104,6 +104,7 @@ TEST(Sums, EqualPlainLoops) {
   double squares = 0;
   for (const float x : values) squares += static_cast<double>(x) * x;
   EXPECT_NEAR(sum_of_squares(values), squares, 1e-6 * squares);
+  EXPECT_EQ(summary_of(values).sum_squares, sum_of_squares(values));
 
   std::vector<float> sums(values.size(), 1), moment_sums = sums, square_sums = sums;
   add_to(values, sums);

@@ -19,15 +19,15 @@ BalancedNetwork balanced(const Graph& network, const Equalization& equalization)
 
 std::vector<std::string> names_of(const std::vector<EqualizationTrial>& trials) {
   std::vector<std::string> names;
-  for (const EqualizationTrial& t : trials) names.push_back(t.variant);
+  for (const EqualizationTrial& t : trials) names.emplace_back(name_of(t.way));
   return names;
 }
 
 /// The network equalized in one way and no other.
-EqualizedNetwork equalized(const Graph& network, Equalization e, Relu6 relu6) {
+EqualizationTrial equalized(const Graph& network, Equalization e, Relu6 relu6) {
   e.relu6 = relu6;
   e.undo_if_worse = e.even_activations = false;
-  return balanced(network, e).kept;
+  return balanced(network, e).kept();
 }
 
 Graph without_caps() {
@@ -70,16 +70,16 @@ TEST(Balanced, KeepsTheWayWithTheLeastNoise) {
   // With and without a way that is clearly better than none.
   for (const Graph& network : {test::small_network(), uneven_network()}) {
     const BalancedNetwork result = balanced(network, {});
-    ASSERT_EQ(result.trials.front().variant, kNotEqualized);
+    ASSERT_EQ(result.trials.front().way, EqualizationWay::None);
     const EqualizationTrial* best = &result.trials.front();
     for (const EqualizationTrial& trial : result.trials) {
-      const double bar = best->variant == kNotEqualized ? 0.9 : 1;
+      const double bar = best->way == EqualizationWay::None ? 0.9 : 1;
       if (trial.noise && trial.noise->ratio() < bar * best->noise->ratio()) best = &trial;
     }
-    EXPECT_EQ(result.kept.variant, best->variant);
+    EXPECT_EQ(&result.kept(), best);
     for (const EqualizationTrial& trial : result.trials) EXPECT_EQ(trial.kept, &trial == best);
   }
-  EXPECT_NE(balanced(uneven_network(), {}).kept.variant, kNotEqualized);
+  EXPECT_NE(balanced(uneven_network(), {}).kept().way, EqualizationWay::None);
 }
 
 TEST(Balanced, DoesNotMeasureAConversionThatIsWorseByItself) {
@@ -91,7 +91,7 @@ TEST(Balanced, DoesNotMeasureAConversionThatIsWorseByItself) {
   const Graph network = net.finish({net.node("Conv", {a, net.random({8, 8, 1, 1})})});
   const BalancedNetwork result = balanced(network, {});
   const EqualizationTrial& converted = result.trials.back();
-  EXPECT_EQ(converted.variant, "ReLU6 to ReLU");
+  EXPECT_EQ(converted.way, EqualizationWay::ToRelu);
   EXPECT_FALSE(converted.noise);
   EXPECT_FALSE(converted.kept);
   EXPECT_GT(converted.conversion_noise.ratio(), 0.1);
@@ -108,8 +108,8 @@ TEST(Balanced, WithoutCapsThereIsOneWay) {
 
 TEST(Balanced, KeepsTheFloatFunctionOnTheData) {
   for (const Relu6 relu6 : {Relu6::Keep, Relu6::ToRelu}) {
-    const EqualizedNetwork v = equalized(test::small_network(), {}, relu6);
-    EXPECT_LT(v.equalization_change, 1e-4) << v.variant;
+    const EqualizationTrial v = equalized(test::small_network(), {}, relu6);
+    EXPECT_LT(v.equalization_change, 1e-4) << name_of(v.way);
     if (relu6 == Relu6::Keep) {
       EXPECT_EQ(v.conversion_noise.ratio(), 0);
     }
@@ -117,7 +117,7 @@ TEST(Balanced, KeepsTheFloatFunctionOnTheData) {
 }
 
 TEST(Balanced, KnowsWhatTurningCapsIntoRelusDoes) {
-  const EqualizedNetwork turned = equalized(test::small_network(), {}, Relu6::ToRelu);
+  const EqualizationTrial turned = equalized(test::small_network(), {}, Relu6::ToRelu);
   EXPECT_EQ(turned.caps_removed, 2);
   EXPECT_GT(turned.conversion_noise.ratio(), 0) << "the caps are reached";
 }
@@ -127,10 +127,10 @@ TEST(Balanced, NoneIsTheNetworkAsItIs) {
   Network net;
   const ValueId x = net.input("x", {1, 3, 8, 8});
   const Graph network = net.finish({net.node("Conv", {x, net.random({8, 3, 1, 1})})});
-  const EqualizedNetwork none = balanced(network, {}).kept;
-  EXPECT_EQ(none.variant, kNotEqualized);
-  EXPECT_EQ(none.groups, 0);
-  EXPECT_EQ(print(none.network), print(network));
+  const BalancedNetwork result = balanced(network, {});
+  EXPECT_EQ(result.kept().way, EqualizationWay::None);
+  EXPECT_EQ(result.kept().groups, 0);
+  EXPECT_EQ(print(result.network), print(network));
 }
 
 TEST(Balanced, LevelDecidesWhetherAddsAreCrossed) {
