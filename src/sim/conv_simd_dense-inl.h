@@ -336,37 +336,37 @@ HWY_NOINLINE void ShortTile(const TileArgs& args, const std::int16_t* const* low
   }
 }
 
-template <int kNv>
-HWY_INLINE void ShortBlock(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
-                           std::int64_t block, std::int64_t begin, std::int64_t end,
-                           std::int16_t* y) {
-  TileArgs args{&plan, nullptr, nullptr, block * kBlockChannels,
-                plan.weights.data() + block * plan.block_stride};
-  // Two sums per output fill the registers with half the pixels.
-  WalkTiles<4>(plan, high, begin, end,
-               [&](auto mr, const std::int16_t* const* tile, std::int64_t p) HWY_ATTR {
-                 constexpr int kMr = decltype(mr)::value;
-                 const std::int16_t* low_tile[kMr];
-                 for (int m = 0; m < kMr; ++m) low_tile[m] = low + (tile[m] - high);
-                 args.pixels = tile;
-                 ShortTile<kMr, kNv>(args, low_tile, y + p * plan.geometry.out_c);
-               });
+/// How the 16-bit sums of a block of channels are made.
+enum class WideMode : std::uint8_t { Short, Plain, Watched };
+
+WideMode WideModeOf(const ConvPlan& plan, std::int64_t block) {
+  const auto b = static_cast<std::size_t>(block);
+  if (plan.is_short[b]) return WideMode::Short;
+  return plan.watched[b] ? WideMode::Watched : WideMode::Plain;
 }
 
 /// A block, or two of them, over the output pixels [begin, end).
-template <int kNv, bool kWatch>
+template <int kNv, WideMode kMode>
 HWY_INLINE void Int16Block(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
                            std::int64_t block, std::int64_t begin, std::int64_t end,
                            std::int16_t* y, std::vector<Suspect>& suspects) {
-  const TileArgs args{&plan, nullptr, nullptr, block * kBlockChannels,
-                      plan.weights.data() + block * plan.block_stride};
-  WalkTiles<8>(plan, high, begin, end,
-               [&](auto mr, const std::int16_t* const* tile, std::int64_t p) HWY_ATTR {
-                 constexpr int kMr = decltype(mr)::value;
-                 const std::int16_t* low_tile[kMr];
-                 for (int m = 0; m < kMr; ++m) low_tile[m] = low + (tile[m] - high);
-                 Int16Tile<kMr, kNv, kWatch>(args, tile, low_tile, p, y, suspects);
-               });
+  TileArgs args{&plan, nullptr, nullptr, block * kBlockChannels,
+                plan.weights.data() + block * plan.block_stride};
+  // Two sums per output fill the registers with half the pixels.
+  constexpr int kMost = kMode == WideMode::Short ? 4 : 8;
+  WalkByteTiles<kMost>(
+      plan, high, low, begin, end,
+      [&](auto mr, const std::int16_t* const* high_tile, const std::int16_t* const* low_tile,
+          std::int64_t p) HWY_ATTR {
+        constexpr int kMr = decltype(mr)::value;
+        if constexpr (kMode == WideMode::Short) {
+          args.pixels = high_tile;
+          ShortTile<kMr, kNv>(args, low_tile, y + p * plan.geometry.out_c);
+        } else {
+          Int16Tile<kMr, kNv, kMode == WideMode::Watched>(args, high_tile, low_tile, p, y,
+                                                          suspects);
+        }
+      });
 }
 
 void DenseInt16(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
@@ -377,27 +377,21 @@ void DenseInt16(const ConvPlan& plan, const std::int16_t* high, const std::int16
   for (std::int64_t begin = 0; begin < pixels; begin += pass) {
     const std::int64_t end = std::min(begin + pass, pixels);
     for (std::int64_t b = 0; b < blocks;) {
-      const auto is = [&](const std::vector<bool>& kind, std::int64_t block) {
-        return block < blocks && kind[static_cast<std::size_t>(block)];
-      };
-      if (is(plan.is_short, b)) {
-        const bool two = kTileBlocks == 2 && is(plan.is_short, b + 1);
-        if (two)
-          ShortBlock<2 * kOne>(plan, high, low, b, begin, end, y);
-        else
-          ShortBlock<kOne>(plan, high, low, b, begin, end, y);
-        b += two ? 2 : 1;
-      } else if (is(plan.watched, b)) {
-        Int16Block<kOne, true>(plan, high, low, b, begin, end, y, suspects);
-        ++b;
-      } else if (kTileBlocks == 2 && b + 1 < blocks && !is(plan.watched, b + 1) &&
-                 !is(plan.is_short, b + 1)) {
-        Int16Block<2 * kOne, false>(plan, high, low, b, begin, end, y, suspects);
-        b += 2;
-      } else {
-        Int16Block<kOne, false>(plan, high, low, b, begin, end, y, suspects);
-        ++b;
-      }
+      using enum WideMode;
+      const WideMode mode = WideModeOf(plan, b);
+      const bool two = kTileBlocks == 2 && mode != Watched && b + 1 < blocks &&
+                       WideModeOf(plan, b + 1) == mode;
+      if (mode == Watched)
+        Int16Block<kOne, Watched>(plan, high, low, b, begin, end, y, suspects);
+      else if (mode == Short && two)
+        Int16Block<2 * kOne, Short>(plan, high, low, b, begin, end, y, suspects);
+      else if (mode == Short)
+        Int16Block<kOne, Short>(plan, high, low, b, begin, end, y, suspects);
+      else if (two)
+        Int16Block<2 * kOne, Plain>(plan, high, low, b, begin, end, y, suspects);
+      else
+        Int16Block<kOne, Plain>(plan, high, low, b, begin, end, y, suspects);
+      b += two ? 2 : 1;
     }
   }
 }

@@ -175,13 +175,12 @@ HWY_NOINLINE void DepthwiseTile16(DepthwiseArgs args, const std::int16_t* const*
 void DepthwiseInt16(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
                     std::int16_t* y) {
   const std::int64_t pixels = plan.geometry.out_h * plan.geometry.out_w;
-  WalkTiles<4>(plan, high, 0, pixels,
-               [&](auto mr, const std::int16_t* const* tile, std::int64_t p) HWY_ATTR {
-                 constexpr int kMr = decltype(mr)::value;
-                 const std::int16_t* low_tile[kMr];
-                 for (int m = 0; m < kMr; ++m) low_tile[m] = low + (tile[m] - high);
-                 WalkChannels(plan, tile, [&](const DepthwiseArgs& args) HWY_ATTR {
-                   DepthwiseTile16<kMr>(args, low_tile, y + p * plan.geometry.out_c);
-                 });
-               });
+  WalkByteTiles<4>(plan, high, low, 0, pixels,
+                   [&](auto mr, const std::int16_t* const* high_tile,
+                       const std::int16_t* const* low_tile, std::int64_t p) HWY_ATTR {
+                     WalkChannels(plan, high_tile, [&](const DepthwiseArgs& args) HWY_ATTR {
+                       DepthwiseTile16<decltype(mr)::value>(args, low_tile,
+                                                            y + p * plan.geometry.out_c);
+                     });
+                   });
 }

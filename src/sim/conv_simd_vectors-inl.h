@@ -172,3 +172,18 @@ HWY_INLINE void WalkTiles(const ConvPlan& plan, const std::int16_t* image, std::
     run(std::integral_constant<int, 1>{}, pixels, p);
   }
 }
+
+/// The same over the images of the high and of the low bytes: run(.., high pixels, low pixels,
+/// first pixel).
+template <int kMr, class Run>
+HWY_INLINE void WalkByteTiles(const ConvPlan& plan, const std::int16_t* high,
+                              const std::int16_t* low, std::int64_t begin, std::int64_t end,
+                              const Run& run) {
+  WalkTiles<kMr>(plan, high, begin, end,
+                 [&](auto mr, const std::int16_t* const* pixels, std::int64_t p) HWY_ATTR {
+                   const std::int16_t* low_pixels[decltype(mr)::value];
+                   for (int m = 0; m < decltype(mr)::value; ++m)
+                     low_pixels[m] = low + (pixels[m] - high);
+                   run(mr, pixels, low_pixels, p);
+                 });
+}

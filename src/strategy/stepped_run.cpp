@@ -5,7 +5,6 @@
 
 #include "base/fixed_point.h"
 #include "base/parallel.h"
-#include "base/round.h"
 #include "quant/rounding.h"
 #include "strategy/chip_input.h"
 #include "strategy/output_comparison.h"
@@ -303,10 +302,9 @@ void SteppedRun::narrow(const std::string& tensor, float step) {
     const std::span<std::int16_t> q{reinterpret_cast<std::int16_t*>(stored.data()),
                                     stored.size() / sizeof(std::int16_t)};
     for (std::int16_t& x : q) {
-      const float coarse =
-          std::clamp(round_half_even(static_cast<float>(x) / steps), -128.0F, 127.0F);
-      x = static_cast<std::int16_t>(
-          std::clamp(round_half_even(coarse * steps), -32768.0F, 32767.0F));
+      const auto coarse =
+          quantize_value<std::int8_t>(static_cast<float>(x), 1 / steps, target_.rounding);
+      x = quantize_value<std::int16_t>(static_cast<float>(coarse), steps, target_.rounding);
     }
   });
 }

@@ -187,6 +187,8 @@ void Workbench::serve(std::span<const quant::Method> methods) {
       calib::Request& known = plan_->requests[v];
       const calib::Request before = known;
       quant::add_needs(method, known);
+      ESPQUANT_ASSERT(known.weighted_errors == before.weighted_errors,
+                      "weighted errors are gathered while calibrating");
       if (!known.histogram || before.histogram) continue;
       missing[v].histogram = histograms = true;
     }

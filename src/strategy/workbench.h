@@ -35,8 +35,8 @@ class Workbench {
   /// `other` puts out in float.
   Workbench(Graph network, const Workbench& other);
 
-  /// Gathers what these methods need and has not been gathered. Histograms are made of
-  /// kHistogramSamples at most.
+  /// Gathers what these methods need and has not been gathered: histograms, of kHistogramSamples at
+  /// most, and errors at layers' outputs. What SQNR needs only a calibration for it gathers.
   void serve(std::span<const quant::Method> methods);
   static constexpr std::int64_t kHistogramSamples = 32;
 
