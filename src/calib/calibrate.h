@@ -20,7 +20,8 @@ struct SampleSource {
 
 using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
 
-/// What else is told during a pass, from several threads; each may be empty.
+/// What else is told during a pass; each may be empty. Values, valid during the call only, and
+/// outputs come from several threads at a time, progress from one.
 struct Watch {
   Progress progress = {};
   std::function<void(std::int64_t sample, const ops::Executor::View&)> value = {};

@@ -44,9 +44,11 @@ void include(const ops::Executor::View& view, Extremes& extremes) {
   }
   const std::int64_t inner = count / (view.shape[0] * channels);
   for (std::int64_t i = 0; i < view.shape[0] * channels; ++i, x += inner) {
-    const auto [least, most] = std::minmax_element(x, x + inner);
-    min[i % channels] = std::min(min[i % channels], *least);
-    max[i % channels] = std::max(max[i % channels], *most);
+    const std::int64_t c = i % channels;
+    for (std::int64_t k = 0; k < inner; ++k) {
+      min[c] = std::min(min[c], x[k]);
+      max[c] = std::max(max[c], x[k]);
+    }
   }
 }
 

@@ -53,7 +53,6 @@ double squared_difference(std::span<const float> a, std::span<const float> b);
 void add_to(std::span<const float> values, std::span<float> sums);
 
 /// The same, and squares[i] += values[i]^2.
-void add_moments_to(std::span<const float> values, std::span<float> sums,
-                    std::span<float> squares);
+void add_moments_to(std::span<const float> values, std::span<float> sums, std::span<float> squares);
 
 }  // namespace espquant::calib

@@ -83,7 +83,7 @@ void print_equalization(const std::vector<strategy::EqualizationTrial>& trials) 
                        {"simulated noise", Align::Right},
                        {"", Align::Left}});
   for (const auto& t : trials)
-    table.add_row({std::string(name_of(t.way)), fmt::format("{}", t.groups),
+    table.add_row({std::string(name_of(t.way)), t.noise ? fmt::format("{}", t.groups) : "-",
                    t.caps_removed > 0 ? percent(t.conversion_noise.ratio()) : "-",
                    t.groups > 0 ? fmt::format("{:.1e}", t.equalization_change) : "-",
                    t.noise ? percent(t.noise->ratio()) : "-", t.kept ? "kept" : "undone"});
@@ -152,12 +152,14 @@ nlohmann::ordered_json to_json(const strategy::QuantizedModel& result, const Tar
   if (!result.equalization.empty()) {
     for (const auto& t : result.equalization) {
       j["equalization"].push_back({{"variant", name_of(t.way)},
-                                   {"groups", t.groups},
                                    {"caps_removed", t.caps_removed},
                                    {"conversion_noise_to_signal", t.conversion_noise.ratio()},
-                                   {"relative_change", t.equalization_change},
                                    {"kept", t.kept}});
-      if (t.noise) j["equalization"].back()["noise_to_signal"] = t.noise->ratio();
+      if (!t.noise) continue;
+      auto& equalized = j["equalization"].back();
+      equalized["groups"] = t.groups;
+      equalized["relative_change"] = t.equalization_change;
+      equalized["noise_to_signal"] = t.noise->ratio();
     }
   }
   if (result.recipe.mixed.enabled) {

@@ -66,8 +66,8 @@ std::vector<std::int64_t> spatial_attribute(const Attributes& attributes, std::s
 Window make_window(const Attributes& attributes, const Shape& input,
                    const std::vector<std::int64_t>& kernel, bool ceil_mode);
 
-/// The window of a ConvTranspose from `x` with weights `w`, whose outputs are X and whose inputs are Y: every tap of
-/// Conv, run backwards. Throws as make_window.
+/// The window of a ConvTranspose from `x` with weights `w`, whose outputs are X and whose inputs
+/// are Y: every tap of Conv, run backwards. Throws as make_window.
 Window make_transposed_window(const Node& node, const Shape& x, const Shape& w);
 
 /// (N, channels, output extents).

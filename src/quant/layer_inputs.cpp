@@ -27,6 +27,10 @@ Window window_along(const Node& conv, std::size_t axis, std::size_t spatial, std
   return w;
 }
 
+bool has_input_means(const Graph& graph, const Node& n) {
+  return is_weighted(graph, n) && n.op != "ConvTranspose";
+}
+
 }  // namespace
 
 std::vector<double> tap_means(const Node& conv, std::span<const float> mean, const Shape& shape,
@@ -82,12 +86,10 @@ std::vector<double> mean_under_weights(const Graph& graph, const Node& n,
 
 std::vector<NodeId> followed_layers(const Graph& graph, std::span<const calib::Request> requests) {
   std::vector<NodeId> layers;
-  for (NodeId id : graph.topological_order()) {
-    const Node& n = graph.node(id);
-    if (is_weighted(graph, n) && n.op != "ConvTranspose" &&
-        requests[static_cast<std::size_t>(n.inputs[0])].mean)
+  for (NodeId id : graph.topological_order())
+    if (has_input_means(graph, graph.node(id)) &&
+        requests[static_cast<std::size_t>(graph.node(id).inputs[0])].mean)
       layers.push_back(id);
-  }
   return layers;
 }
 
@@ -95,7 +97,7 @@ LayerInputs layer_inputs(const Graph& graph, const calib::Statistics& statistics
   LayerInputs inputs;
   for (NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
-    if (!is_weighted(graph, n) || n.op == "ConvTranspose") continue;
+    if (!has_input_means(graph, n)) continue;
     const calib::ValueStatistics& s = statistics.of(n.inputs[0]);
     if (s.mean.empty()) continue;
     inputs[id] = {mean_under_weights(graph, n, s.mean, s.channels_last),

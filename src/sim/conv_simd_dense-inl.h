@@ -354,19 +354,18 @@ HWY_INLINE void Int16Block(const ConvPlan& plan, const std::int16_t* high, const
                 plan.weights.data() + block * plan.block_stride};
   // Two sums per output fill the registers with half the pixels.
   constexpr int kMost = kMode == WideMode::Short ? 4 : 8;
-  WalkByteTiles<kMost>(
-      plan, high, low, begin, end,
-      [&](auto mr, const std::int16_t* const* high_tile, const std::int16_t* const* low_tile,
-          std::int64_t p) HWY_ATTR {
-        constexpr int kMr = decltype(mr)::value;
-        if constexpr (kMode == WideMode::Short) {
-          args.pixels = high_tile;
-          ShortTile<kMr, kNv>(args, low_tile, y + p * plan.geometry.out_c);
-        } else {
-          Int16Tile<kMr, kNv, kMode == WideMode::Watched>(args, high_tile, low_tile, p, y,
-                                                          suspects);
-        }
-      });
+  WalkByteTiles<kMost>(plan, high, low, begin, end,
+                       [&](auto mr, const std::int16_t* const* high_tile,
+                           const std::int16_t* const* low_tile, std::int64_t p) HWY_ATTR {
+                         constexpr int kMr = decltype(mr)::value;
+                         if constexpr (kMode == WideMode::Short) {
+                           args.pixels = high_tile;
+                           ShortTile<kMr, kNv>(args, low_tile, y + p * plan.geometry.out_c);
+                         } else {
+                           Int16Tile<kMr, kNv, kMode == WideMode::Watched>(
+                               args, high_tile, low_tile, p, y, suspects);
+                         }
+                       });
 }
 
 void DenseInt16(const ConvPlan& plan, const std::int16_t* high, const std::int16_t* low,
@@ -379,8 +378,8 @@ void DenseInt16(const ConvPlan& plan, const std::int16_t* high, const std::int16
     for (std::int64_t b = 0; b < blocks;) {
       using enum WideMode;
       const WideMode mode = WideModeOf(plan, b);
-      const bool two = kTileBlocks == 2 && mode != Watched && b + 1 < blocks &&
-                       WideModeOf(plan, b + 1) == mode;
+      const bool two =
+          kTileBlocks == 2 && mode != Watched && b + 1 < blocks && WideModeOf(plan, b + 1) == mode;
       if (mode == Watched)
         Int16Block<kOne, Watched>(plan, high, low, b, begin, end, y, suspects);
       else if (mode == Short && two)

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "base/strided_copy.h"
 #include "sim/operators.h"
 #include "sim/prepare.h"
-#include "base/strided_copy.h"
 
 /// Slice (ESP-DL 3.14). For a negative step the runtime mirrors start and end, slices forwards from
 /// there and reverses the result: that is ONNX's slice only where the range lies symmetrically.

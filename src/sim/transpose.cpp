@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "base/strided_copy.h"
 #include "sim/operators.h"
 #include "sim/prepare.h"
-#include "base/strided_copy.h"
 
 /// Transpose (ESP-DL 3.14), any number of axes.
 namespace espquant::sim {

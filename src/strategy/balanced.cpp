@@ -7,6 +7,7 @@
 #include "calib/channel_extents.h"
 #include "quant/equalization.h"
 #include "quant/scaling.h"
+#include "strategy/output_comparison.h"
 
 namespace espquant::strategy {
 namespace {
@@ -28,31 +29,35 @@ quant::EqualizationSettings settings_of(const Recipe::Equalization& e) {
   return s;
 }
 
-std::vector<Tensor> outputs_on(const Graph& network, const calib::SampleSource& source) {
+/// Per sample.
+using Outputs = std::vector<std::vector<Tensor>>;
+
+Outputs outputs_on(const Graph& network, const calib::SampleSource& source) {
   const ops::Executor executor(network, {.observe_all = false});
   ops::Executor::Workspace workspace(executor);
-  std::vector<Tensor> outputs;
+  Outputs outputs;
   for (std::int64_t i : evenly_spread(source.count, kComparedSamples))
-    for (Tensor& t : executor.run(source.sample(i), workspace)) outputs.push_back(std::move(t));
+    outputs.push_back(executor.run(source.sample(i), workspace));
   return outputs;
 }
 
-Noise noise_between(const std::vector<Tensor>& actual, const std::vector<Tensor>& expected) {
+Noise noise_between(const Graph& network, const Outputs& actual, const Outputs& expected) {
+  const OutputComparison comparison(network);
   Noise noise;
-  for (std::size_t i = 0; i < actual.size(); ++i)
-    noise.add(actual[i].data<float>(), expected[i].data<float>());
+  for (std::size_t s = 0; s < actual.size(); ++s) comparison.add(actual[s], expected[s], noise);
   return noise;
 }
 
-double largest_change(const std::vector<Tensor>& actual, const std::vector<Tensor>& expected) {
+double largest_change(const Outputs& actual, const Outputs& expected) {
   double change = 0, largest = 0;
-  for (std::size_t i = 0; i < actual.size(); ++i) {
-    const auto a = actual[i].data<float>(), e = expected[i].data<float>();
-    for (std::size_t k = 0; k < a.size(); ++k) {
-      change = std::max(change, std::abs(static_cast<double>(a[k]) - static_cast<double>(e[k])));
-      largest = std::max(largest, std::abs(static_cast<double>(e[k])));
+  for (std::size_t s = 0; s < actual.size(); ++s)
+    for (std::size_t o = 0; o < actual[s].size(); ++o) {
+      const auto a = actual[s][o].data<float>(), e = expected[s][o].data<float>();
+      for (std::size_t k = 0; k < a.size(); ++k) {
+        change = std::max(change, std::abs(static_cast<double>(a[k]) - static_cast<double>(e[k])));
+        largest = std::max(largest, std::abs(static_cast<double>(e[k])));
+      }
     }
-  }
   return largest > 0 ? change / largest : change;
 }
 
@@ -66,17 +71,14 @@ struct Attempt {
   EqualizationTrial trial;
 };
 
-/// Tries ways on the samples of a bench of the network as it is.
+/// Tries ways, calibrated and judged on the samples of a bench of the network as it is.
 class Judge {
  public:
   Judge(Workbench& plain, const Recipe::Equalization& equalization, Means means)
       : plain_(plain), equalization_(equalization), means_(means) {
     plain.hold_out();
-    const FloatRun& run = plain.run();
-    samples_ = {static_cast<std::int64_t>(run.inputs.size()),
-                [&run](std::int64_t i) { return run.inputs[static_cast<std::size_t>(i)]; }};
-    original_ = outputs_on(plain.network(), samples_);
-    extents_ = calib::channel_extents(ops::Executor(plain.network()), samples_);
+    original_ = outputs_on(plain.network(), plain.source());
+    extents_ = calib::channel_extents(ops::Executor(plain.network()), plain.source());
   }
   Judge(const Judge&) = delete;
   Judge& operator=(const Judge&) = delete;
@@ -87,19 +89,19 @@ class Judge {
     return none;
   }
 
-  /// Not simulated where turning caps into ReLUs alone makes `least` noise to signal or more.
-  Attempt equalized(EqualizationWay way, double least) const {
+  /// Not simulated where turning caps into ReLUs alone makes `most` noise to signal or more.
+  Attempt equalized(EqualizationWay way, double most) const {
     Attempt made{plain_.network(), {}};
     EqualizationTrial& trial = made.trial;
     trial.way = way;
-    std::vector<Tensor> before = original_;
+    Outputs before = original_;
     quant::ChannelExtents extents = extents_;
     if (way == EqualizationWay::ToRelu) {
       trial.caps_removed = quant::turn_caps_into_relus(made.network);
-      before = outputs_on(made.network, samples_);
-      trial.conversion_noise = noise_between(before, original_);
-      if (trial.conversion_noise.ratio() >= least) return made;
-      extents = calib::channel_extents(ops::Executor(made.network), samples_);
+      before = outputs_on(made.network, plain_.source());
+      trial.conversion_noise = noise_between(made.network, before, original_);
+      if (trial.conversion_noise.ratio() >= most) return made;
+      extents = calib::channel_extents(ops::Executor(made.network), plain_.source());
     }
     quant::unshare_constants(made.network);
     const quant::EqualizationSettings settings = settings_of(equalization_);
@@ -107,7 +109,7 @@ class Judge {
                        ? quant::even_activations(made.network, settings.through_adds, extents)
                        : quant::equalize(made.network, settings, extents);
     if (equalization_.high_bias_absorption) quant::absorb_high_biases(made.network, extents);
-    trial.equalization_change = largest_change(outputs_on(made.network, samples_), before);
+    trial.equalization_change = largest_change(outputs_on(made.network, plain_.source()), before);
     Workbench bench(made.network, plain_);
     trial.noise = bench.judged(bench.settings(), means_).noise;
     return made;
@@ -117,8 +119,7 @@ class Judge {
   Workbench& plain_;
   const Recipe::Equalization& equalization_;
   Means means_;
-  calib::SampleSource samples_;
-  std::vector<Tensor> original_;
+  Outputs original_;
   quant::ChannelExtents extents_;
 };
 
@@ -139,29 +140,29 @@ std::string_view name_of(EqualizationWay way) {
 }
 
 const EqualizationTrial& BalancedNetwork::kept() const {
-  return *std::find_if(trials.begin(), trials.end(),
-                       [](const EqualizationTrial& trial) { return trial.kept; });
+  const auto found = std::find_if(trials.begin(), trials.end(),
+                                  [](const EqualizationTrial& trial) { return trial.kept; });
+  ESPQUANT_ASSERT(found != trials.end(), "one of the ways is kept");
+  return *found;
 }
 
 BalancedNetwork balance(Workbench& plain, const Recipe::Equalization& equalization, Means means,
                         const StageProgress& progress) {
   const Judge judge(plain, equalization, means);
   BalancedNetwork result;
-  double least = std::numeric_limits<double>::infinity();
+  // What a way has to stay below.
+  double bar = std::numeric_limits<double>::infinity();
   std::size_t best = 0;
   const auto consider = [&](Attempt made) {
-    result.trials.push_back(made.trial);
-    const bool beside_none =
-        best < result.trials.size() - 1 && result.trials[best].way == EqualizationWay::None;
-    const double needed = beside_none ? kWorthwhile * least : least;
-    if (!made.trial.noise || made.trial.noise->ratio() >= needed) return;
-    least = made.trial.noise->ratio();
+    const EqualizationTrial& trial = result.trials.emplace_back(made.trial);
+    if (!trial.noise || trial.noise->ratio() >= bar) return;
+    bar = trial.noise->ratio() * (trial.way == EqualizationWay::None ? kWorthwhile : 1);
     best = result.trials.size() - 1;
     result.network = std::move(made.network);
   };
   const auto try_way = [&](EqualizationWay way) {
     if (progress) progress("judge", static_cast<std::int64_t>(result.trials.size()), 0);
-    consider(judge.equalized(way, least));
+    consider(judge.equalized(way, bar));
   };
 
   const bool caps = has_caps(plain.network());

@@ -18,15 +18,16 @@ std::string_view name_of(EqualizationWay way);
 
 struct EqualizationTrial {
   EqualizationWay way = EqualizationWay::None;
-  /// Channel groups that were equalized, and caps that became ReLUs.
-  int groups = 0, caps_removed = 0;
-  /// Of the float outputs: by turning caps into ReLUs, and by the equalization alone (relative to
-  /// the largest output).
+  /// Caps that became ReLUs, and what that does to the float outputs.
+  int caps_removed = 0;
   Noise conversion_noise;
-  double equalization_change = 0;
   /// What the chip makes of it, against the original float network; unknown where turning caps into
-  /// ReLUs alone makes more noise than another way makes in all: it ends there.
+  /// ReLUs alone makes more noise than another way makes in all: it ends there, not equalized.
   std::optional<Noise> noise;
+  /// Channel groups that were equalized, and how far that moved the float outputs, relative to the
+  /// largest.
+  int groups = 0;
+  double equalization_change = 0;
   bool kept = false;
 };
 
@@ -37,10 +38,11 @@ struct BalancedNetwork {
   const EqualizationTrial& kept() const;
 };
 
-/// The ways that a recipe's equalization section asks for, judged by what the chip makes of each
-/// after a calibration on the samples of plain.run(), of the network as it is: the one with the
-/// least noise at the outputs is kept. With undo_if_worse, leaving the network as it is is one of
-/// them, which gives way to a tenth less noise.
+/// The ways that a recipe's equalization section asks for, each equalized by the channels' extents
+/// on all samples of `plain`, a bench of the network as it is, and calibrated and judged on those
+/// of plain.run(): the one with the least noise at the simulated outputs is kept. With
+/// undo_if_worse, leaving the network as it is is one of them, which gives way to a tenth less
+/// noise.
 BalancedNetwork balance(Workbench& plain, const Recipe::Equalization& equalization, Means means,
                         const StageProgress& progress = {});
 

@@ -35,15 +35,16 @@ FloatRun run_float(const ops::Executor& executor, std::vector<std::vector<Tensor
         calib::room_for_outputs(graph, quant::followed_layers(graph, requests), count);
   const calib::SampleSource source{
       count, [&](std::int64_t i) { return run.inputs[static_cast<std::size_t>(i)]; }};
-  const calib::Statistics statistics = calib::gather(
-      executor, source, requests,
-      {.value =
-           [&](std::int64_t i, const ops::Executor::View& view) {
-             calib::keep_outputs(graph, view, i, run.layer_outputs);
-           },
-       .outputs = [&](std::int64_t i, std::vector<Tensor> outputs) {
-         run.outputs[static_cast<std::size_t>(i)] = std::move(outputs);
-       }});
+  const calib::Statistics statistics =
+      calib::gather(executor, source, requests,
+                    {.value =
+                         [&](std::int64_t i, const ops::Executor::View& view) {
+                           calib::keep_outputs(graph, view, i, run.layer_outputs);
+                         },
+                     .outputs =
+                         [&](std::int64_t i, std::vector<Tensor> outputs) {
+                           run.outputs[static_cast<std::size_t>(i)] = std::move(outputs);
+                         }});
   run.layer_inputs = quant::layer_inputs(graph, statistics);
   return run;
 }

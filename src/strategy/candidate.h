@@ -40,7 +40,7 @@ struct FloatRun {
 std::vector<std::vector<Tensor>> inputs_of(const calib::SampleSource& source,
                                            std::span<const std::int64_t> samples);
 
-/// `outputs_of_layers`: keep some of these too.
+/// `outputs_of_layers`: keeps some of these, for reconstruction.
 FloatRun run_float(const ops::Executor& executor, std::vector<std::vector<Tensor>> inputs,
                    const quant::Plan& plan, bool outputs_of_layers = false);
 

@@ -37,11 +37,7 @@ class Search {
  public:
   Search(Workbench& bench, const Recipe::Mixed& mixed, const quant::Settings& settings, Means means,
          const StageProgress& progress)
-      : bench_(bench),
-        mixed_(mixed),
-        settings_(settings),
-        means_(means),
-        progress_(progress) {
+      : bench_(bench), mixed_(mixed), settings_(settings), means_(means), progress_(progress) {
     bench.hold_out();
   }
 
@@ -116,7 +112,7 @@ class Search {
   }
 
   double noise_of(const quant::Settings& settings) const {
-    return Trials(bench_, settings, means_).make(settings).noise.ratio();
+    return bench_.judged(settings, means_).noise.ratio();
   }
 
   void report(std::size_t done, std::size_t total) const {
@@ -239,13 +235,12 @@ class Search {
     for (const auto& set : sets) all.push_back(with(set));
     Candidate best;
     std::size_t least = 0;
-    Trials(bench_, all.front(), means_)
-        .make_each(all, [&](std::size_t i, Candidate candidate) {
-          report(i + 1, all.size());
-          if (i > 0 && candidate.noise.ratio() >= best.noise.ratio()) return;
-          best = std::move(candidate);
-          least = i;
-        });
+    Trials(bench_, all.front(), means_).make_each(all, [&](std::size_t i, Candidate candidate) {
+      report(i + 1, all.size());
+      if (i > 0 && candidate.noise.ratio() >= best.noise.ratio()) return;
+      best = std::move(candidate);
+      least = i;
+    });
     bench_.keep(all[least], means_, std::move(best));
     return sets[least];
   }

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <optional>
 
-#include "lower/lower.h"
 #include "quant/quantize.h"
 #include "strategy/refine.h"
 #include "strategy/simulate.h"
@@ -76,8 +75,7 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
   const bool has_goals = recipe.mixed.noise_target || recipe.mixed.accuracy_within;
   if (recipe.quantization.refine_exponents && has_goals) refine();
   if (recipe.mixed.enabled) {
-    MixedResult mixed =
-        choose_wide_layers(bench, recipe.mixed, settings, means, progress);
+    MixedResult mixed = choose_wide_layers(bench, recipe.mixed, settings, means, progress);
     result.layer_effects = std::move(mixed.effects);
     result.wide_layers = std::move(mixed.chosen);
     result.idle_layers = std::move(mixed.idle);
@@ -133,8 +131,8 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
                                            shared.labels(), progress);
       });
   }
-  Candidate best = watch.run(
-      "quantize", [&] { return make_candidate(*bench, options, progress, result); });
+  Candidate best =
+      watch.run("quantize", [&] { return make_candidate(*bench, options, progress, result); });
   settle_recipe(result);
   result.quantized = std::move(best.graph);
   result.scaled = std::move(best.scaled);

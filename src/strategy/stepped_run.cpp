@@ -1,7 +1,6 @@
 #include "strategy/stepped_run.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/fixed_point.h"
 #include "base/parallel.h"

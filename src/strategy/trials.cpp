@@ -14,10 +14,7 @@ constexpr int kMostAtOnce = 4;
 }  // namespace
 
 Trials::Trials(const Workbench& bench, quant::Settings base, Means means, const FloatRun& run)
-    : bench_(bench),
-      run_(run),
-      base_(std::move(base)),
-      match_means_(means != Means::AsTheyAre) {}
+    : bench_(bench), run_(run), base_(std::move(base)), match_means_(means != Means::AsTheyAre) {}
 
 std::unique_ptr<SteppedRun> Trials::run_of(Candidate draft) const {
   return std::make_unique<SteppedRun>(std::move(draft), bench_.plan(), *base_.target, run_,

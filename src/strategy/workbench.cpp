@@ -83,6 +83,8 @@ Workbench::Workbench(Graph network, const Workbench& other)
       source_{static_cast<std::int64_t>(other.run_.fitted), [&run = other.run_](std::int64_t i) {
                 return run.inputs[static_cast<std::size_t>(i)];
               }} {
+  ESPQUANT_ASSERT(other.held_out_, "trials are judged on what another bench has held out");
+  held_out_ = true;
   const ops::Executor executor(network_);
   make_plan(executor);
   run_.inputs = other.run_.inputs;
@@ -115,30 +117,35 @@ Workbench::PickedSamples Workbench::pick_samples() const {
 }
 
 void Workbench::hold_out() {
-  if (run_.inputs.size() > run_.fitted) return;
-  run_judged(ops::Executor(network_, {.observe_all = false}),
-             inputs_of(source_, pick_samples().judged), run_);
-}
-
-const Candidate* Workbench::find_judged(const quant::Settings& settings, Means means) const {
-  for (const Judged& j : judged_)
-    if (j.means == means && j.settings == settings) return &j.candidate;
-  return nullptr;
+  if (held_out_) return;
+  held_out_ = true;
+  const auto judged = pick_samples().judged;
+  if (judged.empty()) return;
+  run_judged(ops::Executor(network_, {.observe_all = false}), inputs_of(source_, judged), run_);
 }
 
 const Candidate& Workbench::judged(const quant::Settings& settings, Means means) {
-  if (const Candidate* known = find_judged(settings, means)) return *known;
-  hold_out();
-  return keep(settings, means,
-              run_in_step(draft(settings), *plan_, *settings.target, run_,
-                          means != Means::AsTheyAre));
+  const auto known = std::find_if(judged_.begin(), judged_.end(), [&](const Judged& j) {
+    return j.means == means && j.settings == settings;
+  });
+  if (known != judged_.end()) {
+    std::rotate(known, known + 1, judged_.end());
+  } else {
+    hold_out();
+    Candidate candidate = draft(settings);
+    if (means == Means::AsTheyAre)
+      candidate.noise = output_noise(sim::Program(candidate.lowered.model, *settings.target),
+                                     candidate.graph, run_);
+    else
+      candidate = run_in_step(std::move(candidate), *plan_, *settings.target, run_, true);
+    keep(settings, means, std::move(candidate));
+  }
+  return judged_.back().candidate;
 }
 
-const Candidate& Workbench::keep(const quant::Settings& settings, Means means,
-                                 Candidate candidate) {
-  if (const Candidate* known = find_judged(settings, means)) return *known;
+void Workbench::keep(const quant::Settings& settings, Means means, Candidate candidate) {
   if (judged_.size() == kMostJudged) judged_.pop_front();
-  return judged_.emplace_back(Judged{settings, means, std::move(candidate)}).candidate;
+  judged_.push_back({settings, means, std::move(candidate)});
 }
 
 void Workbench::make_plan(const ops::Executor& executor) {
@@ -178,6 +185,8 @@ void Workbench::measure_output_errors(const ops::Executor& executor) {
 }
 
 void Workbench::serve(std::span<const quant::Method> methods) {
+  ESPQUANT_ASSERT(methods.empty() || settings_.method == quant::Method::Sqnr,
+                  "other methods are compared with SQNR");
   std::vector<calib::Request> missing(plan_->requests.size());
   bool histograms = false, output_errors = false;
   for (quant::Method method : methods) {
@@ -187,8 +196,6 @@ void Workbench::serve(std::span<const quant::Method> methods) {
       calib::Request& known = plan_->requests[v];
       const calib::Request before = known;
       quant::add_needs(method, known);
-      ESPQUANT_ASSERT(known.weighted_errors == before.weighted_errors,
-                      "weighted errors are gathered while calibrating");
       if (!known.histogram || before.histogram) continue;
       missing[v].histogram = histograms = true;
     }
@@ -217,8 +224,7 @@ FloatRun Workbench::part_of_run(std::int64_t count) const {
   std::vector<std::vector<Tensor>> inputs;
   for (std::int64_t i : evenly_spread(fitted, count))
     inputs.push_back(run_.inputs[static_cast<std::size_t>(i)]);
-  FloatRun part =
-      run_float(ops::Executor(network_), std::move(inputs), *plan_, reconstructs());
+  FloatRun part = run_float(ops::Executor(network_), std::move(inputs), *plan_, reconstructs());
   part.fits_wide = false;
   for (std::int64_t i : evenly_spread(all - fitted, count)) {
     part.inputs.push_back(run_.inputs[static_cast<std::size_t>(fitted + i)]);
@@ -240,11 +246,10 @@ Candidate Workbench::draft(const quant::Settings& settings) const {
 }
 
 Candidate Workbench::make(const quant::Settings& settings, Means means) {
-  const Candidate& matched = judged(settings, means);
-  if (means != Means::MatchOrUndo) return matched;
-  Candidate plain = draft(settings);
-  plain.noise = output_noise(sim::Program(plain.lowered.model, *settings.target), plain.graph, run_);
-  return matched.noise.noise < plain.noise.noise ? matched : std::move(plain);
+  if (means == Means::AsTheyAre) return judged(settings, means);
+  Candidate matched = judged(settings, means);
+  const Candidate& plain = judged(settings, Means::AsTheyAre);
+  return matched.noise.noise < plain.noise.noise ? std::move(matched) : plain;
 }
 
 quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Target& target) {

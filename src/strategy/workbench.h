@@ -16,8 +16,7 @@ using StageProgress =
 /// What is done about means that the chip's rounding and clipping shift, see SteppedRun.
 enum class Means : std::uint8_t {
   AsTheyAre,
-  Match,
-  MatchOrUndo,  ///< undone where the result is noisier
+  MatchOrUndo,  ///< matched, and undone where the result is noisier
 };
 
 /// A calibrated float network, from which candidates are made by different settings without looking
@@ -31,12 +30,13 @@ class Workbench {
             std::span<const std::int64_t> labels = {}, const StageProgress& progress = {});
 
   /// For trials of another network in place of that of `other`, which must outlive it: calibrated
-  /// on the samples that `other` fits to, and judged on those that it judges on, against what
+  /// on the samples that `other` fits to, and judged on those that it has held out, against what
   /// `other` puts out in float.
   Workbench(Graph network, const Workbench& other);
 
   /// Gathers what these methods need and has not been gathered: histograms, of kHistogramSamples at
-  /// most, and errors at layers' outputs. What SQNR needs only a calibration for it gathers.
+  /// most, and errors at layers' outputs. Where there are any, the bench's own method must be SQNR,
+  /// which others go back to for some tensors: only a calibration for it gathers what it needs.
   void serve(std::span<const quant::Method> methods);
   static constexpr std::int64_t kHistogramSamples = 32;
 
@@ -47,7 +47,8 @@ class Workbench {
   /// All calibration samples, and their labels if there are any.
   const calib::SampleSource& source() const { return source_; }
   std::span<const std::int64_t> labels() const { return labels_; }
-  /// The samples that candidates are fitted to, and what the float network makes of them.
+  /// The samples that candidates are fitted to, and what the float network makes of them (on a
+  /// bench for trials, the other's).
   const FloatRun& run() const { return run_; }
   /// Adds samples to judge on, as far as there are enough: what candidates gain on those that they
   /// were fitted to is partly chance.
@@ -62,11 +63,11 @@ class Workbench {
 
   /// A draft with the noise at its outputs on the samples to judge on, its means matched and its
   /// weights fitted unless they are to stay as they are; nothing is undone. The last few are
-  /// remembered.
+  /// remembered: valid until another is asked for.
   const Candidate& judged(const quant::Settings& settings, Means means);
-  /// The same, where it is known.
-  const Candidate& keep(const quant::Settings& settings, Means means, Candidate candidate);
-  /// The same as `means` says in full.
+  /// Remembers it as that.
+  void keep(const quant::Settings& settings, Means means, Candidate candidate);
+  /// The same, undone if it is noisier on the samples to judge on and `means` says so.
   Candidate make(const quant::Settings& settings, Means means);
 
  private:
@@ -78,7 +79,6 @@ class Workbench {
     std::vector<std::int64_t> fitted, judged;
   };
   PickedSamples pick_samples() const;
-  const Candidate* find_judged(const quant::Settings& settings, Means means) const;
   bool reconstructs() const;
 
   Graph network_;
@@ -88,12 +88,14 @@ class Workbench {
   std::optional<quant::Plan> plan_;
   quant::Calibration calibration_;
   FloatRun run_;
+  bool held_out_ = false;
   bool has_output_errors_ = false;
   struct Judged {
     quant::Settings settings;
     Means means;
     Candidate candidate;
   };
+  /// The one asked for last at the end.
   std::deque<Judged> judged_;
 };
 

@@ -128,9 +128,10 @@ TEST(Gather, ShowsTheValuesAndOutputsOfEverySample) {
                 if (view.value == graph.inputs()[0])
                   first_inputs[static_cast<std::size_t>(i)] = view.data[0];
               },
-          .outputs = [&](std::int64_t i, std::vector<Tensor> of_sample) {
-            outputs[static_cast<std::size_t>(i)] = std::move(of_sample);
-          }});
+          .outputs =
+              [&](std::int64_t i, std::vector<Tensor> of_sample) {
+                outputs[static_cast<std::size_t>(i)] = std::move(of_sample);
+              }});
   for (std::int64_t i = 0; i < kSamples; ++i) {
     const auto s = static_cast<std::size_t>(i);
     EXPECT_EQ(first_inputs[s], sample(i).data<float>()[0]);

@@ -4,7 +4,8 @@
 #include "onnx/export.h"
 #include "onnx/import.h"
 
-/// Any bytes are read or refused with an Error of the input's; what is read is consistent and can be written.
+/// Any bytes are read or refused with an Error of the input's; what is read is consistent and can
+/// be written.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace espquant;
   try {

@@ -81,7 +81,8 @@ std::vector<Tensor> OneNode::outputs(std::string_view target) const {
   const sim::Program program(model_, find_target(target), options_);
   sim::Program::Frame frame(program);
   // What is left of anything else in its buffers must not matter.
-  for (std::size_t t = 0; t < program.tensor_count(); ++t) std::ranges::fill(frame.bytes(t), kStale);
+  for (std::size_t t = 0; t < program.tensor_count(); ++t)
+    std::ranges::fill(frame.bytes(t), kStale);
   for (const auto& [name, value] : inputs_) frame.set(program.tensor_index(name), value);
   frame.run();
   std::vector<Tensor> results;

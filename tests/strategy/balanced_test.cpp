@@ -14,7 +14,7 @@ using Equalization = Recipe::Equalization;
 
 BalancedNetwork balanced(const Graph& network, const Equalization& equalization) {
   Workbench plain(network, test::settings_for("esp32s3"), test::random_samples(network, 16, -1, 2));
-  return balance(plain, equalization, Means::Match);
+  return balance(plain, equalization, Means::MatchOrUndo);
 }
 
 std::vector<std::string> names_of(const std::vector<EqualizationTrial>& trials) {

@@ -103,11 +103,11 @@ TEST(MatchMeans, MakesTheMeansOnTheChipThoseOfTheFloatNetwork) {
 TEST(MatchMeans, KnowsTheNoiseOfTheResult) {
   const Shifted s("esp32s3");
   const Candidate after = s.matched();
-  const Noise measured = output_noise(sim::Program(after.lowered.model, *s.settings.target),
-                                      after.graph, s.run);
+  const Noise measured =
+      output_noise(sim::Program(after.lowered.model, *s.settings.target), after.graph, s.run);
   EXPECT_DOUBLE_EQ(after.noise.ratio(), measured.ratio());
-  const Noise before = output_noise(sim::Program(s.before.lowered.model, *s.settings.target),
-                                    s.before.graph, s.run);
+  const Noise before =
+      output_noise(sim::Program(s.before.lowered.model, *s.settings.target), s.before.graph, s.run);
   EXPECT_LT(after.noise.noise, before.noise);
 }
 

@@ -4,22 +4,30 @@
 
 #include <algorithm>
 
+#include "base/fixed_point.h"
 #include "espdl/writer.h"
+#include "strategy/simulate.h"
 #include "tests/strategy/small_network.h"
 
 namespace espquant::strategy {
 namespace {
+
+// As many as are needed to hold some of them out.
+constexpr std::int64_t kSamples = 72;
 
 const Workbench& small_bench(const char* chip) {
   static std::map<std::string, Workbench> benches;
   const auto known = benches.find(chip);
   if (known != benches.end()) return known->second;
   const Graph network = passes::simplify(test::small_network());
-  return benches
-      .emplace(std::piecewise_construct, std::forward_as_tuple(chip),
-               std::forward_as_tuple(network, test::settings_for(chip),
-                                     test::random_samples(network, 16, -1, 2)))
-      .first->second;
+  Workbench& made =
+      benches
+          .emplace(std::piecewise_construct, std::forward_as_tuple(chip),
+                   std::forward_as_tuple(network, test::settings_for(chip),
+                                         test::random_samples(network, kSamples, -1, 2)))
+          .first->second;
+  made.hold_out();
+  return made;
 }
 
 /// Every layer at 16 bits by itself, in the order of execution.
@@ -48,7 +56,7 @@ class TrialsFor : public testing::TestWithParam<std::tuple<const char*, Means>> 
   Trials trials() const { return Trials(bench(), bench().settings(), means()); }
   Candidate by_itself(const quant::Settings& settings) const {
     return run_in_step(bench().draft(settings), bench().plan(), *settings.target, bench().run(),
-                       means() == Means::Match);
+                       means() == Means::MatchOrUndo);
   }
 };
 
@@ -58,8 +66,7 @@ TEST_P(TrialsFor, MakeWhatEachIsByItselfInAnyOrder) {
     if (backwards) std::reverse(all.begin(), all.end());
     Trials trials = this->trials();
     for (const quant::Settings& settings : all)
-      expect_equal(trials.make(settings), by_itself(settings),
-                   settings.layer_bits.begin()->first);
+      expect_equal(trials.make(settings), by_itself(settings), settings.layer_bits.begin()->first);
   }
 }
 
@@ -83,11 +90,41 @@ TEST_P(TrialsFor, GoOnFromAnotherBase) {
 
 INSTANTIATE_TEST_SUITE_P(Chips, TrialsFor,
                          testing::Combine(testing::Values("esp32s3", "esp32p4"),
-                                          testing::Values(Means::AsTheyAre, Means::Match)),
+                                          testing::Values(Means::AsTheyAre, Means::MatchOrUndo)),
                          [](const auto& parameter) {
                            return std::string(std::get<0>(parameter.param)) +
-                                  (std::get<1>(parameter.param) == Means::Match ? "_matched" : "");
+                                  (std::get<1>(parameter.param) == Means::MatchOrUndo ? "_matched"
+                                                                                      : "");
                          });
+
+TEST(Narrowing, RoundsATensorAsTheChipDoes) {
+  for (const char* chip : {"esp32s3", "esp32p4"}) {
+    const Workbench& bench = small_bench(chip);
+    quant::Settings wide = bench.settings();
+    wide.bits = 16;
+    const Candidate candidate = bench.draft(wide);
+    const std::string& output = candidate.lowered.model.outputs.at(0);
+    const sim::Program program(candidate.lowered.model, *wide.target);
+    const int exponent = program.desc(program.outputs()[0]).exponent();
+    // Half of all values lie between two steps of twice the size.
+    const float step = std::ldexp(1.0F, exponent + 1);
+
+    const SimulatedNetwork network(program, candidate.graph);
+    sim::Program::Frame frame(program);
+    const FloatRun& run = bench.run();
+    Noise expected;
+    for (std::size_t s = run.first_judged(); s < run.inputs.size(); ++s) {
+      Tensor y = network.run(run.inputs[s], frame)[0];
+      for (float& v : y.mutable_data<float>())
+        v = step *
+            static_cast<float>(quantize_value<std::int8_t>(v, 1 / step, wide.target->rounding));
+      expected.add(y.data<float>(), run.outputs[s][0].data<float>());
+    }
+    Trials trials(bench, wide, Means::AsTheyAre);
+    const std::vector<Trials::Narrowing> all{{output, step}};
+    EXPECT_DOUBLE_EQ(trials.narrow_each(all)[0].noise, expected.noise) << chip;
+  }
+}
 
 TEST(SteppedRun, SharesTheNodesBeforeTheFirstThatDiffers) {
   const Workbench& bench = small_bench("esp32s3");

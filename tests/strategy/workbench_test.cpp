@@ -80,6 +80,39 @@ TEST(Workbench, APartOfTheRunKeepsFittedAndJudgedApart) {
   for (std::size_t i = 0; i < mine.size(); ++i) EXPECT_EQ(fitted.contains(mine[i]), i < 16) << i;
 }
 
+/// Noise with means matched, and as they are; and of what is made with a choice.
+struct Choice {
+  explicit Choice(Workbench& bench)
+      : matched(bench.judged(bench.settings(), Means::MatchOrUndo).noise.noise),
+        as_they_are(bench.judged(bench.settings(), Means::AsTheyAre).noise.noise),
+        made(bench.make(bench.settings(), Means::MatchOrUndo).noise.noise) {}
+  double matched, as_they_are, made;
+};
+
+TEST(Workbench, MeansAreMatchedUnlessThatIsNoisierOnOtherSamples) {
+  const Graph network = passes::simplify(test::small_network());
+  const quant::Settings settings = test::settings_for("esp32s3");
+  const calib::SampleSource some = test::random_samples(network, 100, 1, 2);
+  Workbench alike(network, settings, some);
+  const Choice kept(alike);
+  EXPECT_LT(kept.matched, kept.as_they_are);
+  EXPECT_EQ(kept.made, kept.matched);
+
+  // Fitted to samples of one kind, judged on those of another.
+  Workbench numbered = bench_on(100);
+  const std::vector<int> numbers = numbers_of(numbered.run().inputs);
+  const std::set<int> fitted(numbers.begin(), numbers.end());
+  const calib::SampleSource other = test::random_samples(network, 100, -2, -1);
+  Workbench misled(network, settings, {100, [&](std::int64_t i) {
+                                         return fitted.contains(static_cast<int>(i))
+                                                    ? some.sample(i)
+                                                    : other.sample(i);
+                                       }});
+  const Choice undone(misled);
+  EXPECT_GT(undone.matched, undone.as_they_are);
+  EXPECT_EQ(undone.made, undone.as_they_are);
+}
+
 TEST(Workbench, RemembersWhatItHasJudged) {
   Workbench bench = bench_on(100);
   const Candidate& first = bench.judged(bench.settings(), Means::MatchOrUndo);
@@ -87,8 +120,15 @@ TEST(Workbench, RemembersWhatItHasJudged) {
   quant::Settings wide = bench.settings();
   wide.layer_bits["Conv_1"] = 16;
   const Candidate& second = bench.judged(wide, Means::MatchOrUndo);
-  EXPECT_NE(&second, &first);
   EXPECT_EQ(second.noise.noise, Trials(bench, wide, Means::MatchOrUndo).make(wide).noise.noise);
+
+  const double noise = second.noise.noise;
+  for (int shift = 1; shift <= 9; ++shift) {
+    quant::Settings other = bench.settings();
+    other.exponent_shifts["Conv_1"] = shift;
+    EXPECT_NE(bench.judged(other, Means::MatchOrUndo).noise.noise, noise);
+  }
+  EXPECT_EQ(bench.judged(wide, Means::MatchOrUndo).noise.noise, noise) << "forgotten, made again";
 }
 
 }  // namespace

@@ -8,18 +8,19 @@
 
 namespace espquant::test {
 
-/// The folder of models, data and golden results: ESPQUANT_SHARED, else ../shared beside the project.
+/// The folder of models, data and golden results: ESPQUANT_SHARED, else ../shared beside the
+/// project.
 inline std::filesystem::path shared_dir() {
   if (const char* dir = std::getenv("ESPQUANT_SHARED")) return dir;
   return std::filesystem::path(ESPQUANT_SOURCE_DIR) / ".." / "shared";
 }
 
 /// Skips the calling test, with the reason, where the shared material is not at hand.
-#define ESPQUANT_NEEDS_SHARED(relative)                                                              \
-  do {                                                                                               \
-    if (!std::filesystem::exists(::espquant::test::shared_dir() / (relative)))                       \
-      GTEST_SKIP() << "needs " << (::espquant::test::shared_dir() / (relative)).string()             \
-                   << " (set ESPQUANT_SHARED to the folder with the golden results)";                \
+#define ESPQUANT_NEEDS_SHARED(relative)                                                  \
+  do {                                                                                   \
+    if (!std::filesystem::exists(::espquant::test::shared_dir() / (relative)))           \
+      GTEST_SKIP() << "needs " << (::espquant::test::shared_dir() / (relative)).string() \
+                   << " (set ESPQUANT_SHARED to the folder with the golden results)";    \
   } while (false)
 
 }  // namespace espquant::test
