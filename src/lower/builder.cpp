@@ -93,6 +93,16 @@ espdl::Node& Builder::node(std::string op, std::string name, std::vector<std::st
   return model_.nodes.back();
 }
 
+std::string Builder::derive(const std::string& op, const std::string& base,
+                            std::vector<std::string> inputs, Shape shape, const TensorQuant& quant,
+                            std::map<std::string, espdl::AttributeValue> attributes) {
+  const std::string out = unique_name(fmt::format("{}_{}", base, op));
+  add_value(out, integer_type(quant.bits), std::move(shape), quant.exponent());
+  espdl::Node& written = node(op, unique_name(out + "_node"), std::move(inputs), {out}, quant.bits);
+  for (auto& [name, value] : attributes) written.attributes[name] = std::move(value);
+  return out;
+}
+
 std::string Builder::constant(const std::string& name, Tensor data, std::vector<int> exponents,
                               std::string doc) {
   model_.initializers.push_back({name, std::move(data), std::move(exponents), std::move(doc)});

@@ -68,6 +68,12 @@ class Builder {
   espdl::Node& node(std::string op, std::string name, std::vector<std::string> inputs,
                     std::vector<std::string> outputs, int bits);
 
+  /// A node whose output, an integer tensor of `quant`, is none of the network's values. Returns
+  /// the output's name.
+  std::string derive(const std::string& op, const std::string& base,
+                     std::vector<std::string> inputs, Shape shape, const TensorQuant& quant,
+                     std::map<std::string, espdl::AttributeValue> attributes = {});
+
   std::string constant(const std::string& name, Tensor data, std::vector<int> exponents,
                        std::string doc = "");
   std::string constant_ints(const std::string& name, const std::vector<std::int64_t>& values);

@@ -65,26 +65,10 @@ Tensor quantize_bias(const Node& n, const Tensor& real, const TensorQuant& quant
   return result;
 }
 
-// ESP-DL 3.1: shifts are not negative, and the S3's shift register keeps five bits.
 void check_shifts(const Builder& b, const Node& n, ValueId out) {
   const int in = input_quant(b, n).exponent();
-  const TensorQuant& weights = quant_of(b, n.inputs[1]);
   const int result = quant_of(b, out).exponent();
-  for (int e : weights.exponents) {
-    const int shift = result - in - e;
-    if (shift < 0)
-      refuse(
-          n,
-          fmt::format(
-              "needs a left shift of {} bits behind its accumulator, which the chip does not have",
-              -shift),
-          "Give its output a coarser exponent, or its weights a finer one");
-    if (shift > 31)
-      refuse(n,
-             fmt::format("needs a right shift of {} bits, more than the 31 of the chip's register",
-                         shift),
-             "Check whether the layer's weights are all zero");
-  }
+  for (int e : quant_of(b, n.inputs[1]).exponents) check_shift(n, result - in - e);
 }
 
 // A convolution in groups that is not depthwise becomes a dense one, zeros outside its groups: the
@@ -279,9 +263,9 @@ void lower_gemm(Builder& b, const Node& n) {
 
 void lower_matmul(Builder& b, const Node& n) {
   const Value& weights = b.graph().value(n.inputs.at(1));
-  if (!weights.is_constant() || weights.constant.rank() != 2)
-    refuse(n, "only a MatMul with a constant matrix as its second operand can be written",
-           "Use a linear layer, or cut the model before this node");
+  if (!weights.is_constant()) return lower_product(b, n);
+  if (weights.constant.rank() != 2)
+    refuse(n, "its constant operand is not one matrix", "Use one linear layer for each matrix");
   const Fused fused = fuse_activation(b, n);
   check_shifts(b, n, fused.output);
   const TensorQuant& wq = quant_of(b, n.inputs[1]);

@@ -108,6 +108,16 @@ void lower_with_table(Builder& b, const Node& n) {
 
 void lower_table(Builder& b, const Node& n) { lower_with_table(b, n); }
 
+void lower_power(Builder& b, const Node& n) {
+  const Value& operand = b.graph().value(n.inputs.at(1));
+  const bool of_one_tensor = operand.is_constant() && operand.constant.size() == 1;
+  // A table of 16 bits has 65536 entries: there the runtime's function does.
+  if (of_one_tensor && quant_of(b, n.outputs[0]).bits == 8)
+    lower_with_table(b, n);
+  else
+    lower_binary(b, n);
+}
+
 void lower_prelu(Builder& b, const Node& n) {
   const Value& slope = b.graph().value(n.inputs.at(1));
   if (!slope.is_constant())

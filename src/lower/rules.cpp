@@ -1,5 +1,7 @@
 #include "lower/rules.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cmath>
 
@@ -29,20 +31,31 @@ std::span<const RuleEntry> all_rules() {
       RuleEntry{"HardSigmoid", lower_table},
       RuleEntry{"HardSwish", lower_table},
       RuleEntry{"InsertZeros", lower_insert_zeros},
+      RuleEntry{"LayerNormalization", lower_layer_normalization},
       RuleEntry{"LeakyRelu", lower_table},
       RuleEntry{"Log", lower_table},
       RuleEntry{"LogSoftmax", lower_softmax},
+      RuleEntry{"LpNormalization", lower_lp_normalization},
       RuleEntry{"MatMul", lower_matmul},
       RuleEntry{"MaxPool", lower_max_pool},
+      RuleEntry{"Mod", lower_power},
       RuleEntry{"Mul", lower_binary},
       RuleEntry{"Neg", lower_table},
       RuleEntry{"PRelu", lower_prelu},
       RuleEntry{"Pad", lower_pad},
+      RuleEntry{"Pow", lower_power},
+      RuleEntry{"RMSNormalization", lower_rms_normalization},
       RuleEntry{"Reciprocal", lower_table},
+      RuleEntry{"ReduceL1", lower_reduce},
+      RuleEntry{"ReduceL2", lower_reduce},
+      RuleEntry{"ReduceLogSum", lower_reduce},
+      RuleEntry{"ReduceLogSumExp", lower_reduce},
       RuleEntry{"ReduceMax", lower_reduce},
       RuleEntry{"ReduceMean", lower_reduce},
       RuleEntry{"ReduceMin", lower_reduce},
+      RuleEntry{"ReduceProd", lower_reduce},
       RuleEntry{"ReduceSum", lower_reduce},
+      RuleEntry{"ReduceSumSquare", lower_reduce},
       RuleEntry{"Relu", lower_table},
       RuleEntry{"Reshape", lower_reshape},
       RuleEntry{"Resize", lower_resize},
@@ -85,6 +98,20 @@ const TensorQuant& input_quant(const Builder& b, const Node& n, std::size_t inde
       output && input.dtype == DType::Float32 ? input.quant_at(output->bits) : input.quant;
   ESPQUANT_ASSERT(q.has_value(), "a tensor without exponent reached the lowering: " + input.name);
   return *q;
+}
+
+void check_shift(const Node& n, int shift) {
+  if (shift < 0)
+    refuse(n,
+           fmt::format(
+               "needs a left shift of {} bits behind its accumulator, which the chip does not have",
+               -shift),
+           "Give its output a coarser exponent, or its weights a finer one");
+  if (shift > 31)
+    refuse(n,
+           fmt::format("needs a right shift of {} bits, more than the 31 of the chip's register",
+                       shift),
+           "Check whether the layer's weights are all zero");
 }
 
 void refuse(const Node& n, std::string_view what, std::string_view remedy) {

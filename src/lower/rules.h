@@ -21,6 +21,11 @@ std::span<const RuleEntry> all_rules();
 void lower_conv(Builder&, const Node&);
 void lower_gemm(Builder&, const Node&);
 void lower_matmul(Builder&, const Node&);
+void lower_product(Builder&, const Node&);
+void lower_layer_normalization(Builder&, const Node&);
+void lower_rms_normalization(Builder&, const Node&);
+void lower_lp_normalization(Builder&, const Node&);
+void lower_power(Builder&, const Node&);
 void lower_average_pool(Builder&, const Node&);
 void lower_global_average_pool(Builder&, const Node&);
 void lower_max_pool(Builder&, const Node&);
@@ -52,6 +57,10 @@ const TensorQuant& quant_of(const Builder& b, ValueId v);
 
 /// How node `n` reads its input `index`: in its own width, that of its output.
 const TensorQuant& input_quant(const Builder& b, const Node& n, std::size_t index = 0);
+
+/// Refuses what lies between an accumulator and its result where the chip cannot shift by it:
+/// shifts are not negative, and the S3's shift register keeps five bits (ESP-DL 3.1).
+void check_shift(const Node& n, int shift);
 
 [[noreturn]] void refuse(const Node& n, std::string_view what, std::string_view remedy);
 

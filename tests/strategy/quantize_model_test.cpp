@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/parallel.h"
@@ -80,6 +81,55 @@ INSTANTIATE_TEST_SUITE_P(Recipes, QuantizeBy,
                          [](const auto& parameter) {
                            return std::get<0>(parameter.param) + "_" + std::get<1>(parameter.param);
                          });
+
+/// Attention of two heads over 16 tokens of 24 features, a residual MLP, and a head that pools.
+Graph transformer_block() {
+  test::Network net;
+  const ValueId tokens = net.input("tokens", {1, 16, 24});
+  const auto normalized = [&](ValueId v) {
+    return net.node("LayerNormalization", {v, net.random({24}, 0.5, 1.5), net.random({24})},
+                    {{"axis", -1}});
+  };
+  const auto linear = [&](ValueId v, std::int64_t from, std::int64_t to) {
+    const float reach = 1.7F / std::sqrt(static_cast<float>(from));
+    return net.node("Add", {net.node("MatMul", {v, net.random({from, to}, -reach, reach)}),
+                            net.random({to}, -0.1F, 0.1F)});
+  };
+  const auto heads = [&](ValueId v, const test::Ints& perm) {
+    return net.node("Transpose", {net.node("Reshape", {v, net.ints({1, 16, 2, 12})})},
+                    {{"perm", perm}});
+  };
+  const ValueId x = normalized(tokens);
+  const ValueId q = heads(linear(x, 24, 24), {0, 2, 1, 3});
+  const ValueId k = heads(linear(x, 24, 24), {0, 2, 3, 1});
+  const ValueId v = heads(linear(x, 24, 24), {0, 2, 1, 3});
+  const ValueId scores = net.node("Mul", {net.node("MatMul", {q, k}), net.scalar(0.29F)});
+  const ValueId mixed = net.node("MatMul", {net.node("Softmax", {scores}, {{"axis", -1}}), v});
+  const ValueId joined = net.node(
+      "Reshape",
+      {net.node("Transpose", {mixed}, {{"perm", test::Ints{0, 2, 1, 3}}}), net.ints({1, 16, 24})});
+  const ValueId attended = net.node("Add", {tokens, linear(joined, 24, 24)});
+  const ValueId wide = net.node("Sigmoid", {linear(normalized(attended), 24, 48)});
+  const ValueId out = net.node("Add", {attended, linear(wide, 48, 24)});
+  const ValueId energy = net.node("Pow", {out, net.scalar(2)});
+  return net.finish({net.node("ReduceMean", {energy}, {{"axes", test::Ints{1}}, {"keepdims", 0}})});
+}
+
+TEST(QuantizeModel, AttentionRunsOnEveryChip) {
+  const Graph network = transformer_block();
+  const calib::SampleSource samples = test::random_samples(network, 32, -1, 1);
+  for (const char* chip : {"esp32s3", "esp32p4", "esp32"})
+    for (const char* recipe : {"int8", "int16"}) {
+      const QuantizeOptions options = options_for(find_recipe(recipe), chip);
+      const QuantizedModel result = quantize_model(network, samples, options);
+      const double bound = std::string(recipe) == "int8" ? 0.01 : 1e-5;
+      EXPECT_LT(result.noise.output.ratio(), bound) << recipe << " on " << chip;
+      const sim::Program program(result.model, *options.target);
+      const auto checks = sim::verify_test_values(program, {.tolerance = sim::Tolerance::Exact});
+      ASSERT_EQ(checks.size(), 1u);
+      EXPECT_TRUE(checks[0].passed()) << checks[0].problem;
+    }
+}
 
 TEST(QuantizeModel, NoiseFallsFromInt8OverMixedToInt16) {
   const double narrow = quantized(options_for(recipe_of("int8"))).noise.output.ratio();

@@ -1,0 +1,108 @@
+#include <gtest/gtest.h>
+
+#include "base/fixed_point.h"
+#include "sim/program.h"
+#include "tests/lower/quantized_network.h"
+#include "tests/support/errors.h"
+
+namespace espquant::lower {
+namespace {
+
+using test::QuantizedNetwork;
+
+constexpr int kIn = -4, kOut = -2;
+
+Tensor small_integers(DType dtype, const Shape& shape, std::uint64_t seed) {
+  Tensor t(dtype, shape);
+  Random random(seed);
+  for (std::int64_t i = 0; i < t.size(); ++i) {
+    const auto v = static_cast<std::int64_t>(random.uniform(-9, 10));
+    const auto s = static_cast<std::size_t>(i);
+    if (dtype == DType::Int8)
+      t.mutable_data<std::int8_t>()[s] = static_cast<std::int8_t>(v);
+    else
+      t.mutable_data<std::int16_t>()[s] = static_cast<std::int16_t>(v);
+  }
+  return t;
+}
+
+std::int64_t at(const Tensor& t, std::int64_t i) {
+  const auto s = static_cast<std::size_t>(i);
+  return t.dtype() == DType::Int8 ? t.data<std::int8_t>()[s] : t.data<std::int16_t>()[s];
+}
+
+struct Product {
+  Shape a, b;
+  /// Matrices of the result, each with those of the operands that it is the product of.
+  std::vector<std::pair<std::int64_t, std::int64_t>> pairs;
+};
+
+/// [pair][M][N], rounded as the chip does.
+std::vector<std::int64_t> expected_of(const Product& p, const Tensor& a, const Tensor& b, int bits,
+                                      Rounding rounding) {
+  const std::int64_t m = p.a[p.a.size() - 2], k = p.a.back(), n = p.b.back();
+  const std::int64_t limit = std::int64_t{1} << (bits - 1);
+  std::vector<std::int64_t> result;
+  for (const auto& [x, w] : p.pairs)
+    for (std::int64_t row = 0; row < m; ++row)
+      for (std::int64_t column = 0; column < n; ++column) {
+        std::int64_t sum = 0;
+        for (std::int64_t i = 0; i < k; ++i)
+          sum += at(a, (x * m + row) * k + i) * at(b, (w * k + i) * n + column);
+        const std::int64_t y = round_shift(sum, kOut - 2 * kIn, rounding);
+        result.push_back(std::clamp(y, -limit, limit - 1));
+      }
+  return result;
+}
+
+class LowerProduct : public testing::TestWithParam<std::tuple<const char*, int>> {};
+
+TEST_P(LowerProduct, GivesTheChipItsFilterInOrder) {
+  const auto [chip, bits] = GetParam();
+  const Target& target = find_target(chip);
+  const DType dtype = bits == 8 ? DType::Int8 : DType::Int16;
+  for (const Product& p : {
+           Product{{3, 5}, {5, 16}, {{0, 0}}},                      // whole blocks
+           Product{{3, 5}, {5, 7}, {{0, 0}}},                       // less than a block
+           Product{{2, 4, 6}, {2, 6, 37}, {{0, 0}, {1, 1}}},        // blocks and a rest
+           Product{{1, 2, 3, 8}, {1, 2, 8, 32}, {{0, 0}, {1, 1}}},  // heads
+           Product{{2, 3, 4}, {1, 4, 19}, {{0, 0}, {1, 0}}},        // one filter for all
+       }) {
+    QuantizedNetwork net;
+    const ValueId a = net.input("a", p.a, kIn, bits), b = net.input("b", p.b, kIn, bits);
+    const espdl::Model model =
+        test::lowered(net.finish({net.node("MatMul", {a, b}, {}, kOut, bits)}), chip);
+    const sim::Program program(model, target);
+    sim::Program::Frame frame(program);
+    const Tensor x = small_integers(dtype, p.a, 1), w = small_integers(dtype, p.b, 2);
+    frame.set(program.tensor_index("a"), x);
+    frame.set(program.tensor_index("b"), w);
+    frame.run();
+    const Tensor y = frame.tensor(program.outputs()[0]);
+    std::vector<std::int64_t> actual;
+    for (std::int64_t i = 0; i < y.size(); ++i) actual.push_back(at(y, i));
+    EXPECT_EQ(actual, expected_of(p, x, w, bits, target.rounding)) << to_string(p.b);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Chips, LowerProduct,
+                         testing::Combine(testing::Values("esp32s3", "esp32p4", "esp32"),
+                                          testing::Values(8, 16)),
+                         [](const auto& parameter) {
+                           return std::string(std::get<0>(parameter.param)) + "_" +
+                                  std::to_string(std::get<1>(parameter.param));
+                         });
+
+TEST(LowerProduct, RefusesWhatTheChipCannotMultiply) {
+  QuantizedNetwork deep;
+  const ValueId a = deep.input("a", {1, 1, 1, 2, 2}), b = deep.input("b", {1, 1, 1, 2, 2});
+  const Graph five_axes = deep.finish({deep.node("MatMul", {a, b})});
+  EXPECT_EQ(test::error_of([&] { test::lowered(five_axes); }).code(), ErrorCode::Illegal);
+  QuantizedNetwork fine;
+  const ValueId x = fine.input("x", {2, 2}, kIn), y = fine.input("y", {2, 2}, kIn);
+  const Graph left_shift = fine.finish({fine.node("MatMul", {x, y}, {}, 2 * kIn - 1)});
+  EXPECT_EQ(test::error_of([&] { test::lowered(left_shift); }).code(), ErrorCode::Illegal);
+}
+
+}  // namespace
+}  // namespace espquant::lower
