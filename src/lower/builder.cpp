@@ -93,11 +93,16 @@ espdl::Node& Builder::node(std::string op, std::string name, std::vector<std::st
   return model_.nodes.back();
 }
 
+std::string Builder::declare(const std::string& base, Shape shape, const TensorQuant& quant) {
+  const std::string out = unique_name(base + "_out");
+  add_value(out, integer_type(quant.bits), std::move(shape), quant.exponent());
+  return out;
+}
+
 std::string Builder::derive(const std::string& op, const std::string& base,
                             std::vector<std::string> inputs, Shape shape, const TensorQuant& quant,
                             std::map<std::string, espdl::AttributeValue> attributes) {
-  const std::string out = unique_name(fmt::format("{}_{}", base, op));
-  add_value(out, integer_type(quant.bits), std::move(shape), quant.exponent());
+  const std::string out = declare(fmt::format("{}_{}", base, op), std::move(shape), quant);
   espdl::Node& written = node(op, unique_name(out + "_node"), std::move(inputs), {out}, quant.bits);
   for (auto& [name, value] : attributes) written.attributes[name] = std::move(value);
   return out;
@@ -205,9 +210,12 @@ std::string Builder::read_float(ValueId v, const Perm& perm) {
 }
 
 std::string Builder::define(ValueId v, const Perm& perm) {
-  const Value& value = graph_.value(v);
-  if (!value.quant) return define_float(v, perm);
-  const Stored s{value.name, perm, integer_type(value.quant->bits), value.quant->exponent()};
+  const auto& quant = graph_.value(v).quant;
+  return quant ? define_as(v, perm, *quant) : define_float(v, perm);
+}
+
+std::string Builder::define_as(ValueId v, const Perm& perm, const TensorQuant& quant) {
+  const Stored s{graph_.value(v).name, perm, integer_type(quant.bits), quant.exponent()};
   add_value(s.name, s.dtype, permuted(shape(v), perm), s.exponent);
   orders_[s.name] = {s.name, shape(v), perm};
   stored_[v] = s;

@@ -56,6 +56,8 @@ class Builder {
   /// Declares that a node writes value `v` in the order `perm`, as `quant` says or, without, as
   /// float. Returns its name.
   std::string define(ValueId v, const Perm& perm);
+  /// The same as an integer tensor of `quant`, where the chip has it otherwise than the value says.
+  std::string define_as(ValueId v, const Perm& perm, const TensorQuant& quant);
   std::string define_float(ValueId v, const Perm& perm);
   /// Writes the data of `from`, a value of shape `value_shape`, once more in the order `perm` under
   /// the name `out`.
@@ -68,8 +70,9 @@ class Builder {
   espdl::Node& node(std::string op, std::string name, std::vector<std::string> inputs,
                     std::vector<std::string> outputs, int bits);
 
-  /// A node whose output, an integer tensor of `quant`, is none of the network's values. Returns
-  /// the output's name.
+  /// An integer tensor of `quant` that is none of the network's values. Returns its name.
+  std::string declare(const std::string& base, Shape shape, const TensorQuant& quant);
+  /// A node that writes such a tensor. Returns the tensor's name.
   std::string derive(const std::string& op, const std::string& base,
                      std::vector<std::string> inputs, Shape shape, const TensorQuant& quant,
                      std::map<std::string, espdl::AttributeValue> attributes = {});

@@ -42,6 +42,7 @@ void lower_transpose(Builder&, const Node&);
 void lower_reshape(Builder&, const Node&);
 void lower_softmax(Builder&, const Node&);
 void lower_resize(Builder&, const Node&);
+void lower_recurrent(Builder&, const Node&);
 void lower_reduce(Builder&, const Node&);
 void lower_gather(Builder&, const Node&);
 void lower_depth_space(Builder&, const Node&);

@@ -105,6 +105,6 @@ std::int64_t macs(const Node& node, std::span<const Shape> inputs, std::span<con
 
 }  // namespace
 
-const OpDef kGRU{"GRU", QuantRule::Independent, infer, run, macs};
+const OpDef kGRU{"GRU", QuantRule::Recurrent, infer, run, macs};
 
 }  // namespace espquant::ops

@@ -116,6 +116,6 @@ std::int64_t macs(const Node& node, std::span<const Shape> inputs, std::span<con
 
 }  // namespace
 
-const OpDef kLSTM{"LSTM", QuantRule::Independent, infer, run, macs};
+const OpDef kLSTM{"LSTM", QuantRule::Recurrent, infer, run, macs};
 
 }  // namespace espquant::ops

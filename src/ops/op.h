@@ -18,6 +18,7 @@ enum class QuantRule : std::uint8_t {
   Weighted,  ///< Conv, Gemm, ConvTranspose: weights of their own, bias at input + weight exponent
   PassThrough,    ///< output 0.. keep the exponent of input 0: only data moves (Reshape, MaxPool,
                   ///< Slice, ...)
+  Recurrent,      ///< LSTM, GRU: all hidden states share an exponent
   AlignInputs,    ///< all data inputs take the exponent of the output (Add, Sub, Concat)
   CompareInputs,  ///< data inputs share an exponent, the output is boolean (Equal, Greater, ...)
   FloatOutput,    ///< integer in, float out (Softmax, LogSoftmax)

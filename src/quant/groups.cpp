@@ -161,6 +161,18 @@ ValueSets exponent_groups(const Graph& graph) {
       for (ValueId out : n.outputs)
         if (is_quantizable(graph, out) && is_quantizable(graph, n.input(0)))
           sets.join(n.inputs[0], out);
+    } else if (rule == QuantRule::Recurrent) {
+      // Y, Y_h and initial_h (ESP-DL 3.19).
+      const ValueId initial = n.input(5);
+      const bool own = initial != kNone && only_reader(graph, initial);
+      const std::array states{n.outputs[0], n.outputs.size() > 1 ? n.outputs[1] : kNone,
+                              own ? initial : kNone};
+      ValueId first = kNone;
+      for (ValueId v : states) {
+        if (v == kNone || !is_quantizable(graph, v)) continue;
+        if (first == kNone) first = v;
+        sets.join(first, v);
+      }
     } else if (rule == QuantRule::AlignInputs) {
       for (ValueId in : n.inputs)
         if (is_quantizable(graph, in) && only_reader(graph, in)) sets.join(in, n.outputs[0]);

@@ -115,21 +115,63 @@ Graph transformer_block() {
   return net.finish({net.node("ReduceMean", {energy}, {{"axes", test::Ints{1}}, {"keepdims", 0}})});
 }
 
-TEST(QuantizeModel, AttentionRunsOnEveryChip) {
-  const Graph network = transformer_block();
-  const calib::SampleSource samples = test::random_samples(network, 32, -1, 1);
-  for (const char* chip : {"esp32s3", "esp32p4", "esp32"})
-    for (const char* recipe : {"int8", "int16"}) {
-      const QuantizeOptions options = options_for(find_recipe(recipe), chip);
-      const QuantizedModel result = quantize_model(network, samples, options);
-      const double bound = std::string(recipe) == "int8" ? 0.01 : 1e-5;
-      EXPECT_LT(result.noise.output.ratio(), bound) << recipe << " on " << chip;
-      const sim::Program program(result.model, *options.target);
-      const auto checks = sim::verify_test_values(program, {.tolerance = sim::Tolerance::Exact});
-      ASSERT_EQ(checks.size(), 1u);
-      EXPECT_TRUE(checks[0].passed()) << checks[0].problem;
-    }
+/// A bidirectional LSTM over 12 steps, a GRU over what it gives, and a head on its last state.
+Graph recurrent_network() {
+  test::Network net;
+  const ValueId x = net.input("steps", {12, 1, 8});
+  const auto weights = [&](std::int64_t directions, std::int64_t gates, std::int64_t from,
+                           std::int64_t hidden) {
+    return std::vector<ValueId>{net.random({directions, gates * hidden, from}, -0.6F, 0.6F),
+                                net.random({directions, gates * hidden, hidden}, -0.4F, 0.4F),
+                                net.random({directions, 2 * gates * hidden}, -0.2F, 0.2F)};
+  };
+  std::vector<ValueId> lstm = weights(2, 4, 8, 16), gru = weights(1, 3, 32, 12);
+  lstm.insert(lstm.begin(), x);
+  const ValueId both = net.nodes(
+      "LSTM", lstm,
+      {{"hidden_size", std::int64_t{16}}, {"direction", std::string("bidirectional")}}, 3)[0];
+  gru.insert(gru.begin(),
+             net.node("Reshape", {net.node("Transpose", {both}, {{"perm", test::Ints{0, 2, 1, 3}}}),
+                                  net.ints({12, 1, 32})}));
+  const ValueId last = net.nodes(
+      "GRU", gru, {{"hidden_size", std::int64_t{12}}, {"linear_before_reset", std::int64_t{1}}},
+      2)[1];
+  return net.finish({net.node("Gemm", {net.node("Reshape", {last, net.ints({1, 12})}),
+                                       net.random({12, 5}), net.random({5})})});
 }
+
+class WholeNetwork : public testing::TestWithParam<std::tuple<const char*, const char*>> {
+ protected:
+  /// The noise of the network, after its file was seen to give its own test values.
+  static double noise_of(const Graph& network) {
+    const auto& [chip, recipe] = GetParam();
+    const QuantizeOptions options = options_for(find_recipe(recipe), chip);
+    const QuantizedModel result =
+        quantize_model(network, test::random_samples(network, 32, -1, 1), options);
+    const sim::Program program(result.model, *options.target);
+    for (const auto& check : sim::verify_test_values(program, {.tolerance = sim::Tolerance::Exact}))
+      EXPECT_TRUE(check.passed()) << check.problem;
+    return result.noise.output.ratio();
+  }
+  static bool is_narrow() { return std::string(std::get<1>(GetParam())) == "int8"; }
+};
+
+TEST_P(WholeNetwork, AttentionRuns) {
+  EXPECT_LT(noise_of(transformer_block()), is_narrow() ? 0.01 : 1e-5);
+}
+
+// Gates have steps of 2^-9 at any width.
+TEST_P(WholeNetwork, RecurrentLayersRun) {
+  EXPECT_LT(noise_of(recurrent_network()), is_narrow() ? 0.01 : 1e-4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Chips, WholeNetwork,
+                         testing::Combine(testing::Values("esp32s3", "esp32p4", "esp32"),
+                                          testing::Values("int8", "int16")),
+                         [](const auto& parameter) {
+                           return std::string(std::get<0>(parameter.param)) + "_" +
+                                  std::get<1>(parameter.param);
+                         });
 
 TEST(QuantizeModel, NoiseFallsFromInt8OverMixedToInt16) {
   const double narrow = quantized(options_for(recipe_of("int8"))).noise.output.ratio();
