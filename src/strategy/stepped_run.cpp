@@ -103,13 +103,14 @@ std::map<std::string_view, std::size_t> last_seen(const espdl::Model& model, std
 }  // namespace
 
 SteppedRun::SteppedRun(Candidate draft, const quant::Plan& plan, const Target& target,
-                       const FloatRun& run, bool match_means)
+                       const FloatRun& run, bool match_means, InStep samples)
     : drafted_(draft.lowered.model),
       candidate_(std::move(draft)),
       plan_(plan),
       target_(target),
       run_(run),
-      match_means_(match_means) {
+      match_means_(match_means),
+      samples_(samples) {
   find_layers();
   prepare();
 }
@@ -145,7 +146,8 @@ void SteppedRun::find_layers() {
 void SteppedRun::prepare() {
   program_ = std::make_unique<sim::Program>(candidate_.lowered.model, target_);
   network_ = std::make_unique<SimulatedNetwork>(*program_, candidate_.graph);
-  for (std::size_t s = 0; s < run_.inputs.size(); ++s)
+  const std::size_t count = samples_ == InStep::All ? run_.inputs.size() : run_.fitted;
+  for (std::size_t s = 0; s < count; ++s)
     (s < run_.fitted ? frames_ : judged_).emplace_back(*program_);
   scratch_.resize(static_cast<std::size_t>(thread_count()));
 }
@@ -310,11 +312,16 @@ void SteppedRun::narrow(const std::string& tensor, float step) {
 
 Candidate SteppedRun::finish() {
   advance(program_->node_count());
-  const OutputComparison comparison(candidate_.graph);
-  candidate_.noise = {};
-  for (std::size_t s = run_.first_judged(); s < sample_count(); ++s)
-    comparison.add(network_->read(s < run_.fitted ? frames_[s] : judged_[s - run_.fitted]),
-                   run_.outputs[s], candidate_.noise);
+  if (sample_count() == run_.inputs.size()) {
+    const OutputComparison comparison(candidate_.graph);
+    candidate_.noise = {};
+    for (std::size_t s = run_.first_judged(); s < sample_count(); ++s)
+      comparison.add(network_->read(s < run_.fitted ? frames_[s] : judged_[s - run_.fitted]),
+                     run_.outputs[s], candidate_.noise);
+  } else {
+    frames_.clear();
+    candidate_.noise = output_noise(*program_, candidate_.graph, run_);
+  }
   frames_.clear();
   judged_.clear();
   network_.reset();
@@ -324,7 +331,7 @@ Candidate SteppedRun::finish() {
 
 Candidate run_in_step(Candidate draft, const quant::Plan& plan, const Target& target,
                       const FloatRun& run, bool match_means) {
-  return SteppedRun(std::move(draft), plan, target, run, match_means).finish();
+  return SteppedRun(std::move(draft), plan, target, run, match_means, InStep::Fitted).finish();
 }
 
 }  // namespace espquant::strategy

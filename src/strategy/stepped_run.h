@@ -10,6 +10,12 @@ namespace espquant::strategy {
 
 class ChipInput;
 
+/// Which of a FloatRun's samples go through in step.
+enum class InStep : std::uint8_t {
+  All,
+  Fitted,  ///< those to judge on follow one by one, when the candidate is finished
+};
+
 /// The samples of a FloatRun going through a candidate's simulated network in step, node after
 /// node. On the way biases may be set so that every layer's mean output is the float network's,
 /// given the inputs that the chip really computes, each layer seeing the corrections before it
@@ -19,7 +25,7 @@ class SteppedRun {
  public:
   /// Before the first node of `draft`. `plan`, `target` and `run` must outlive it.
   SteppedRun(Candidate draft, const quant::Plan& plan, const Target& target, const FloatRun& run,
-             bool match_means);
+             bool match_means, InStep samples = InStep::All);
   SteppedRun(const SteppedRun&) = delete;
   SteppedRun& operator=(const SteppedRun&) = delete;
 
@@ -62,10 +68,11 @@ class SteppedRun {
   const Target& target_;
   const FloatRun& run_;
   bool match_means_;
+  InStep samples_;
   quant::MeanOutputs wanted_;
   std::unique_ptr<sim::Program> program_;
   std::unique_ptr<SimulatedNetwork> network_;
-  /// Of the samples that the candidate is fitted to, and of those to judge on.
+  /// Of the samples that the candidate is fitted to, and of those to judge on, if these go in step.
   std::deque<sim::Program::Frame> frames_, judged_;
   /// By worker.
   std::vector<sim::Scratch> scratch_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <set>
 #include <sstream>
 
 #include "tests/e2e/program.h"
@@ -63,6 +64,15 @@ TEST(Docs, AnOperatorsPlacesAreThose) {
     EXPECT_FALSE(matches(text_of(kRoot / file), "\\b((?:kNeg|Neg|prepare_neg))\\b").empty())
         << file;
   }
+}
+
+TEST(Docs, OperatorsAreThoseThatCanBeWritten) {
+  const std::string page = text_of(kRoot / "docs/operators.md");
+  const std::string table = page.substr(0, page.find("\n## Gone"));
+  const auto named = matches(table, "`([A-Z][A-Za-z0-9]*)`");
+  const auto rules = matches(text_of(kRoot / "src/lower/rules.cpp"), "RuleEntry\\{\"(\\w+)\"");
+  EXPECT_EQ(std::set<std::string>(named.begin(), named.end()),
+            std::set<std::string>(rules.begin(), rules.end()));
 }
 
 TEST(Docs, CommandsExist) {
