@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/round.h"
 
 /// The scalar arithmetic of power-of-two quantization: a quantized q with exponent e stands for q *
 /// 2^e. Rounding follows ESP-DL 3.3 (reference 0.1).
@@ -58,6 +59,36 @@ inline std::int32_t round_to_int(float v, Rounding rounding) {
 template <typename T>
 T quantize_value(float x, float inv_scale, Rounding rounding) {
   return saturate<T>(round_to_int(x * inv_scale, rounding));
+}
+
+namespace detail {
+
+template <bool kHalfUp, typename T>
+void quantize_each(const float* x, std::size_t count, float inv_scale, T* q) {
+  constexpr float least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
+  for (std::size_t i = 0; i < count; ++i) {
+    float v = x[i] * inv_scale;
+    if constexpr (kHalfUp) v += 0.5F;
+    // Beyond, all saturate the same; between, the rounding is exact.
+    v = v < least - 1 ? least - 1 : v;
+    v = v > most + 1 ? most + 1 : v;
+    float r = round_half_even(v);
+    if constexpr (kHalfUp) r = r > v ? r - 1 : r;
+    r = r < least ? least : r > most ? most : r;
+    q[i] = static_cast<T>(r == r ? r : 0.0F);
+  }
+}
+
+}  // namespace detail
+
+/// quantize_value of each of `count` numbers, written so that compilers do several at once with any
+/// instruction set; T is int8 or int16.
+template <typename T>
+void quantize_values(const float* x, std::size_t count, float inv_scale, Rounding rounding, T* q) {
+  if (rounding == Rounding::HalfUp)
+    detail::quantize_each<true>(x, count, inv_scale, q);
+  else
+    detail::quantize_each<false>(x, count, inv_scale, q);
 }
 
 /// The least exponent e at which |x| <= max_q * 2^e, for max_q = 127, 32767, ...; x = 0 gives

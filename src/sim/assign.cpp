@@ -72,6 +72,30 @@ To requantized(From q, int shift, Family family) {
                                  : shift_left<From, To>(q, -shift, family));
 }
 
+/// shift_right of each, in 32 bits, which hold all that it makes of 16: several at once.
+template <typename To>
+void shift_words_right(const std::int16_t* source, To* destination, std::int64_t count, int shift,
+                       Family family) {
+  constexpr std::int32_t least = std::numeric_limits<To>::min(),
+                         most = std::numeric_limits<To>::max();
+  const auto clip = [](std::int32_t v) {
+    return static_cast<To>(v < least ? least : v > most ? most : v);
+  };
+  if (family == Family::S3) {
+    const int first = std::min((shift - 1) & (sizeof(To) == 1 ? 31 : 63), 31);
+    for (std::int64_t i = 0; i < count; ++i)
+      destination[i] = clip(((std::int32_t{source[i]} >> first) + 1) >> 1);
+    return;
+  }
+  // To even: what is left of a half rounds up, and a half where the floor is odd.
+  const int whole = std::min(shift, 30);
+  const std::int32_t half = (std::int32_t{1} << (whole - 1)) - 1;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int32_t q = source[i];
+    destination[i] = clip((q + half + ((q >> whole) & 1)) >> whole);
+  }
+}
+
 template <typename From, typename To>
 void requantize_vectors(const From* source, To* destination, std::int64_t count, int shift,
                         Family family) {
@@ -82,6 +106,8 @@ void requantize_vectors(const From* source, To* destination, std::int64_t count,
           requantized<From, To>(static_cast<From>(q), shift, family);
     for (std::int64_t i = 0; i < count; ++i)
       destination[i] = of_byte[static_cast<std::uint8_t>(source[i])];
+  } else if (shift > 0) {
+    shift_words_right(source, destination, count, shift, family);
   } else {
     for (std::int64_t i = 0; i < count; ++i)
       destination[i] = requantized<From, To>(source[i], shift, family);

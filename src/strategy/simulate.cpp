@@ -57,9 +57,7 @@ void store(std::span<const float> real, const sim::TensorDesc& desc, const Targe
            std::byte* into) {
   const float inverse = pow2(-desc.exponent());
   const auto quantize_all = [&](auto* out) {
-    using T = std::remove_pointer_t<decltype(out)>;
-    for (std::size_t i = 0; i < real.size(); ++i)
-      out[i] = quantize_value<T>(real[i], inverse, target.rounding);
+    quantize_values(real.data(), real.size(), inverse, target.rounding, out);
   };
   switch (desc.dtype) {
     case DType::Int8:

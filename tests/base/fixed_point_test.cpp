@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <vector>
+
 namespace espquant {
 namespace {
 
@@ -30,6 +33,30 @@ TEST(RoundToInt, HalfUpAddsInSinglePrecision) {
   EXPECT_EQ(round_to_int(0.49999997F, Rounding::HalfEven), 0);
   EXPECT_EQ(round_to_int(-0.5F, Rounding::HalfUp), 0);
   EXPECT_EQ(round_to_int(1e20F, Rounding::HalfUp), INT32_MAX);
+}
+
+template <typename T>
+void expect_each_quantized(const std::vector<float>& x) {
+  for (const Rounding rounding : {Rounding::HalfUp, Rounding::HalfEven})
+    for (const float inv_scale : {0.25F, 1.0F, 64.0F}) {
+      std::vector<T> q(x.size());
+      quantize_values(x.data(), x.size(), inv_scale, rounding, q.data());
+      for (std::size_t i = 0; i < x.size(); ++i)
+        ASSERT_EQ(q[i], quantize_value<T>(x[i], inv_scale, rounding)) << x[i] * inv_scale;
+    }
+}
+
+TEST(QuantizeValues, IsQuantizeValueOfEach) {
+  std::vector<float> x;
+  for (float v = -600; v <= 600; v += 0.125F) x.push_back(v);
+  for (const float center : {127.5F, -128.5F, 32767.5F, -32768.5F, 0.5F, -0.5F})
+    for (const float v : {center, std::nextafter(center, 1e9F), std::nextafter(center, -1e9F)})
+      x.push_back(v);
+  for (const float v : {0.49999997F, 1e-30F, 4e6F, 1e10F, 3e38F, INFINITY})
+    x.insert(x.end(), {v, -v});
+  x.push_back(NAN);
+  expect_each_quantized<std::int8_t>(x);
+  expect_each_quantized<std::int16_t>(x);
 }
 
 TEST(CoveringExponent, IsTheLeastThatHoldsTheMaximum) {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/fixed_point.h"
 #include "sim/program.h"
 #include "tests/sim/one_node.h"
 
@@ -64,6 +65,29 @@ TEST(Assign, VectorsShiftRightWithTheTargetsRounding) {
   EXPECT_EQ((vector_result<std::int8_t, std::int8_t>(-5, 1, "esp32s3")), -2);
   EXPECT_EQ((vector_result<std::int16_t, std::int8_t>(32767, 3, "esp32s3")), 127);
   EXPECT_EQ((vector_result<std::int16_t, std::int16_t>(1000, 3, "esp32s3")), 125);
+}
+
+/// ESP-DL 3.11 on one number, in 64 bits.
+std::int64_t shifted(std::int64_t q, int shift, int register_bits, bool is_s3) {
+  if (!is_s3) return round_shift(q, shift, Rounding::HalfEven);
+  return ((q >> ((shift - 1) & ((1 << register_bits) - 1))) + 1) >> 1;
+}
+
+TEST(Assign, VectorsShiftEveryWordRightByEveryShift) {
+  Tensor words(DType::Int16, {65536});
+  for (std::size_t i = 0; i < 65536; ++i)
+    words.mutable_data<std::int16_t>()[i] = static_cast<std::int16_t>(static_cast<int>(i) - 32768);
+  for (const bool is_s3 : {true, false})
+    for (int shift = 1; shift <= 40; ++shift) {
+      const char* chip = is_s3 ? "esp32s3" : "esp32p4";
+      const Bytes bytes = assign<std::int8_t>(words, 0, shift, chip);
+      const Words again = assign<std::int16_t>(words, 0, shift, chip);
+      for (std::size_t i = 0; i < bytes.size(); ++i) {
+        const std::int64_t q = words.data<std::int16_t>()[i];
+        ASSERT_EQ(bytes[i], saturate<std::int8_t>(shifted(q, shift, 5, is_s3))) << q << shift;
+        ASSERT_EQ(again[i], saturate<std::int16_t>(shifted(q, shift, 6, is_s3))) << q << shift;
+      }
+    }
 }
 
 TEST(Assign, S3HoldsTheFactorOfALeftShiftInAByte) {
