@@ -253,7 +253,9 @@ void lower_reduce(Builder& b, const Node& n) {
       out.push_back(std::count_if(left.begin(), left.end(), [&](std::int64_t o) { return o < a; }));
   }
   const std::string list = b.constant_ints(n.name + "_axes", axes);
-  const std::string input = read_own(b, n.inputs[0], perm);
+  const std::string input = b.graph().value(n.outputs[0]).quant
+                                ? b.read_as(n.inputs[0], perm, input_quant(b, n))
+                                : read_own(b, n.inputs[0], perm);
   b.node(n.op, n.name, {input, list}, {b.define(n.outputs[0], out)}, bits_of(b, n.outputs[0]))
       .attributes["keepdims"] = std::int64_t{keep};
 }

@@ -82,11 +82,20 @@ void lower_product(Builder& b, const Node& n) {
   const TensorQuant& right = input_quant(b, n, 1);
   const TensorQuant& out = quant_of(b, n.outputs[0]);
   const Shape& shape = b.shape(n.inputs[1]);
-  for (ValueId v : n.inputs)
+  for (ValueId v : n.inputs) {
     if (b.shape(v).size() > 4)
       refuse(n, "ESP-DL multiplies matrices of up to four dimensions", "Reshape the operands");
+    if (element_count(b.shape(v)) == 0)
+      refuse(n, "one of its operands has no elements", "Leave the node out of the network");
+  }
+  if (b.shape(n.outputs[0]).empty())
+    refuse(n, "ESP-DL has no tensors without axes", "Give one of the vectors a second axis");
   check_shift(n, out.exponent() - left.exponent() - right.exponent());
   const auto read = [&](ValueId v, const TensorQuant& quant) {
+    const Value& value = b.graph().value(v);
+    if (value.is_constant())
+      return b.constant(b.unique_name(value.name), b.quantized(value.constant, quant),
+                        quant.exponents);
     return b.read_as(v, identity_perm(b.shape(v).size()), quant);
   };
   const std::string x = read(n.inputs[0], left);

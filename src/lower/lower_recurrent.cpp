@@ -34,6 +34,8 @@ void check_recurrent(const Builder& b, const Node& n) {
   if (n.attributes.get_string("direction", "forward") == "reverse")
     refuse(n, "ESP-DL runs the direction 'reverse' forwards",
            "Reverse the sequence before the layer, or use a bidirectional one");
+  if (b.graph().value(n.inputs[0]).is_constant())
+    refuse(n, "its sequence is a constant", "Leave the layer out, or give it an input");
   if (n.attributes.get_int("layout", 0) != 0)
     refuse(n, "only sequences in front of the batch can be written (layout 0)",
            "Export with layout 0, the batch second");
@@ -75,6 +77,17 @@ std::string weights(Builder& b, const Node& n, std::size_t input) {
   return b.constant(b.unique_name(value.name), b.quantized(value.constant, quant), quant.exponents);
 }
 
+/// Constants are refused, never clipped.
+void check_reach(const Node& n, const Tensor& real, const TensorQuant& quant, const char* what) {
+  const float reach = static_cast<float>(quant.max_q() + 1) * pow2(quant.exponent());
+  for (const float v : real.data<float>())
+    if (std::abs(v) > reach)
+      refuse(n,
+             fmt::format("its {} has a value of {:.4g}, beyond the {:.4g} that the chip holds",
+                         what, v, reach),
+             "Quantize this layer to 16 bits, or check why the value is so large");
+}
+
 /// Of both products; zeros where the layer has none.
 std::string biases(Builder& b, const Node& n) {
   const Shape& w = b.shape(n.inputs.at(1));
@@ -83,11 +96,7 @@ std::string biases(Builder& b, const Node& n) {
     refuse(n, "its bias is computed at run time", "Make the bias a constant");
   const Tensor real =
       given ? b.graph().value(n.inputs[3]).constant : Tensor(DType::Float32, {w[0], 2 * w[1]});
-  const float reach = 32767 * pow2(kGateExponent);
-  for (const float v : real.data<float>())
-    if (std::abs(v) > reach)
-      refuse(n, fmt::format("a bias of {:.4g}, beyond the {:.4g} that its gates hold", v, reach),
-             "Check why the layer's bias is so large");
+  check_reach(n, real, gate_quant(), "bias");
   const std::string name = given ? b.graph().value(n.inputs[3]).name : n.name + "_bias";
   return b.constant(b.unique_name(name), b.quantized(real, gate_quant()), gate_quant().exponents);
 }
@@ -99,6 +108,7 @@ std::string initial_state(Builder& b, const Node& n, std::size_t input, const Te
   const Value& value = b.graph().value(v);
   if (!value.is_constant()) return b.read_as(v, identity_perm(3), quant);
   if (is_zero(value.constant)) return {};
+  check_reach(n, value.constant, quant, "initial state");
   return b.constant(b.unique_name(value.name), b.quantized(value.constant, quant), quant.exponents);
 }
 
@@ -124,6 +134,12 @@ void lower_recurrent(Builder& b, const Node& n) {
                                   {},
                                   initial_state(b, n, 5, hidden)};
   const bool has_cell = n.op == "LSTM";
+  // It would be rounded to 8 bits between two runs, and widened on the S3 without its last elements
+  // (ESP-DL 3.11).
+  if (has_cell && n.input(6) != kNone && !b.graph().value(n.inputs[6]).is_constant() &&
+      hidden.bits == 8)
+    refuse(n, "an initial cell state that is computed needs 16 bits",
+           "Quantize this layer to 16 bits, or start from a constant state");
   if (has_cell) inputs.push_back(initial_state(b, n, 6, gate_quant()));
   while (inputs.back().empty()) inputs.pop_back();
 

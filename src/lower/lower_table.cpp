@@ -110,7 +110,11 @@ void lower_table(Builder& b, const Node& n) { lower_with_table(b, n); }
 
 void lower_power(Builder& b, const Node& n) {
   const Value& operand = b.graph().value(n.inputs.at(1));
-  const bool of_one_tensor = operand.is_constant() && operand.constant.size() == 1;
+  if (operand.is_constant() && operand.dtype != DType::Float32)
+    refuse(n, "its second operand is not of type float", "Export it as float32");
+  const bool of_one_tensor = operand.is_constant() && operand.constant.size() == 1 &&
+                             operand.constant.shape().size() <= b.shape(n.inputs[0]).size() &&
+                             !b.graph().value(n.inputs[0]).is_constant();
   // A table of 16 bits has 65536 entries: there the runtime's function does.
   if (of_one_tensor && quant_of(b, n.outputs[0]).bits == 8)
     lower_with_table(b, n);

@@ -42,8 +42,9 @@ std::vector<int> shifts_of_groups(const Graph& graph, const Plan& plan, const Se
   for (NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
     const auto named = settings.exponent_shifts.find(n.name);
-    if (named == settings.exponent_shifts.end() || n.outputs[0] == kNone) continue;
-    shifts[static_cast<std::size_t>(plan.exponents.find(n.outputs[0]))] = named->second;
+    const ValueId out = first_rounded_output(graph, n);
+    if (named == settings.exponent_shifts.end() || out == kNone) continue;
+    shifts[static_cast<std::size_t>(plan.exponents.find(out))] = named->second;
   }
   return shifts;
 }
@@ -284,6 +285,9 @@ bool legalize_product(Graph& graph, const Node& n, const std::vector<std::vector
   return true;
 }
 
+// Beyond it the runtime's 32-bit shifts overflow.
+constexpr int kLeastConstantExponent = -30;
+
 void assign_constant(Graph& graph, const Node& n, std::size_t input, int bits) {
   const ValueId v = n.inputs[input];
   Value& value = graph.value(v);
@@ -296,7 +300,13 @@ void assign_constant(Graph& graph, const Node& n, std::size_t input, int bits) {
     value.quant = TensorQuant{bits, {in->exponent()}, -1};
   } else {
     const auto data = value.constant.data<float>();
-    value.quant = TensorQuant{bits, best_exponent(data, 1.0F, max_q_of(bits)).exponents, -1};
+    // Zeros say nothing: the exponent of [-1, 1].
+    const bool zero = std::all_of(data.begin(), data.end(), [](float x) { return x == 0; });
+    value.quant = TensorQuant{
+        bits,
+        zero ? std::vector<int>{1 - bits}
+             : best_exponent(data, 1.0F, max_q_of(bits), kLeastConstantExponent).exponents,
+        -1};
   }
 }
 

@@ -52,11 +52,19 @@ bool is_quantizable(const Graph& graph, ValueId v) {
          (value.producer != kNone || graph.is_input(v));
 }
 
+ValueId first_rounded_output(const Graph& graph, const Node& n) {
+  for (ValueId v : n.outputs)
+    if (is_quantizable(graph, v)) return v;
+  return kNone;
+}
+
 namespace {
 
 // The node that alone reads the output of `n`, as its first input.
 NodeId only_successor(const Graph& graph, NodeId n) {
   const Node& node = graph.node(n);
+  // A layer that feeds its output back to itself reads it, too.
+  if (node.op == "LSTM" || node.op == "GRU") return kNone;
   if (node.outputs.size() != 1 || node.outputs[0] == kNone) return kNone;
   const ValueId out = node.outputs[0];
   if (graph.value(out).consumers.size() != 1 || graph.is_output(out)) return kNone;
@@ -164,7 +172,9 @@ ValueSets exponent_groups(const Graph& graph) {
     } else if (rule == QuantRule::Recurrent) {
       // Y, Y_h and initial_h (ESP-DL 3.19).
       const ValueId initial = n.input(5);
-      const bool own = initial != kNone && only_reader(graph, initial);
+      // An input, too: it is what a run before has put out.
+      const bool own = initial != kNone && graph.value(initial).consumers.size() == 1 &&
+                       !graph.is_output(initial);
       const std::array states{n.outputs[0], n.outputs.size() > 1 ? n.outputs[1] : kNone,
                               own ? initial : kNone};
       ValueId first = kNone;

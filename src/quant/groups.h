@@ -30,6 +30,10 @@ class ValueSets {
 /// True for float activations: what gets an exponent.
 bool is_quantizable(const Graph& graph, ValueId v);
 
+/// The first output of a node that gets an exponent; kNone where none does. Others of the same node
+/// may have no name: the hidden states of an LSTM.
+ValueId first_rounded_output(const Graph& graph, const Node& n);
+
 /// The Relu or Clip that alone reads the output of `n`, so that the chip never shows the value
 /// between them; kNone when there is none. Conv, Gemm and MatMul take a ReLU as their `activation`;
 /// in any case both values share an exponent.
@@ -52,7 +56,7 @@ bool is_weighted(const Graph& graph, const Node& n);
 
 /// Sets of values that must have the same exponent on the chip: what only moves data, an activation
 /// and what it acts on, the operands and the result of Add, Sub and Concat where an operand has no
-/// other reader.
+/// other reader, the hidden states of an LSTM or GRU.
 ValueSets exponent_groups(const Graph& graph);
 
 /// Sets of values that may be multiplied by one common positive factor without changing the

@@ -71,8 +71,9 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
       const bool reads = std::any_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) {
         return is_quantizable(graph, v) && group(v) == g;
       });
-      if (!reads || n.outputs[0] == kNone || !is_quantizable(graph, n.outputs[0])) continue;
-      if (group(n.outputs[0]) != g) narrowest = std::min(narrowest, of_group[group(n.outputs[0])]);
+      const ValueId out = first_rounded_output(graph, n);
+      if (!reads || out == kNone) continue;
+      if (group(out) != g) narrowest = std::min(narrowest, of_group[group(out)]);
     }
     of_group[g] = std::min(narrowest, asked[g].most);
   }

@@ -68,9 +68,13 @@ class Search {
     // What shares an exponent keeps its width as long as one of its layers is on the list.
     const Graph& graph = bench_.network();
     std::map<std::string, ValueId> group_of;
-    for (NodeId id : graph.topological_order())
-      if (const Node& n = graph.node(id); !n.outputs.empty() && n.outputs[0] != kNone)
-        group_of.emplace(n.name, bench_.plan().exponents.find(n.outputs[0]));
+    for (NodeId id : graph.topological_order()) {
+      const Node& n = graph.node(id);
+      const ValueId out = quant::first_rounded_output(graph, n);
+      // What has no exponent is a group of its own: that of the first of its outputs.
+      if (out != kNone || !n.outputs.empty())
+        group_of.emplace(n.name, out != kNone ? bench_.plan().exponents.find(out) : n.outputs[0]);
+    }
     std::vector<std::vector<std::string>> groups;
     std::map<ValueId, std::size_t> index;
     for (const std::string& layer : layers) {

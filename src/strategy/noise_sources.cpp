@@ -39,13 +39,13 @@ std::vector<MovableLayer> movable_layers(const Workbench& bench, const quant::Se
   for (const bool weighted : {true, false}) {
     for (NodeId id : graph.topological_order()) {
       const Node& n = graph.node(id);
-      if (quant::is_weighted(graph, n) != weighted || n.outputs.empty() || n.outputs[0] == kNone ||
+      const ValueId v = quant::first_rounded_output(graph, n);
+      if (quant::is_weighted(graph, n) != weighted || v == kNone ||
           follows(n, ops::QuantRule::FloatOutput))
         continue;
-      const ValueId v = n.outputs[0];
       const ValueId group = exponents.find(v);
       const auto slot = static_cast<std::size_t>(group);
-      if (!quant::is_quantizable(graph, v) || seen[slot] || widths.of(v) != 8) continue;
+      if (seen[slot] || widths.of(v) != 8) continue;
       if (settings.layer_bits.contains(n.name)) {
         seen[slot] = true;
         continue;

@@ -31,14 +31,14 @@ std::vector<Doubt> find_doubts(const Workbench& bench, const quant::Settings& se
   std::vector<Doubt> doubts;
   for (NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
-    if (n.outputs.empty() || !quant::is_quantizable(graph, n.outputs[0])) continue;
-    const auto group = static_cast<std::size_t>(plan.exponents.find(n.outputs[0]));
-    if (seen[group] || widths.of(n.outputs[0]) != 8) continue;
+    const ValueId out = quant::first_rounded_output(graph, n);
+    if (out == kNone) continue;
+    const auto group = static_cast<std::size_t>(plan.exponents.find(out));
+    if (seen[group] || widths.of(out) != 8) continue;
     seen[group] = true;
-    const auto& quant = made.graph.value(n.outputs[0]).quant;
+    const auto& quant = made.graph.value(out).quant;
     if (!quant) continue;
-    const float factor =
-        made.factors[static_cast<std::size_t>(plan.scales.sets.find(n.outputs[0]))];
+    const float factor = made.factors[static_cast<std::size_t>(plan.scales.sets.find(out))];
     const double error = errors.relative(groups[group], factor, quant->exponent(), 8);
     if (error <= 0) continue;
     for (int step : {-1, 1})

@@ -93,6 +93,22 @@ INSTANTIATE_TEST_SUITE_P(Chips, LowerProduct,
                                   std::to_string(std::get<1>(parameter.param));
                          });
 
+TEST(LowerProduct, TheFirstOperandMayBeConstant) {
+  QuantizedNetwork net;
+  const Tensor w = Tensor::of<float>({2, 3}, std::vector<float>{1, -2, 0.5F, 0, 3, -1});
+  const ValueId b = net.input("b", {3, 2}, kIn);
+  const espdl::Model model =
+      test::lowered(net.finish({net.node("MatMul", {net.constant(w, kIn), b}, {}, kOut)}));
+  const sim::Program program(model, find_target("esp32s3"));
+  sim::Program::Frame frame(program);
+  const std::vector<std::int8_t> x{16, 32, -16, 0, 48, 16};  // 1, 2; -1, 0; 3, 1
+  frame.set(program.inputs()[0], Tensor::of<std::int8_t>({3, 2}, x));
+  frame.run();
+  // 4.5, 2.5; -6, -1 in steps of a quarter.
+  EXPECT_EQ(test::elements_of<std::int8_t>(frame.tensor(program.outputs()[0])),
+            (std::vector<std::int8_t>{18, 10, -24, -4}));
+}
+
 TEST(LowerProduct, RefusesWhatTheChipCannotMultiply) {
   QuantizedNetwork deep;
   const ValueId a = deep.input("a", {1, 1, 1, 2, 2}), b = deep.input("b", {1, 1, 1, 2, 2});

@@ -43,6 +43,20 @@ TEST(ExponentGroups, JoinWhatOnlyMovesData) {
   EXPECT_FALSE(share(sets, x, curved));
 }
 
+TEST(ExponentGroups, JoinTheHiddenStatesOfARecurrentLayer) {
+  Network net;
+  const ValueId x = net.input("x", {5, 1, 3}), before = net.input("h", {1, 1, 4});
+  const auto out =
+      net.nodes("LSTM", {x, net.random({1, 16, 3}), net.random({1, 16, 4}), kNone, kNone, before},
+                {{"hidden_size", std::int64_t{4}}}, 3);
+  const ValueId capped = net.node("Relu", {out[0]});
+  const ValueSets sets = exponent_groups(net.finish({capped, out[1], out[2]}));
+  EXPECT_TRUE(share(sets, out[0], out[1]));
+  EXPECT_TRUE(share(sets, out[0], before)) << "fed back by the application";
+  EXPECT_FALSE(share(sets, out[0], out[2])) << "the cell state";
+  EXPECT_FALSE(share(sets, out[0], capped)) << "the layer itself reads its output, too";
+}
+
 TEST(ExponentGroups, JoinALayerAndItsActivation) {
   Network net;
   const ValueId x = net.input("x", {1, 4, 6, 6});
