@@ -80,9 +80,7 @@ class Cell {
 void run(const RunContext& context) {
   const Recurrence shape =
       recurrence_of(context.node, context.in(0).shape(), context.in(2).shape());
-  float* y = context.outputs[0].mutable_data<float>().data();
-  float* last =
-      context.outputs.size() > 1 ? context.outputs[1].mutable_data<float>().data() : nullptr;
+  float *y = wanted_output(context, 0), *last = wanted_output(context, 1);
   for_each_sequence(context, shape, [&](const Sequence& sequence) {
     Cell cell(context, shape, sequence.direction);
     std::vector<float> h(static_cast<std::size_t>(shape.hidden), 0.0F);
@@ -91,7 +89,7 @@ void run(const RunContext& context) {
     for (std::int64_t i = 0; i < sequence.length; ++i) {
       const std::int64_t t = sequence.time(i);
       cell.step(sequence.input(t), h.data());
-      std::copy(h.begin(), h.end(), y + sequence.sequence_offset(t));
+      if (y != nullptr) std::copy(h.begin(), h.end(), y + sequence.sequence_offset(t));
     }
     if (last != nullptr) std::copy(h.begin(), h.end(), last + sequence.state_offset());
   });

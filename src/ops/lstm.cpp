@@ -84,10 +84,8 @@ class Cell {
 void run(const RunContext& context) {
   const Recurrence shape =
       recurrence_of(context.node, context.in(0).shape(), context.in(2).shape());
-  const auto output = [&](std::size_t i) {
-    return i < context.outputs.size() ? context.outputs[i].mutable_data<float>().data() : nullptr;
-  };
-  float *y = output(0), *last_h = output(1), *last_c = output(2);
+  float *y = wanted_output(context, 0), *last_h = wanted_output(context, 1),
+        *last_c = wanted_output(context, 2);
   const auto initial = [&](std::size_t i, const Sequence& sequence) {
     std::vector<float> state(static_cast<std::size_t>(shape.hidden), 0.0F);
     if (context.has(i))
@@ -101,7 +99,7 @@ void run(const RunContext& context) {
     for (std::int64_t i = 0; i < sequence.length; ++i) {
       const std::int64_t t = sequence.time(i);
       cell.step(sequence.input(t), h.data(), c.data());
-      std::copy(h.begin(), h.end(), y + sequence.sequence_offset(t));
+      if (y != nullptr) std::copy(h.begin(), h.end(), y + sequence.sequence_offset(t));
     }
     if (last_h != nullptr) std::copy(h.begin(), h.end(), last_h + sequence.state_offset());
     if (last_c != nullptr) std::copy(c.begin(), c.end(), last_c + sequence.state_offset());

@@ -137,4 +137,9 @@ void for_each_sequence(const RunContext& context, const Recurrence& shape,
     }
 }
 
+float* wanted_output(const RunContext& context, std::size_t i) {
+  const bool wanted = i < context.outputs.size() && context.outputs[i].defined();
+  return wanted ? context.outputs[i].mutable_data<float>().data() : nullptr;
+}
+
 }  // namespace espquant::ops

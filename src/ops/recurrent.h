@@ -37,6 +37,9 @@ std::vector<Activation> activations_of(const Node& node, std::int64_t directions
 /// sum over columns of matrix (rows x columns) at `row` with x.
 float dot(const float* matrix, std::int64_t row, std::int64_t columns, const float* x);
 
+/// Where output `i` goes; null where nobody named it.
+float* wanted_output(const RunContext& context, std::size_t i);
+
 /// Runs one direction for one batch entry over its steps. `step(x)` advances the state; `state` is
 /// written out.
 struct Sequence {

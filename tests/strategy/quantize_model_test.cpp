@@ -175,6 +175,38 @@ INSTANTIATE_TEST_SUITE_P(Chips, WholeNetwork,
                                   std::get<1>(parameter.param);
                          });
 
+/// As Keras exports a layer without return_sequences: the first output of the LSTM has no name.
+Graph last_state_network() {
+  Graph graph;
+  graph.name = "last_state";
+  graph.opset = 17;
+  const ValueId x = graph.add_value("x", DType::Float32, Shape{6, 1, 8});
+  graph.add_input(x);
+  const ValueId w = graph.add_constant("w", test::random_tensor({1, 64, 8}, 1, -0.6F, 0.6F));
+  const ValueId r = graph.add_constant("r", test::random_tensor({1, 64, 16}, 2, -0.4F, 0.4F));
+  const ValueId last = graph.add_value("last", DType::Float32);
+  graph.add_node("LSTM", "lstm", {x, w, r}, {kNone, last},
+                 test::attributes_of({{"hidden_size", std::int64_t{16}}}));
+  graph.add_output(last);
+  ops::infer_shapes(graph);
+  return graph;
+}
+
+TEST(QuantizeModel, ALayerMayNameItsLastStateOnly) {
+  const Graph network = last_state_network();
+  const calib::SampleSource samples = test::random_samples(network, 32, -1, 1);
+  Recipe listed = find_recipe("mixed");
+  listed.mixed.max_16bit.reset();
+  listed.mixed.layers = {"lstm"};
+  for (const Recipe& recipe : {find_recipe("int8"), find_recipe("mixed"), listed}) {
+    const QuantizedModel result = quantize_model(network, samples, options_for(recipe));
+    const espdl::ValueInfo* x = result.model.find_value("x");
+    ASSERT_NE(x, nullptr);
+    EXPECT_EQ(x->dtype, recipe.mixed.enabled ? DType::Int16 : DType::Int8) << "as the layer has it";
+    EXPECT_LT(result.noise.output.ratio(), 0.01);
+  }
+}
+
 TEST(QuantizeModel, NoiseFallsFromInt8OverMixedToInt16) {
   const double narrow = quantized(options_for(recipe_of("int8"))).noise.output.ratio();
   const double some = quantized(options_for(recipe_of("mixed"))).noise.output.ratio();
