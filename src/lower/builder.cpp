@@ -126,15 +126,18 @@ Tensor Builder::quantized(const Tensor& real, const TensorQuant& quant) const {
   ESPQUANT_ASSERT(!quant.per_channel(), "quantized() is for one exponent");
   const auto x = real.data<float>();
   const float inv = pow2(-quant.exponent());
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (quant.bits == 8) {
-      out.mutable_data<std::int8_t>()[i] = quantize_value<std::int8_t>(x[i], inv, target_.rounding);
-    } else {
-      out.mutable_data<std::int16_t>()[i] =
-          quantize_value<std::int16_t>(x[i], inv, target_.rounding);
-    }
-  }
+  if (quant.bits == 8)
+    quantize_values(x.data(), x.size(), inv, target_.rounding,
+                    out.mutable_data<std::int8_t>().data());
+  else
+    quantize_values(x.data(), x.size(), inv, target_.rounding,
+                    out.mutable_data<std::int16_t>().data());
   return out;
+}
+
+std::string Builder::quantized_constant(ValueId v, const TensorQuant& quant) {
+  const Value& value = graph_.value(v);
+  return constant(unique_name(value.name), quantized(value.constant, quant), quant.exponents);
 }
 
 std::string Builder::reordered(const Stored& from, const Shape& value_shape, const Perm& perm) {

@@ -83,6 +83,8 @@ class Builder {
   /// Rounded to integers as `quant` says, in the target's rounding; `perm` reorders the axes of the
   /// stored tensor.
   Tensor quantized(const Tensor& real, const TensorQuant& quant) const;
+  /// The network's constant `v` so rounded, as it stands. Returns its name.
+  std::string quantized_constant(ValueId v, const TensorQuant& quant);
 
   /// Order of every activation under its own name.
   const Orders& orders() const { return orders_; }

@@ -92,10 +92,7 @@ void lower_product(Builder& b, const Node& n) {
     refuse(n, "ESP-DL has no tensors without axes", "Give one of the vectors a second axis");
   check_shift(n, out.exponent() - left.exponent() - right.exponent());
   const auto read = [&](ValueId v, const TensorQuant& quant) {
-    const Value& value = b.graph().value(v);
-    if (value.is_constant())
-      return b.constant(b.unique_name(value.name), b.quantized(value.constant, quant),
-                        quant.exponents);
+    if (b.graph().value(v).is_constant()) return b.quantized_constant(v, quant);
     return b.read_as(v, identity_perm(b.shape(v).size()), quant);
   };
   const std::string x = read(n.inputs[0], left);

@@ -70,11 +70,10 @@ bool is_zero(const Tensor& t) {
 }
 
 std::string weights(Builder& b, const Node& n, std::size_t input) {
-  const Value& value = b.graph().value(n.inputs.at(input));
-  if (!value.is_constant())
+  const ValueId v = n.inputs.at(input);
+  if (!b.graph().value(v).is_constant())
     refuse(n, "its weights are computed at run time", "Make the weights constant");
-  const TensorQuant& quant = quant_of(b, n.inputs[input]);
-  return b.constant(b.unique_name(value.name), b.quantized(value.constant, quant), quant.exponents);
+  return b.quantized_constant(v, quant_of(b, v));
 }
 
 /// Constants are refused, never clipped.
@@ -109,7 +108,7 @@ std::string initial_state(Builder& b, const Node& n, std::size_t input, const Te
   if (!value.is_constant()) return b.read_as(v, identity_perm(3), quant);
   if (is_zero(value.constant)) return {};
   check_reach(n, value.constant, quant, "initial state");
-  return b.constant(b.unique_name(value.name), b.quantized(value.constant, quant), quant.exponents);
+  return b.quantized_constant(v, quant);
 }
 
 /// The quantization of the hidden states, which share one (ESP-DL 3.19).

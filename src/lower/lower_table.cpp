@@ -44,9 +44,9 @@ Tensor tabulate(const Builder& b, const Node& n, std::int64_t first, std::int64_
   }
   const Tensor y = ops::run_node(b.graph(), n, inputs).at(0);
   Tensor table(dtype_of<T>, {count});
-  auto entries = table.mutable_data<T>();
-  for (std::size_t i = 0; i < entries.size(); ++i)
-    entries[i] = quantize_value<T>(y.data<float>()[i], pow2(-out), b.target().rounding);
+  const auto entries = y.data<float>();
+  quantize_values(entries.data(), entries.size(), pow2(-out), b.target().rounding,
+                  table.mutable_data<T>().data());
   return table;
 }
 
@@ -78,9 +78,7 @@ void lower_with_table(Builder& b, const Node& n) {
       const Value& c = b.graph().value(n.inputs[i]);
       if (!c.is_constant())
         refuse(n, "one of its parameters is computed at run time", "Make it a constant");
-      inputs.push_back(b.constant(b.unique_name(c.name),
-                                  b.quantized(c.constant, quant_of(b, n.inputs[i])),
-                                  quant_of(b, n.inputs[i]).exponents));
+      inputs.push_back(b.quantized_constant(n.inputs[i], quant_of(b, n.inputs[i])));
     }
   }
   const bool named = known_to_runtime(n.op) && !(in.bits == 16 && n.op == "Gelu");

@@ -60,11 +60,16 @@ ValueId first_rounded_output(const Graph& graph, const Node& n) {
 
 namespace {
 
+QuantRule rule_of(const Node& n) {
+  const ops::OpDef* def = ops::find_op(n.op);
+  return def ? def->quant : QuantRule::Float;
+}
+
 // The node that alone reads the output of `n`, as its first input.
 NodeId only_successor(const Graph& graph, NodeId n) {
   const Node& node = graph.node(n);
   // A layer that feeds its output back to itself reads it, too.
-  if (node.op == "LSTM" || node.op == "GRU") return kNone;
+  if (rule_of(node) == QuantRule::Recurrent) return kNone;
   if (node.outputs.size() != 1 || node.outputs[0] == kNone) return kNone;
   const ValueId out = node.outputs[0];
   if (graph.value(out).consumers.size() != 1 || graph.is_output(out)) return kNone;
@@ -110,11 +115,6 @@ bool is_weighted(const Graph& graph, const Node& n) {
 }
 
 namespace {
-
-QuantRule rule_of(const Node& n) {
-  const ops::OpDef* def = ops::find_op(n.op);
-  return def ? def->quant : QuantRule::Float;
-}
 
 bool only_reader(const Graph& graph, ValueId v) {
   return graph.value(v).consumers.size() == 1 && !graph.is_output(v) && !graph.is_input(v);
