@@ -1,7 +1,8 @@
 # Flags that every target of the project shares; `espquant_flags` is linked by each room.
 add_library(espquant_flags INTERFACE)
 target_compile_options(espquant_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  $<$<BOOL:${ESPQUANT_WERROR}>:-Werror>
   # The chip's float steps round after every operation: a fused multiply-add would differ.
   -ffp-contract=off)
 if(ESPQUANT_SANITIZE)

@@ -13,7 +13,7 @@ namespace {
 // Samples run side by side; their patches are added in order afterwards.
 constexpr std::int64_t kSamplesAtOnce = 8;
 // Positions gathered of a layer, in all: enough that a covariance of K columns is well determined.
-constexpr std::int64_t kPositionsPerColumn = 8, kLeastPositions = 4096;
+constexpr std::int64_t kCovariancePositionsPerColumn = 8, kLeastCovariancePositions = 4096;
 
 /// Sums of one layer under way.
 class Layer {
@@ -23,7 +23,8 @@ class Layer {
     const Node& n = graph.node(node);
     groups_ = n.op == "Conv" ? n.attributes.get_int("group", 1) : 1;
     columns_ = patches_.width() / groups_;
-    const std::int64_t wanted = std::max(kLeastPositions, kPositionsPerColumn * columns_);
+    const std::int64_t wanted =
+        std::max(kLeastCovariancePositions, kCovariancePositionsPerColumn * columns_);
     chosen_ = choose_positions(patches_.positions(), samples, wanted);
     if (fits()) {
       sums_.assign(static_cast<std::size_t>(groups_ * columns_ * columns_), 0.0F);

@@ -5,7 +5,7 @@
 namespace espquant::calib {
 namespace {
 
-constexpr std::int64_t kPositionsPerColumn = 4, kLeastPositions = 2048;
+constexpr std::int64_t kOutputPositionsPerColumn = 4, kLeastOutputPositions = 2048;
 // Filters of one channel have few weights.
 constexpr std::int64_t kLeastDepthwisePositions = 1024;
 
@@ -22,10 +22,10 @@ LayerOutputs room_for_outputs(const Graph& graph, std::span<const NodeId> layers
     const std::int64_t columns = patches.width() / groups;
     if (columns == 0 || columns > kMostFollowedColumns) continue;
     OutputSamples mine;
-    const std::int64_t least =
-        groups > 1 && groups == patches.channels() ? kLeastDepthwisePositions : kLeastPositions;
+    const std::int64_t least = groups > 1 && groups == patches.channels() ? kLeastDepthwisePositions
+                                                                          : kLeastOutputPositions;
     mine.choice = choose_positions(patches.positions(), samples,
-                                   std::max(least, kPositionsPerColumn * columns));
+                                   std::max(least, kOutputPositionsPerColumn * columns));
     if (mine.choice.per_sample == 0) continue;
     const Shape& out = *graph.value(n.outputs[0]).shape;
     mine.channels = n.op == "Conv" ? out[1] : out.back();

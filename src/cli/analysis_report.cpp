@@ -11,17 +11,17 @@
 namespace espquant::cli {
 namespace {
 
-using strategy::Analysis;
-using strategy::AnalyzedLayer;
-using strategy::LayerFacts;
-using strategy::Reason;
+using analysis::Analysis;
+using analysis::AnalyzedLayer;
+using analysis::LayerFacts;
+using analysis::Reason;
 
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kWidth = 100;
 
 // 16 bits have noise of millionths.
-std::string percent(double fraction) {
+std::string analysis_percent(double fraction) {
   const double p = 100 * fraction;
   return p == 0 || p >= 0.001 ? fmt::format("{:.3f} %", p) : fmt::format("{:.0e} %", p);
 }
@@ -53,7 +53,7 @@ std::vector<const AnalyzedLayer*> sorted(const Analysis& analysis, AnalysisOrder
   return layers;
 }
 
-std::string table_of(const std::vector<const AnalyzedLayer*>& layers, std::size_t rows) {
+std::string analysis_table_of(const std::vector<const AnalyzedLayer*>& layers, std::size_t rows) {
   using enum report::Table::Align;
   report::Table table({{"layer", Left},
                        {"type", Left},
@@ -65,9 +65,9 @@ std::string table_of(const std::vector<const AnalyzedLayer*>& layers, std::size_
                        {"reason", Left}});
   for (std::size_t i = 0; i < rows; ++i) {
     const LayerFacts& f = layers[i]->facts;
-    table.add_row({f.node, f.op, fmt::format("{}", f.bits), percent(f.accumulated.ratio()),
-                   percent(f.alone.ratio()), percent(f.at_output.ratio()),
-                   percent(f.noise_behind.ratio()),
+    table.add_row({f.node, f.op, fmt::format("{}", f.bits), analysis_percent(f.accumulated.ratio()),
+                   analysis_percent(f.alone.ratio()), analysis_percent(f.at_output.ratio()),
+                   analysis_percent(f.noise_behind.ratio()),
                    std::string(code_of(layers[i]->diagnosis.reason))});
   }
   return table.to_string();
@@ -162,16 +162,17 @@ std::string csv_field(const Json& value) {
 std::string analysis_text(const Analysis& analysis, const AnalysisView& view) {
   const auto layers = sorted(analysis, view.order);
   const std::size_t shown = view.rows == 0 ? layers.size() : std::min(view.rows, layers.size());
-  std::string text = table_of(layers, shown);
+  std::string text = analysis_table_of(layers, shown);
   if (shown < layers.size())
     text += fmt::format("and {} more layers (--top 0 shows all)\n", layers.size() - shown);
   text += fmt::format(
       "\nNoise to signal at the output {}, on {} samples; the layers' own effects add up to {}\n\n",
-      percent(analysis.output.ratio()), analysis.samples, percent(sum_at_output(analysis)));
+      analysis_percent(analysis.output.ratio()), analysis.samples,
+      analysis_percent(sum_at_output(analysis)));
   return text + explanations(layers, std::min(view.explained, layers.size()));
 }
 
-std::string analysis_json(const Analysis& analysis, const strategy::Recipe& recipe,
+std::string analysis_json(const Analysis& analysis, const recipe::Recipe& recipe,
                           const Target& target, const AnalysisView& view) {
   Json json{{"target", target.name},
             {"samples", analysis.samples},
@@ -179,7 +180,7 @@ std::string analysis_json(const Analysis& analysis, const strategy::Recipe& reci
             {"layers", Json::array()}};
   for (const AnalyzedLayer* layer : sorted(analysis, view.order))
     json["layers"].push_back(columns(*layer));
-  json["recipe"] = Json::parse(strategy::to_json(recipe));
+  json["recipe"] = Json::parse(recipe::to_json(recipe));
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
 }
 

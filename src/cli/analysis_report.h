@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "strategy/analysis.h"
+#include "analysis/analysis.h"
 
 /// `analyze` of an .onnx in words, as JSON and as CSV.
 namespace espquant::cli {
@@ -23,11 +23,11 @@ struct AnalysisView {
 };
 
 /// The worst layers first, then what is wrong with them and what helps. At most 100 columns wide.
-std::string analysis_text(const strategy::Analysis& analysis, const AnalysisView& view);
+std::string analysis_text(const analysis::Analysis& analysis, const AnalysisView& view);
 
 /// All layers and all that is known of them, in the view's order.
-std::string analysis_json(const strategy::Analysis& analysis, const strategy::Recipe& recipe,
+std::string analysis_json(const analysis::Analysis& analysis, const recipe::Recipe& recipe,
                           const Target& target, const AnalysisView& view);
-std::string analysis_csv(const strategy::Analysis& analysis, const AnalysisView& view);
+std::string analysis_csv(const analysis::Analysis& analysis, const AnalysisView& view);
 
 }  // namespace espquant::cli

@@ -17,7 +17,7 @@ namespace espquant::cli {
 namespace {
 
 // Of an .espdl.
-constexpr std::int64_t kSamples = 100;
+constexpr std::int64_t kFileSamples = 100;
 
 struct AnalyzeCommand {
   ModelFile file;
@@ -60,13 +60,13 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
     reference =
         std::make_unique<ops::Executor>(network, ops::Executor::Options{.observe_all = false});
   DataOptions options = command.data;
-  if (options.count == 0) options.count = kSamples;
+  if (options.count == 0) options.count = kFileSamples;
   const Data data = open_data(options, network, preprocess_settings(model));
   Progress bar("analyze", static_cast<std::int64_t>(data.chosen.size()),
                context.quiet || command.json);
-  const strategy::SaturationReport report =
-      strategy::measure_saturation(program, network, reference.get(), data.source(),
-                                   [&](std::int64_t done, std::int64_t) { bar.update(done); });
+  const measure::SaturationReport report =
+      measure::measure_saturation(program, network, reference.get(), data.source(),
+                                  [&](std::int64_t done, std::int64_t) { bar.update(done); });
   if (!command.csv.empty()) {
     OutputFiles files;
     files.add(command.csv, saturation_csv(report));

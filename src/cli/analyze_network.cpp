@@ -13,7 +13,7 @@ namespace espquant::cli {
 namespace {
 
 // As `quantize` reports noise: the ratios of a few dozen samples differ by some percent.
-constexpr std::int64_t kSamples = 32;
+constexpr std::int64_t kNetworkSamples = 32;
 
 Graph import_network(const std::filesystem::path& path) try {
   Graph graph = onnx::import_model(path);
@@ -25,7 +25,7 @@ Graph import_network(const std::filesystem::path& path) try {
 }
 
 strategy::QuantizedModel quantize(const NetworkAnalysis& command, Graph imported, const Data& data,
-                                  strategy::Recipe recipe, const Target& target, bool quiet) {
+                                  recipe::Recipe recipe, const Target& target, bool quiet) {
   strategy::QuantizeOptions options;
   options.target = &target;
   options.report_samples = 0;
@@ -55,7 +55,7 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
         .file(command.model.string())
         .remedy("Add --calib DATA: .npz, .npy, or a folder of images");
   Graph imported = import_network(command.model);
-  strategy::Recipe recipe = recipe_of(command.recipe);
+  recipe::Recipe recipe = recipe_of(command.recipe);
   const Target& target = target_for(command.target, recipe);
   recipe.target = std::string(target.name);
   DataOptions calib = command.calib;
@@ -73,8 +73,8 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
       quantize(command, std::move(imported), data, std::move(recipe), target, quiet);
   const calib::SampleSource source = other ? other->source() : data.source();
   const auto samples =
-      strategy::evenly_spread(source.count, command.count > 0 ? command.count : kSamples);
-  const strategy::Analysis analysis = strategy::analyze(made, target, source, samples);
+      strategy::evenly_spread(source.count, command.count > 0 ? command.count : kNetworkSamples);
+  const analysis::Analysis analysis = analysis::analyze(made, target, source, samples);
   if (!command.csv.empty()) {
     OutputFiles files;
     files.add(command.csv, analysis_csv(analysis, command.view));

@@ -95,7 +95,7 @@ std::string text_of(const sim::Finding& finding) {
   return text;
 }
 
-std::string table_of(const std::vector<sim::Finding>& findings) {
+std::string check_table_of(const std::vector<sim::Finding>& findings) {
   // Together, with gaps, 100 columns.
   constexpr std::size_t kPlaceWidth = 24, kRuleWidth = 24, kTextWidth = 48;
   report::Table table({{"node"}, {"rule"}, {"what is wrong, and the remedy"}});
@@ -117,7 +117,7 @@ std::string table_of(const std::vector<sim::Finding>& findings) {
   return table.to_string();
 }
 
-std::string summary_of(const CheckCommand& command, const Checked& checked) {
+std::string check_summary_of(const CheckCommand& command, const Checked& checked) {
   std::string what = command.file.path.string();
   if (!checked.model.empty()) what += fmt::format(": {}", checked.model);
   const auto defects = checked.defects();
@@ -130,7 +130,7 @@ std::string summary_of(const CheckCommand& command, const Checked& checked) {
                      counted(static_cast<std::ptrdiff_t>(checked.nodes), "node"));
 }
 
-nlohmann::ordered_json to_json(const Checked& checked) {
+nlohmann::ordered_json check_json_of(const Checked& checked) {
   nlohmann::ordered_json json;
   if (!checked.model.empty()) json["model"] = checked.model;
   json["target"] = checked.target;
@@ -158,14 +158,15 @@ void run_check(const CheckCommand& command, Context& context) {
   if (command.json) {
     nlohmann::ordered_json json{{"file", command.file.path.string()}, {"passed", passed}};
     json["models"] = nlohmann::ordered_json::array();
-    for (const auto& checked : all) json["models"].push_back(to_json(checked));
+    for (const auto& checked : all) json["models"].push_back(check_json_of(checked));
     using Handler = nlohmann::ordered_json::error_handler_t;
     fmt::print("{}\n", json.dump(2, ' ', false, Handler::replace));
     return;
   }
   for (const auto& checked : all) {
-    if (!checked.findings.empty()) fmt::print("{}\n", table_of(checked.findings));
-    if (!context.quiet || checked.defects() > 0) fmt::print("{}", summary_of(command, checked));
+    if (!checked.findings.empty()) fmt::print("{}\n", check_table_of(checked.findings));
+    if (!context.quiet || checked.defects() > 0)
+      fmt::print("{}", check_summary_of(command, checked));
   }
 }
 

@@ -35,30 +35,29 @@ struct CompareCommand {
 
 /// Recipes that calibrate on the same samples.
 struct Group {
-  strategy::Recipe::Calibration calibration;
+  recipe::Recipe::Calibration calibration;
   Data data;
   std::unique_ptr<strategy::Preparation> preparation;
 };
 
-std::vector<strategy::Recipe> recipes_of(const CompareCommand& command) {
-  std::vector<strategy::Recipe> recipes;
+std::vector<recipe::Recipe> recipes_of(const CompareCommand& command) {
+  std::vector<recipe::Recipe> recipes;
   for (const std::string& name : command.recipes) {
     RecipeOptions options = command.changes;
     options.recipe = name;
     recipes.push_back(recipe_of(options));
     const std::string& called = recipes.back().name;
     if (std::any_of(recipes.begin(), recipes.end() - 1,
-                    [&](const strategy::Recipe& r) { return r.name == called; }))
+                    [&](const recipe::Recipe& r) { return r.name == called; }))
       throw Error(ErrorCode::Usage, fmt::format("two recipes are called '{}'", called))
           .remedy("Their files would have the same names: give one another 'name'");
   }
   return recipes;
 }
 
-const Target& common_target(const std::string& given,
-                            const std::vector<strategy::Recipe>& recipes) {
+const Target& common_target(const std::string& given, const std::vector<recipe::Recipe>& recipes) {
   const Target& first = target_for(given, recipes.front());
-  for (const strategy::Recipe& recipe : recipes)
+  for (const recipe::Recipe& recipe : recipes)
     if (&target_for(given, recipe) != &first)
       throw Error(ErrorCode::Usage, fmt::format("the recipes '{}' and '{}' are for different chips",
                                                 recipes.front().name, recipe.name))
@@ -66,7 +65,7 @@ const Target& common_target(const std::string& given,
   return first;
 }
 
-Group& group_for(const strategy::Recipe& recipe, bool labels, const CompareCommand& command,
+Group& group_for(const recipe::Recipe& recipe, bool labels, const CompareCommand& command,
                  const Graph& imported, std::deque<Group>& groups) {
   for (Group& known : groups)
     if (known.calibration.samples == recipe.calibration.samples &&
@@ -85,13 +84,13 @@ Group& group_for(const strategy::Recipe& recipe, bool labels, const CompareComma
 
 std::vector<strategy::Contender> contenders_of(const CompareCommand& command, const Graph& imported,
                                                std::deque<Group>& groups) {
-  std::vector<strategy::Recipe> recipes = recipes_of(command);
+  std::vector<recipe::Recipe> recipes = recipes_of(command);
   const Target& target = common_target(command.target, recipes);
-  const bool labels = std::any_of(recipes.begin(), recipes.end(), [](const strategy::Recipe& r) {
+  const bool labels = std::any_of(recipes.begin(), recipes.end(), [](const recipe::Recipe& r) {
     return r.mixed.accuracy_within.has_value();
   });
   std::vector<strategy::Contender> contenders;
-  for (strategy::Recipe& recipe : recipes) {
+  for (recipe::Recipe& recipe : recipes) {
     Group& group = group_for(recipe, labels, command, imported, groups);
     strategy::Contender& contender = contenders.emplace_back();
     contender.shared = group.preparation.get();
@@ -103,15 +102,15 @@ std::vector<strategy::Contender> contenders_of(const CompareCommand& command, co
   return contenders;
 }
 
-std::string percent(std::optional<double> fraction, int decimals) {
+std::string percent_or_blank(std::optional<double> fraction, int decimals) {
   return fraction ? fmt::format("{:.{}f} %", 100 * *fraction, decimals) : "";
 }
 
 std::string noise_text(double ratio) {
-  return ratio >= 1e-4 ? percent(ratio, 3) : fmt::format("{:.1e} %", 100 * ratio);
+  return ratio >= 1e-4 ? percent_or_blank(ratio, 3) : fmt::format("{:.1e} %", 100 * ratio);
 }
 
-std::string table_of(const std::vector<strategy::Compared>& results) {
+std::string compare_table_of(const std::vector<strategy::Compared>& results) {
   using Align = report::Table::Align;
   report::Table table({{"", Align::Left},
                        {"recipe", Align::Left},
@@ -132,7 +131,7 @@ std::string table_of(const std::vector<strategy::Compared>& results) {
         {r.unbeaten ? "*" : "", r.recipe.name, report::human_bytes(r.file.size()),
          report::human_bytes(r.merits.activation_bytes),
          fmt::format("{} of {}", r.wide_nodes, r.nodes), noise_text(r.merits.noise_to_signal),
-         percent(r.evaluation.accuracy, 2), percent(r.evaluation.agreement, 2),
+         percent_or_blank(r.evaluation.accuracy, 2), percent_or_blank(r.evaluation.agreement, 2),
          fmt::format("{:.{}f}", r.merits.milliseconds, r.merits.milliseconds < 10 ? 2 : 1),
          fmt::format("{:.2f}", r.seconds)});
   }
@@ -142,7 +141,7 @@ std::string table_of(const std::vector<strategy::Compared>& results) {
 void print_comparison(const std::vector<strategy::Compared>& results, const Target& target,
                       const CompareCommand& command, std::int64_t calibration_samples) {
   fmt::print("{} for {}, calibrated on {} samples\n\n{}\n", command.network_name(), target.name,
-             calibration_samples, table_of(results));
+             calibration_samples, compare_table_of(results));
   fmt::print(
       "* beaten by none: no other is at least as good in file size, RAM, noise and time, and\n"
       "  better in one of them\n"
@@ -150,16 +149,17 @@ void print_comparison(const std::vector<strategy::Compared>& results, const Targ
       "answer as the float network. Seconds: to quantize; what recipes share counts once.\n");
   const auto measured =
       std::find_if(results.begin(), results.end(), [](const auto& r) { return r.refusal.empty(); });
-  const strategy::Evaluation& evaluation = measured->evaluation;
+  const measure::Evaluation& evaluation = measured->evaluation;
   fmt::print("Measured on {} {} samples", evaluation.samples,
              command.test.empty() ? "calibration" : "test");
   if (evaluation.reference_accuracy)
-    fmt::print("; accuracy of the float network {}", percent(evaluation.reference_accuracy, 2));
+    fmt::print("; accuracy of the float network {}",
+               percent_or_blank(evaluation.reference_accuracy, 2));
   fmt::print("\n");
 }
 
-ordered_json json_of(const strategy::Compared& r, const std::vector<fs::path>& files,
-                     const fs::path& dir) {
+ordered_json compare_json_of(const strategy::Compared& r, const std::vector<fs::path>& files,
+                             const fs::path& dir) {
   ordered_json j{{"recipe", r.recipe.name}};
   if (!r.refusal.empty()) {
     j["refused"] = r.refusal;
@@ -178,9 +178,9 @@ ordered_json json_of(const strategy::Compared& r, const std::vector<fs::path>& f
   return j;
 }
 
-ordered_json json_of(const std::vector<strategy::Compared>& results,
-                     const std::vector<std::vector<fs::path>>& files, const Target& target,
-                     const CompareCommand& command) {
+ordered_json compare_json_of(const std::vector<strategy::Compared>& results,
+                             const std::vector<std::vector<fs::path>>& files, const Target& target,
+                             const CompareCommand& command) {
   ordered_json j{{"network", command.network_name()},
                  {"target", target.name},
                  {"measured_on", command.test.empty() ? "calibration" : "test"}};
@@ -192,7 +192,7 @@ ordered_json json_of(const std::vector<strategy::Compared>& results,
   }
   j["recipes"] = ordered_json::array();
   for (std::size_t i = 0; i < results.size(); ++i)
-    j["recipes"].push_back(json_of(results[i], files[i], command.out));
+    j["recipes"].push_back(compare_json_of(results[i], files[i], command.out));
   return j;
 }
 
@@ -246,7 +246,7 @@ void run_compare(const CompareCommand& command, Context& context) {
       files.back() = add_quantized(output, command.out, command.network_name(), r.recipe.name,
                                    r.model, target, r.file);
   }
-  ordered_json json = json_of(results, files, target, command);
+  ordered_json json = compare_json_of(results, files, target, command);
   const fs::path summary = command.out / "compare.json";
   output.add(summary, json.dump(2) + "\n");
   output.commit();

@@ -1,4 +1,4 @@
-#include "strategy/evaluate.h"
+#include "measure/evaluate.h"
 
 #include <fmt/format.h>
 
@@ -38,8 +38,8 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
   Progress bar("evaluate", static_cast<std::int64_t>(data.chosen.size()),
                context.quiet || command.json);
   const auto result =
-      strategy::evaluate(program, network, reference.get(), data.source(), data.labels(),
-                         [&](std::int64_t done, std::int64_t) { bar.update(done); });
+      measure::evaluate(program, network, reference.get(), data.source(), data.labels(),
+                        [&](std::int64_t done, std::int64_t) { bar.update(done); });
   if (command.json) {
     nlohmann::ordered_json j{{"samples", result.samples}};
     if (result.noise) j["noise_to_signal"] = result.noise->ratio();

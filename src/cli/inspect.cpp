@@ -49,7 +49,7 @@ std::string edition_of(const espdl::Header& header) {
 }
 
 /// Container and size of the chosen model, whose file is known to be sound.
-report::FileFacts facts_of(std::span<const std::byte> bytes, const ModelFile& file) {
+report::FileFacts inspect_facts_of(std::span<const std::byte> bytes, const ModelFile& file) {
   report::FileFacts facts;
   facts.path = file.path.string();
   if (espdl::is_package(bytes)) {
@@ -87,7 +87,7 @@ void inspect_espdl(const InspectCommand& command) try {
     fmt::print("{}", espdl::info_text(model));
     return;
   }
-  auto facts = facts_of(bytes, command.file);
+  auto facts = inspect_facts_of(bytes, command.file);
   facts.target = command.file.target_for(model).name;
   const auto cost = cost_of(model, command);
   if (command.json)

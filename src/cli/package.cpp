@@ -26,7 +26,7 @@ struct EntryFacts {
   std::optional<espdl::Model> model;
 };
 
-std::vector<EntryFacts> facts_of(const espdl::Package& package, const std::string& key) {
+std::vector<EntryFacts> package_facts_of(const espdl::Package& package, const std::string& key) {
   std::optional<espdl::Key> parsed;
   if (!key.empty()) parsed = read_key(key);
   std::vector<EntryFacts> all;
@@ -100,7 +100,7 @@ void list(const ListCommand& command) {
   const auto bytes = read_file(command.file);
   try {
     const auto package = espdl::open_package(bytes);
-    const auto all = facts_of(package, command.key);
+    const auto all = package_facts_of(package, command.key);
     if (command.json)
       print_json(command, package, all);
     else

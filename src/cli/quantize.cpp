@@ -13,8 +13,8 @@
 #include "cli/recipe_options.h"
 #include "espdl/statistics.h"
 #include "espdl/writer.h"
+#include "measure/evaluate.h"
 #include "report/table.h"
-#include "strategy/evaluate.h"
 #include "strategy/quantize_model.h"
 
 namespace espquant::cli {
@@ -36,7 +36,7 @@ struct QuantizeCommand {
 };
 
 strategy::QuantizeOptions options_of(const QuantizeCommand& command, const Data& data,
-                                     strategy::Recipe recipe, const Target& target) {
+                                     recipe::Recipe recipe, const Target& target) {
   strategy::QuantizeOptions options;
   options.target = &target;
   options.report_samples = command.report_samples;
@@ -47,9 +47,9 @@ strategy::QuantizeOptions options_of(const QuantizeCommand& command, const Data&
   return options;
 }
 
-std::string percent(double fraction) { return fmt::format("{:.3f} %", 100 * fraction); }
+std::string noise_percent(double fraction) { return fmt::format("{:.3f} %", 100 * fraction); }
 
-void print_layers(const strategy::NoiseReport& noise) {
+void print_layers(const measure::NoiseReport& noise) {
   using Align = report::Table::Align;
   report::Table table({{"layer", Align::Left},
                        {"type", Align::Left},
@@ -59,7 +59,7 @@ void print_layers(const strategy::NoiseReport& noise) {
   for (const auto& layer : noise.layers) {
     if (layer.accumulated.signal <= 0) continue;
     table.add_row({layer.node, layer.op, fmt::format("{}", layer.exponent),
-                   percent(layer.accumulated.ratio()), percent(layer.alone.ratio())});
+                   noise_percent(layer.accumulated.ratio()), noise_percent(layer.alone.ratio())});
   }
   fmt::print("{}", table.to_string());
 }
@@ -84,9 +84,9 @@ void print_equalization(const std::vector<strategy::EqualizationTrial>& trials) 
                        {"", Align::Left}});
   for (const auto& t : trials)
     table.add_row({std::string(name_of(t.way)), t.noise ? fmt::format("{}", t.groups) : "-",
-                   t.caps_removed > 0 ? percent(t.conversion_noise.ratio()) : "-",
+                   t.caps_removed > 0 ? noise_percent(t.conversion_noise.ratio()) : "-",
                    t.groups > 0 ? fmt::format("{:.1e}", t.equalization_change) : "-",
-                   t.noise ? percent(t.noise->ratio()) : "-", t.kept ? "kept" : "undone"});
+                   t.noise ? noise_percent(t.noise->ratio()) : "-", t.kept ? "kept" : "undone"});
   fmt::print("{}\n", table.to_string());
 }
 
@@ -98,7 +98,7 @@ void print_wide_layers(const strategy::QuantizedModel& result) {
                          {"file", Align::Right},
                          {"time", Align::Right}});
     for (const auto& c : result.wide_layers)
-      table.add_row({c.layer, percent(c.noise),
+      table.add_row({c.layer, noise_percent(c.noise),
                      fmt::format("{:+.1f} KiB", static_cast<double>(c.bytes) / 1024),
                      fmt::format("{:+.3f} ms", c.milliseconds)});
     fmt::print("{}\n", table.to_string());
@@ -119,10 +119,10 @@ nlohmann::ordered_json effects_json(const std::vector<strategy::LayerEffect>& ef
   return j;
 }
 
-nlohmann::ordered_json to_json(const strategy::QuantizedModel& result, const Target& target,
-                               const std::vector<fs::path>& files,
-                               const std::optional<strategy::Evaluation>& test,
-                               const espdl::SizeByKind& size) {
+nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
+                                        const Target& target, const std::vector<fs::path>& files,
+                                        const std::optional<measure::Evaluation>& test,
+                                        const espdl::SizeByKind& size) {
   nlohmann::ordered_json j;
   for (const auto& f : files) j["files"].push_back(f.string());
   j["target"] = target.name;
@@ -168,7 +168,7 @@ nlohmann::ordered_json to_json(const strategy::QuantizedModel& result, const Tar
     j["idle_layers"] = result.idle_layers;
     j["goals_met"] = result.goals_met;
   }
-  j["recipe"] = nlohmann::ordered_json::parse(strategy::to_json(result.recipe));
+  j["recipe"] = nlohmann::ordered_json::parse(recipe::to_json(result.recipe));
   return j;
 }
 
@@ -178,7 +178,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   Graph imported = import_network(command.model);
   const double import_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  strategy::Recipe recipe = recipe_of(command.recipe);
+  recipe::Recipe recipe = recipe_of(command.recipe);
   const Target& target = target_for(command.target, recipe);
   recipe.target = std::string(target.name);
   DataOptions calib = command.calib;
@@ -197,7 +197,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   progress = {};
   result.stages.insert(result.stages.begin(), {"import", import_seconds});
 
-  std::optional<strategy::Evaluation> test;
+  std::optional<measure::Evaluation> test;
   const auto timed = [&](const char* stage, auto&& work) {
     const auto start = std::chrono::steady_clock::now();
     work();
@@ -213,8 +213,8 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
       const Data test_data = open_data(test_options, result.network);
       const sim::Program program(result.model, target);
       const ops::Executor reference(result.network, {.observe_all = false});
-      test = strategy::evaluate(program, result.network, &reference, test_data.source(),
-                                test_data.labels());
+      test = measure::evaluate(program, result.network, &reference, test_data.source(),
+                               test_data.labels());
     });
   }
   std::vector<fs::path> files;
@@ -237,7 +237,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
         "espquant: note: node '{}' meets the runtime's fault '{}' (docs/runtime-faults.md)\n",
         fault.node, fault.name);
   if (command.json) {
-    fmt::print("{}\n", to_json(result, target, files, test, size).dump(2));
+    fmt::print("{}\n", quantize_json_of(result, target, files, test, size).dump(2));
     return;
   }
   if (context.quiet) return;
@@ -248,11 +248,11 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   fmt::print("{} for {}, calibrated on {} samples\n", result.recipe.name, target.name,
              data.chosen.size());
   fmt::print("Noise to signal at the output, simulated: {} ({} calibration samples)\n",
-             percent(result.noise.output.ratio()), result.noise.samples);
+             noise_percent(result.noise.output.ratio()), result.noise.samples);
   if (test) {
     if (test->noise)
       fmt::print("On {} test samples: noise to signal {}", test->samples,
-                 percent(test->noise->ratio()));
+                 noise_percent(test->noise->ratio()));
     if (test->accuracy)
       fmt::print(", accuracy {:.2f} % (float {:.2f} %)", 100 * *test->accuracy,
                  100 * *test->reference_accuracy);

@@ -24,7 +24,7 @@ Graph import_network(const fs::path& path) try {
 }
 
 std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preprocess& preprocess,
-                                                             const strategy::Recipe& recipe) {
+                                                             const recipe::Recipe& recipe) {
   std::vector<std::pair<std::string, std::string>> metadata = data::to_settings(preprocess);
   metadata.emplace_back("espquant.strategy", recipe.name);
   return metadata;
@@ -39,9 +39,9 @@ std::vector<fs::path> add_quantized(OutputFiles& output, const fs::path& dir,
   const auto with = [&](const char* extension) { return fs::path(stem.string() + extension); };
   output.add(with(".espdl"), file);
   output.add(with(".info"), espdl::info_text(model));
-  const strategy::Recipe used =
-      strategy::parse_recipe(model.metadata_value("espquant.recipe"), "espquant.recipe");
-  output.add(with(".json"), report::config_json(model, target, strategy::to_json(used)));
+  const recipe::Recipe used =
+      recipe::parse_recipe(model.metadata_value("espquant.recipe"), "espquant.recipe");
+  output.add(with(".json"), report::config_json(model, target, recipe::to_json(used)));
   return {with(".espdl"), with(".info"), with(".json")};
 }
 

@@ -19,7 +19,7 @@ Graph import_network(const std::filesystem::path& path);
 
 /// What is written into a model that `recipe` makes, for whoever feeds it.
 std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preprocess& preprocess,
-                                                             const strategy::Recipe& recipe);
+                                                             const recipe::Recipe& recipe);
 
 /// Adds DIR/NAME_RECIPE/NAME_RECIPE.espdl, .info and .json to `output`. `file` is what
 /// write_model() makes of `model`. Returns the paths.

@@ -51,8 +51,8 @@ void add_recipe_options(CLI::App& app, RecipeOptions& options) {
       ->group(kGroup);
 }
 
-strategy::Recipe recipe_of(const RecipeOptions& options) {
-  strategy::Recipe recipe = strategy::find_recipe(options.recipe);
+recipe::Recipe recipe_of(const RecipeOptions& options) {
+  recipe::Recipe recipe = recipe::find_recipe(options.recipe);
   std::vector<std::string> changes;
   const auto change = [&](const char* key, const auto& value) {
     if (value) changes.push_back(fmt::format("{}={}", key, *value));
@@ -82,7 +82,7 @@ strategy::Recipe recipe_of(const RecipeOptions& options) {
   if (options.no_weight_rounding) changes.emplace_back("quantization.round_weights=false");
   if (options.no_bias_correction) changes.emplace_back("quantization.bias_correction=none");
   changes.insert(changes.end(), options.set.begin(), options.set.end());
-  strategy::apply_overrides(recipe, changes);
+  recipe::apply_overrides(recipe, changes);
   recipe.quantization.disabled_passes.insert(recipe.quantization.disabled_passes.end(),
                                              options.disabled_passes.begin(),
                                              options.disabled_passes.end());
@@ -91,7 +91,7 @@ strategy::Recipe recipe_of(const RecipeOptions& options) {
   return recipe;
 }
 
-const Target& target_for(const std::string& given, const strategy::Recipe& recipe) {
+const Target& target_for(const std::string& given, const recipe::Recipe& recipe) {
   if (!given.empty()) return find_target(given);
   return find_target(recipe.target.empty() ? "esp32s3" : recipe.target);
 }

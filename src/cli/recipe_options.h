@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "strategy/recipe.h"
+#include "recipe/recipe.h"
 #include "target/target.h"
 
 namespace espquant::cli {
@@ -26,9 +26,9 @@ struct RecipeOptions {
 void add_recipe_options(CLI::App& app, RecipeOptions& options);
 
 /// The recipe with the overrides. Throws Error(Usage) as find_recipe and apply_overrides.
-strategy::Recipe recipe_of(const RecipeOptions& options);
+recipe::Recipe recipe_of(const RecipeOptions& options);
 
 /// `given`, else the recipe's target, else esp32s3.
-const Target& target_for(const std::string& given, const strategy::Recipe& recipe);
+const Target& target_for(const std::string& given, const recipe::Recipe& recipe);
 
 }  // namespace espquant::cli

@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "recipe/embedded_recipes.h"
+#include "recipe/recipe.h"
 #include "report/table.h"
-#include "strategy/embedded_recipes.h"
-#include "strategy/recipe.h"
 
 namespace espquant::cli {
 namespace {
@@ -19,20 +19,20 @@ struct RecipesCommand {
 void list_recipes(bool json) {
   auto list = nlohmann::ordered_json::array();
   report::Table table({{"recipe"}, {"description"}});
-  for (const EmbeddedText& text : strategy::embedded_recipes()) {
-    const strategy::Recipe recipe = strategy::find_recipe(text.name);
-    list.push_back(nlohmann::ordered_json::parse(strategy::to_json(recipe)));
+  for (const EmbeddedText& text : recipe::embedded_recipes()) {
+    const recipe::Recipe recipe = recipe::find_recipe(text.name);
+    list.push_back(nlohmann::ordered_json::parse(recipe::to_json(recipe)));
     table.add_row({recipe.name, recipe.description});
   }
   fmt::print("{}", json ? list.dump(2) + '\n' : table.to_string());
 }
 
 void print_recipe(const RecipesCommand& command) {
-  const strategy::Recipe recipe = strategy::find_recipe(command.name);
+  const recipe::Recipe recipe = recipe::find_recipe(command.name);
   if (command.json)
-    fmt::print("{}\n", nlohmann::ordered_json::parse(strategy::to_json(recipe)).dump(2));
+    fmt::print("{}\n", nlohmann::ordered_json::parse(recipe::to_json(recipe)).dump(2));
   else
-    fmt::print("{}", strategy::find_recipe_text(command.name));
+    fmt::print("{}", recipe::find_recipe_text(command.name));
 }
 
 }  // namespace

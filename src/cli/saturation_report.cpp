@@ -11,15 +11,15 @@
 namespace espquant::cli {
 namespace {
 
-using strategy::LayerSaturation;
-using strategy::SaturationReport;
+using measure::LayerSaturation;
+using measure::SaturationReport;
 
 double share(std::int64_t part, std::int64_t whole) {
   return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0;
 }
 
 /// "12.3 %"; three digits, and never 0 for what is not.
-std::string percent(double fraction) {
+std::string saturation_percent(double fraction) {
   if (fraction == 0) return "0 %";
   if (fraction < 1e-6) return "<0.0001 %";
   const double p = 100 * fraction;
@@ -36,7 +36,8 @@ std::vector<const LayerSaturation*> worst_first(const SaturationReport& report) 
   return order;
 }
 
-std::string table_of(const std::vector<const LayerSaturation*>& layers, std::size_t rows) {
+std::string saturation_table_of(const std::vector<const LayerSaturation*>& layers,
+                                std::size_t rows) {
   using enum report::Table::Align;
   report::Table table({{"layer", Left},
                        {"op", Left},
@@ -48,10 +49,11 @@ std::string table_of(const std::vector<const LayerSaturation*>& layers, std::siz
                        {"noise", Right}});
   for (std::size_t i = 0; i < rows; ++i) {
     const LayerSaturation& l = *layers[i];
-    table.add_row({l.node, l.op, std::string(to_string(l.dtype)), percent(l.books.peak),
-                   percent(share(l.books.above_half, l.books.outputs)),
-                   percent(share(l.books.saturated, l.books.outputs)),
-                   percent(share(l.changed, l.elements)), percent(l.effect.ratio())});
+    table.add_row({l.node, l.op, std::string(to_string(l.dtype)), saturation_percent(l.books.peak),
+                   saturation_percent(share(l.books.above_half, l.books.outputs)),
+                   saturation_percent(share(l.books.saturated, l.books.outputs)),
+                   saturation_percent(share(l.changed, l.elements)),
+                   saturation_percent(l.effect.ratio())});
   }
   return table.to_string();
 }
@@ -71,19 +73,19 @@ Totals totals_of(const SaturationReport& report) {
   return totals;
 }
 
-std::string summary_of(const SaturationReport& report) {
+std::string saturation_summary_of(const SaturationReport& report) {
   const Totals t = totals_of(report);
   std::string text = fmt::format(
       "Samples                {}\nOutputs at the limit   {} of {} ({}), in {} of {} layers\n"
       "Outputs changed by it  {}\nNoise to signal        {} of the network's outputs come from "
       "it\n",
       report.samples, report::with_separators(t.saturated), report::with_separators(t.outputs),
-      percent(share(t.saturated, t.outputs)), t.touched_layers, report.layers.size(),
-      report::with_separators(t.changed), percent(report.output.ratio()));
+      saturation_percent(share(t.saturated, t.outputs)), t.touched_layers, report.layers.size(),
+      report::with_separators(t.changed), saturation_percent(report.output.ratio()));
   if (report.noise)
-    text +=
-        fmt::format("To the float network   {}; it would be {} without saturation\n",
-                    percent(report.noise->ratio()), percent(report.noise_of_exact_sums->ratio()));
+    text += fmt::format("To the float network   {}; it would be {} without saturation\n",
+                        saturation_percent(report.noise->ratio()),
+                        saturation_percent(report.noise_of_exact_sums->ratio()));
   return text;
 }
 
@@ -100,12 +102,12 @@ std::string saturation_text(const SaturationReport& report, const Target& target
       "Sums of {} in registers of {} bits (int8) and {} bits (int16), in percent of their "
       "limit:\n\n",
       target.name, target.accumulator_bits(8), target.accumulator_bits(16));
-  text += table_of(layers, shown);
+  text += saturation_table_of(layers, shown);
   if (shown < layers.size())
     text += fmt::format("and {} more layers (--top 0 shows all)\n", layers.size() - shown);
-  text += '\n' + summary_of(report);
+  text += '\n' + saturation_summary_of(report);
   for (const LayerSaturation* layer : layers) {
-    const std::string sentence = strategy::advice(*layer, target);
+    const std::string sentence = measure::advice(*layer, target);
     if (!sentence.empty()) text += '\n' + sentence + '\n';
   }
   return text;
@@ -135,11 +137,11 @@ std::string saturation_json(const SaturationReport& report, const Target& target
                               {"at_limit", l.books.saturated},
                               {"above_half", l.books.above_half},
                               {"largest_sum", l.books.peak},
-                              {"excess_bits", strategy::excess_bits(l)},
+                              {"excess_bits", measure::excess_bits(l)},
                               {"elements", l.elements},
                               {"changed", l.changed},
                               {"noise_to_signal", l.effect.ratio()},
-                              {"advice", strategy::advice(l, target)}});
+                              {"advice", measure::advice(l, target)}});
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
 }
 

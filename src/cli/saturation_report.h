@@ -2,19 +2,19 @@
 
 #include <string>
 
-#include "strategy/saturation.h"
+#include "measure/saturation.h"
 
 /// `analyze` of an .espdl in words, as JSON and as CSV.
 namespace espquant::cli {
 
 /// The worst layers first, at most `rows` of them (0: all); below it the totals, and a sentence for
 /// each layer whose outputs saturation changes.
-std::string saturation_text(const strategy::SaturationReport& report, const Target& target,
+std::string saturation_text(const measure::SaturationReport& report, const Target& target,
                             std::size_t rows);
 
 /// Layers in order of execution.
-std::string saturation_json(const strategy::SaturationReport& report, const Target& target,
+std::string saturation_json(const measure::SaturationReport& report, const Target& target,
                             const std::string& file);
-std::string saturation_csv(const strategy::SaturationReport& report);
+std::string saturation_csv(const measure::SaturationReport& report);
 
 }  // namespace espquant::cli

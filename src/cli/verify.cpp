@@ -61,7 +61,7 @@ std::string verdict(const sim::OutputCheck& check) {
   return fmt::format("DIFFERS, first at {}", check.first);
 }
 
-std::string table_of(const std::vector<sim::OutputCheck>& checks) {
+std::string verify_table_of(const std::vector<sim::OutputCheck>& checks) {
   using enum report::Table::Align;
   report::Table table({{"output", Left},
                        {"elements", Right},
@@ -77,8 +77,8 @@ std::string table_of(const std::vector<sim::OutputCheck>& checks) {
   return table.to_string();
 }
 
-std::string json_of(const std::vector<sim::OutputCheck>& checks, const sim::Program& program,
-                    const VerifyCommand& command, bool passed) {
+std::string verify_json_of(const std::vector<sim::OutputCheck>& checks, const sim::Program& program,
+                           const VerifyCommand& command, bool passed) {
   nlohmann::ordered_json json;
   json["file"] = command.file.path.string();
   json["target"] = program.target().name;
@@ -112,11 +112,11 @@ void run_verify(const VerifyCommand& command, Context& context) {
   const bool all_passed = passed == static_cast<std::ptrdiff_t>(checks.size());
   if (!all_passed) context.exit_code = 1;
   if (command.json) {
-    fmt::print("{}", json_of(checks, program, command, all_passed));
+    fmt::print("{}", verify_json_of(checks, program, command, all_passed));
   } else if (!context.quiet) {
     fmt::print("{}{} on {}: {} of {} outputs exact, {} within tolerance, {} differ\n",
-               table_of(checks), command.file.path.string(), program.target().name, count(is_exact),
-               checks.size(), passed - count(is_exact),
+               verify_table_of(checks), command.file.path.string(), program.target().name,
+               count(is_exact), checks.size(), passed - count(is_exact),
                static_cast<std::ptrdiff_t>(checks.size()) - passed);
   }
 }

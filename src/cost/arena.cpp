@@ -6,14 +6,6 @@
 #include "base/error.h"
 
 namespace espquant::cost {
-namespace {
-
-std::size_t aligned(std::size_t size) {
-  return (size + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
-}
-
-}  // namespace
-
 std::optional<std::size_t> Arena::take_free(std::size_t size) {
   const auto fit =
       std::find_if(free_.begin(), free_.end(), [&](const auto& c) { return c->size >= size; });
@@ -21,7 +13,7 @@ std::optional<std::size_t> Arena::take_free(std::size_t size) {
   const auto chunk = *fit;
   free_.erase(fit);
   chunk->free = false;
-  const std::size_t taken = aligned(size);
+  const std::size_t taken = aligned_size(size);
   if (chunk->size > taken) {
     const Chunk rest{chunk->offset + taken, chunk->size - taken, true};
     insert_free(chunks_.insert(std::next(chunk), rest));
@@ -36,10 +28,10 @@ std::size_t Arena::take(std::size_t size) {
     const auto last = std::prev(chunks_.end());
     erase_free(last);
     last->free = false;
-    last->size = aligned(size);
+    last->size = aligned_size(size);
     return last->offset;
   }
-  chunks_.push_back({this->size(), aligned(size), false});
+  chunks_.push_back({this->size(), aligned_size(size), false});
   return chunks_.back().offset;
 }
 

@@ -10,6 +10,11 @@ namespace espquant::cost {
 /// Every offset and chunk of ESP-DL's planner is a multiple of this (ESP-DL 5.3).
 inline constexpr std::size_t kTensorAlignment = 16;
 
+/// `size` bytes with the padding behind them.
+constexpr std::size_t aligned_size(std::size_t size) {
+  return (size + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
+}
+
 /// ESP-DL's placement of tensors in one memory (5.3): a list of chunks side by side, and the free
 /// ones among them in order of size, where equals keep the order in which they became free.
 class Arena {

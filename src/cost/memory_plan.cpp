@@ -64,7 +64,7 @@ class Placement {
 };
 
 std::size_t stored_bytes(const espdl::Constant& constant) {
-  return (constant.data.byte_size() + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
+  return aligned_size(constant.data.byte_size());
 }
 
 }  // namespace

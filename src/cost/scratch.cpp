@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cost/arena.h"
+
 namespace espquant::cost {
 namespace {
 
 constexpr std::size_t kTableEntries = 256;
-
-std::size_t aligned(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
 
 /// A node with the types and shapes of what it reads and writes.
 class Description {
@@ -40,24 +40,24 @@ class Description {
 
 /// The S3 re-packs the bias into 20-bit and 40-bit fields at the first run (4.3).
 std::size_t packed_bias_bytes(std::size_t channels, bool int8, bool depthwise) {
-  if (!int8) return aligned(channels * 8);
+  if (!int8) return aligned_size(channels * 8);
   const std::size_t in_lanes = depthwise ? channels : channels / 16 * 16;
-  return aligned(in_lanes * 4 + (channels - in_lanes) * 8);
+  return aligned_size(in_lanes * 4 + (channels - in_lanes) * 8);
 }
 
 NodeScratch convolution(const espdl::Node& node, const Description& d, const Target& target,
                         bool copied) {
   NodeScratch scratch;
   const std::size_t accumulator = d.is_int8() ? 4 : 8;
-  if (target.family == Family::C) scratch.per_run = aligned(d.out_channels() * accumulator);
+  if (target.family == Family::C) scratch.per_run = aligned_size(d.out_channels() * accumulator);
   if (const auto* filter = d.constant(1);
       target.family == Family::P4 && filter != nullptr && filter->exponents.size() > 1)
-    scratch.per_run = aligned(d.out_channels() * (d.is_int8() ? 1 : 2));
+    scratch.per_run = aligned_size(d.out_channels() * (d.is_int8() ? 1 : 2));
   if (const auto* bias = d.constant(2); target.family == Family::S3 && bias != nullptr) {
     const std::size_t packed =
         packed_bias_bytes(static_cast<std::size_t>(bias->data.size()), d.is_int8(),
                           node.op == "Conv" && node.get_int("group", 1) > 1);
-    const std::size_t stored = aligned(bias->data.byte_size());
+    const std::size_t stored = aligned_size(bias->data.byte_size());
     scratch.kept = copied ? packed - std::min(packed, stored) : packed;
   }
   return scratch;
@@ -75,11 +75,11 @@ NodeScratch recurrent(const espdl::Node& node, const Description& d) {
     return sizeof(float) * (static_cast<std::size_t>(bound / step) + 2);
   };
   NodeScratch scratch;
-  scratch.kept = 2 * aligned(gates * hidden * 2)               // both gate pre-activations, int16
-                 + aligned(gates * hidden * 4)                 // gates, float
-                 + aligned(hidden * element)                   // h of the step before
-                 + (lstm ? aligned(hidden * 2) : 0)            // c of the step before
-                 + aligned(table(6.3)) + aligned(table(3.5));  // sigmoid and tanh (3.19)
+  scratch.kept = 2 * aligned_size(gates * hidden * 2)     // both gate pre-activations, int16
+                 + aligned_size(gates * hidden * 4)       // gates, float
+                 + aligned_size(hidden * element)         // h of the step before
+                 + (lstm ? aligned_size(hidden * 2) : 0)  // c of the step before
+                 + aligned_size(table(6.3)) + aligned_size(table(3.5));  // sigmoid and tanh (3.19)
   return scratch;
 }
 
@@ -90,9 +90,9 @@ NodeScratch linear_resize(const espdl::Node& node, const Description& d) {
   const std::size_t channels = d.out_channels();
   if (out->shape.size() == 4) {
     const auto width = static_cast<std::size_t>(out->shape[2]);
-    scratch.kept = aligned(sizeof(float) * (3 * width + 2 * width * channels));
+    scratch.kept = aligned_size(sizeof(float) * (3 * width + 2 * width * channels));
   } else {
-    scratch.kept = aligned(sizeof(float) * 2 * channels);
+    scratch.kept = aligned_size(sizeof(float) * 2 * channels);
   }
   return scratch;
 }
@@ -107,7 +107,7 @@ NodeScratch streaming_cache(const espdl::Node& node, const Description& d) {
   Shape shape = out->shape;
   shape[static_cast<std::size_t>(axis)] =
       std::max<std::int64_t>(node.get_int("window_size", 1) - 1, 0);
-  scratch.kept = aligned(static_cast<std::size_t>(element_count(shape)) * size_of(out->dtype));
+  scratch.kept = aligned_size(static_cast<std::size_t>(element_count(shape)) * size_of(out->dtype));
   return scratch;
 }
 
@@ -119,7 +119,7 @@ NodeScratch scratch_of(const espdl::Node& node, const espdl::ModelIndex& index,
   if (node.op == "Conv" || node.op == "Gemm" || node.op == "MatMul")
     return convolution(node, d, target, copied);
   if (node.op == "AveragePool" || node.op == "GlobalAveragePool")
-    return {aligned(d.out_channels() * 4), 0};
+    return {aligned_size(d.out_channels() * 4), 0};
   if (node.op == "LSTM" || node.op == "GRU") return recurrent(node, d);
   if (node.op == "Resize") return linear_resize(node, d);
   if (node.op == "StreamingCache") return streaming_cache(node, d);

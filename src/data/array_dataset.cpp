@@ -18,8 +18,6 @@ constexpr std::array<std::string_view, 5> kLabelNames = {"labels", "label", "y",
 constexpr std::array<std::string_view, 8> kDataNames = {"images", "image",    "x",     "data",
                                                         "specs",  "features", "input", "inputs"};
 
-bool is_channel_count(std::int64_t extent) { return extent == 1 || extent == 3; }
-
 /// The elements of one sample under another shape.
 Tensor slice(const Tensor& array, std::size_t index, Shape shape) {
   Tensor out(array.dtype(), std::move(shape));

@@ -22,9 +22,9 @@ constexpr int kMaxScans = 200;
 
 /// libjpeg reports by longjmp. The jumps end in the two functions below that call setjmp; neither
 /// owns anything, so nothing is skipped over.
-class Decoder {
+class JpegDecoder {
  public:
-  Decoder() {
+  JpegDecoder() {
     jpeg_.err = jpeg_std_error(&errors_);
     jpeg_.client_data = this;
     errors_.error_exit = [](j_common_ptr jpeg) { self(jpeg).fail(jpeg); };
@@ -37,9 +37,9 @@ class Decoder {
       std::longjmp(self(jpeg).on_error_, 1);
     };
   }
-  ~Decoder() { jpeg_destroy_decompress(&jpeg_); }
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
+  ~JpegDecoder() { jpeg_destroy_decompress(&jpeg_); }
+  JpegDecoder(const JpegDecoder&) = delete;
+  JpegDecoder& operator=(const JpegDecoder&) = delete;
 
   Tensor decode(std::span<const std::byte> file) {
     if (!read_header(file)) throw malformed();
@@ -54,7 +54,9 @@ class Decoder {
   }
 
  private:
-  static Decoder& self(j_common_ptr jpeg) { return *static_cast<Decoder*>(jpeg->client_data); }
+  static JpegDecoder& self(j_common_ptr jpeg) {
+    return *static_cast<JpegDecoder*>(jpeg->client_data);
+  }
 
   /// Warnings after which part of the picture is made up; the others concern bytes beside it.
   static bool loses_pixels(int message) {
@@ -105,6 +107,6 @@ class Decoder {
 
 }  // namespace
 
-Tensor decode_jpeg(std::span<const std::byte> file) { return Decoder().decode(file); }
+Tensor decode_jpeg(std::span<const std::byte> file) { return JpegDecoder().decode(file); }
 
 }  // namespace espquant::data

@@ -32,13 +32,13 @@ constexpr std::array kTypeCodes = {
     TypeCode{"u4", DType::UInt32},  TypeCode{"u8", DType::UInt64},  TypeCode{"b1", DType::Bool},
 };
 
-Error malformed(std::string message) {
+Error malformed_npy(std::string message) {
   return Error(ErrorCode::Malformed, "not a valid .npy array: " + std::move(message));
 }
 
 DType parse_descr(std::string_view descr) {
   if (descr.size() < 2 || std::string_view("<>|").find(descr.front()) == std::string_view::npos)
-    throw malformed(fmt::format("element type '{}'", descr));
+    throw malformed_npy(fmt::format("element type '{}'", descr));
   const char order = descr.front();
   const std::string_view code = descr.substr(1);
   const auto* found = std::ranges::find(kTypeCodes, code, &TypeCode::code);
@@ -53,7 +53,7 @@ DType parse_descr(std::string_view descr) {
     throw Error(ErrorCode::Unsupported, fmt::format("big-endian elements ('{}')", descr))
         .remedy("convert with array.astype(array.dtype.newbyteorder('<'))");
   if (order != '<' && !(single_byte && order == '|'))
-    throw malformed(fmt::format("element type '{}'", descr));
+    throw malformed_npy(fmt::format("element type '{}'", descr));
   return found->dtype;
 }
 
@@ -74,9 +74,9 @@ class DictParser {
       }
     }
     skip_space();
-    if (!rest_.empty()) throw malformed("text behind the header's dictionary");
+    if (!rest_.empty()) throw malformed_npy("text behind the header's dictionary");
     if (!dtype_ || !fortran_ || !shape_)
-      throw malformed("the header lacks 'descr', 'fortran_order' or 'shape'");
+      throw malformed_npy("the header lacks 'descr', 'fortran_order' or 'shape'");
     NpyHeader header;
     header.dtype = *dtype_;
     header.fortran_order = *fortran_;
@@ -95,7 +95,7 @@ class DictParser {
     } else if (key == "shape" && !shape_) {
       shape_ = tuple();
     } else {
-      throw malformed(fmt::format("unexpected header key '{}'", key));
+      throw malformed_npy(fmt::format("unexpected header key '{}'", key));
     }
   }
 
@@ -113,16 +113,17 @@ class DictParser {
     return true;
   }
   void expect(char c) {
-    if (!accept(c)) throw malformed(fmt::format("'{}' expected in the header", c));
+    if (!accept(c)) throw malformed_npy(fmt::format("'{}' expected in the header", c));
   }
   std::string_view string() {
     const char quote = peek();
-    if (quote != '\'' && quote != '"') throw malformed("a quoted string expected in the header");
+    if (quote != '\'' && quote != '"')
+      throw malformed_npy("a quoted string expected in the header");
     const std::size_t end = rest_.find(quote, 1);
-    if (end == std::string_view::npos) throw malformed("an unfinished string in the header");
+    if (end == std::string_view::npos) throw malformed_npy("an unfinished string in the header");
     const std::string_view text = rest_.substr(1, end - 1);
     if (!std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~' && c != '\\'; }))
-      throw malformed("a string in the header is not plain text");
+      throw malformed_npy("a string in the header is not plain text");
     rest_.remove_prefix(end + 1);
     return text;
   }
@@ -133,16 +134,16 @@ class DictParser {
       rest_.remove_prefix(word.size());
       return word == "True";
     }
-    throw malformed("True or False expected in the header");
+    throw malformed_npy("True or False expected in the header");
   }
   Shape tuple() {
     Shape shape;
     expect('(');
     while (!accept(')')) {
       shape.push_back(extent());
-      if (shape.size() > kMaxRank) throw malformed("more than 32 dimensions");
+      if (shape.size() > kMaxRank) throw malformed_npy("more than 32 dimensions");
       if (!accept(',')) {
-        if (shape.size() == 1) throw malformed("the shape is not a tuple");
+        if (shape.size() == 1) throw malformed_npy("the shape is not a tuple");
         expect(')');
         break;
       }
@@ -154,7 +155,7 @@ class DictParser {
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
     if (error != std::errc{} || value < 0 || value > kMaxExtent)
-      throw malformed("an extent of the shape is not a usable count");
+      throw malformed_npy("an extent of the shape is not a usable count");
     rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
     return value;
   }
@@ -190,16 +191,17 @@ std::size_t NpyHeader::payload_bytes() const {
 NpyHeader parse_npy_header(std::span<const std::byte> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!text.starts_with(kMagic) || text.size() < 10)
-    throw malformed("it does not start with NumPy's signature");
+    throw malformed_npy("it does not start with NumPy's signature");
   const int version = text[6];
   if (version < 1 || version > 3 || text[7] != 0)
     throw Error(ErrorCode::Unsupported,
                 fmt::format(".npy version {}.{}", version, static_cast<int>(text[7])));
   const std::size_t width = version == 1 ? 2 : 4, start = 8 + width;
-  if (bytes.size() < start) throw malformed("it ends inside the header");
+  if (bytes.size() < start) throw malformed_npy("it ends inside the header");
   const std::size_t length = little_endian(bytes.subspan(8, width));
-  if (length > kMaxNpyHeader - start) throw malformed(fmt::format("a header of {} bytes", length));
-  if (bytes.size() - start < length) throw malformed("it ends inside the header");
+  if (length > kMaxNpyHeader - start)
+    throw malformed_npy(fmt::format("a header of {} bytes", length));
+  if (bytes.size() - start < length) throw malformed_npy("it ends inside the header");
   NpyHeader header = DictParser(text.substr(start, length)).parse();
   check_countable(header.shape);
   header.size = start + length;
@@ -209,7 +211,7 @@ NpyHeader parse_npy_header(std::span<const std::byte> bytes) {
 Tensor finish_npy(const NpyHeader& header, Tensor elements) {
   if (header.dtype == DType::Bool &&
       !std::ranges::all_of(elements.bytes(), [](std::byte b) { return b <= std::byte{1}; }))
-    throw malformed("a bool that is neither 0 nor 1");
+    throw malformed_npy("a bool that is neither 0 nor 1");
   if (!header.fortran_order || header.shape.size() < 2) return elements.reshaped(header.shape);
   std::vector<std::int64_t> reversed(header.shape.size());
   std::iota(reversed.rbegin(), reversed.rend(), 0);
@@ -220,9 +222,9 @@ Tensor read_npy(std::span<const std::byte> bytes) {
   const NpyHeader header = parse_npy_header(bytes);
   const auto payload = bytes.subspan(header.size);
   if (payload.size() != header.payload_bytes())
-    throw malformed(fmt::format("{} bytes of elements, shape {} of {} needs {}", payload.size(),
-                                to_string(header.shape), to_string(header.dtype),
-                                header.payload_bytes()));
+    throw malformed_npy(fmt::format("{} bytes of elements, shape {} of {} needs {}", payload.size(),
+                                    to_string(header.shape), to_string(header.dtype),
+                                    header.payload_bytes()));
   Tensor elements(header.dtype, header.shape);
   std::ranges::copy(payload, elements.mutable_bytes().begin());
   return finish_npy(header, std::move(elements));

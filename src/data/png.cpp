@@ -17,9 +17,9 @@ constexpr png_alloc_size_t kMaxChunk = 1 << 23;  // unpacked text or colour prof
 
 /// libpng reports by longjmp. The jumps end in the two functions below that call setjmp; neither
 /// owns anything, so nothing is skipped over.
-class Decoder {
+class PngDecoder {
  public:
-  explicit Decoder(std::span<const std::byte> file) : rest_(file) {
+  explicit PngDecoder(std::span<const std::byte> file) : rest_(file) {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, on_error,
                                   [](png_structp, png_const_charp) {});
     if (png_ == nullptr) throw std::bad_alloc();
@@ -29,9 +29,9 @@ class Decoder {
       throw std::bad_alloc();
     }
   }
-  ~Decoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
+  ~PngDecoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  PngDecoder(const PngDecoder&) = delete;
+  PngDecoder& operator=(const PngDecoder&) = delete;
 
   Tensor decode() {
     if (!read_header()) throw malformed();
@@ -54,13 +54,13 @@ class Decoder {
 
  private:
   [[noreturn]] static void on_error(png_structp png, png_const_charp message) {
-    auto& self = *static_cast<Decoder*>(png_get_error_ptr(png));
+    auto& self = *static_cast<PngDecoder*>(png_get_error_ptr(png));
     std::strncpy(self.message_, message, sizeof self.message_ - 1);
     std::longjmp(self.on_error_, 1);
   }
 
   static void on_read(png_structp png, png_bytep to, png_size_t count) {
-    auto& self = *static_cast<Decoder*>(png_get_io_ptr(png));
+    auto& self = *static_cast<PngDecoder*>(png_get_io_ptr(png));
     if (count > self.rest_.size()) png_error(png, "it ends early");
     std::memcpy(to, self.rest_.data(), count);
     self.rest_ = self.rest_.subspan(count);
@@ -106,6 +106,6 @@ class Decoder {
 
 }  // namespace
 
-Tensor decode_png(std::span<const std::byte> file) { return Decoder(file).decode(); }
+Tensor decode_png(std::span<const std::byte> file) { return PngDecoder(file).decode(); }
 
 }  // namespace espquant::data

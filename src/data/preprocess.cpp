@@ -13,8 +13,6 @@
 namespace espquant::data {
 namespace {
 
-bool is_channel_count(std::int64_t extent) { return extent == 1 || extent == 3; }
-
 Tensor to_gray(const Tensor& rgb) {
   Tensor gray(DType::UInt8, {rgb.shape()[0], rgb.shape()[1], 1});
   const int height = static_cast<int>(rgb.shape()[0]), width = static_cast<int>(rgb.shape()[1]);

@@ -20,6 +20,9 @@ struct InputSpec {
   Shape shape;
 };
 
+/// Of pictures: gray or in colour.
+inline bool is_channel_count(std::int64_t extent) { return extent == 1 || extent == 3; }
+
 /// How a picture whose sides relate otherwise than the network's is brought to size.
 enum class Fit : std::uint8_t {
   Stretch,     ///< each axis by its own factor

@@ -25,7 +25,7 @@ constexpr std::uint32_t kIn64BitField = 0xFFFFFFFF;
 // Deflate spends at least two bits on a match of 258 bytes, and a stored length on an empty block.
 constexpr std::size_t kMaxExpansion = 1032;
 
-Error malformed(std::string message) {
+Error malformed_zip(std::string message) {
   return Error(ErrorCode::Malformed, "not a valid zip archive: " + std::move(message));
 }
 
@@ -40,13 +40,13 @@ class Fields {
   std::uint64_t u64() { return number(8); }
   void skip(std::uint64_t count) { take(count); }
   std::span<const std::byte> take(std::uint64_t count) {
-    if (count > rest_.size()) throw malformed("it ends inside a record");
+    if (count > rest_.size()) throw malformed_zip("it ends inside a record");
     const auto taken = rest_.first(static_cast<std::size_t>(count));
     rest_ = rest_.subspan(taken.size());
     return taken;
   }
   void expect(std::uint32_t signature, std::string_view record) {
-    if (u32() != signature) throw malformed(fmt::format("no {} where it should stand", record));
+    if (u32() != signature) throw malformed_zip(fmt::format("no {} where it should stand", record));
   }
   bool empty() const { return rest_.empty(); }
   std::size_t left() const { return rest_.size(); }
@@ -72,7 +72,7 @@ std::size_t find_end_record(std::span<const std::byte> archive) {
       if (fields.u16() == comment) return last - comment;
     }
   }
-  throw malformed("no end record; the file is cut short or no .npz");
+  throw malformed_zip("no end record; the file is cut short or no .npz");
 }
 
 struct Directory {
@@ -92,7 +92,7 @@ Directory find_directory(std::span<const std::byte> archive) {
     Fields locator(archive, end - kEnd64LocatorSize + 8);
     const std::uint64_t end64 = locator.u64();
     if (end64 > archive.size() - std::min(archive.size(), kEnd64Size))
-      throw malformed("its zip64 record stands outside the file");
+      throw malformed_zip("its zip64 record stands outside the file");
     Fields fields64(archive, end64);
     fields64.expect(kEnd64Signature, "zip64 record");
     fields64.skip(8 + 2 + 2 + 4 + 4 + 8);
@@ -102,7 +102,8 @@ Directory find_directory(std::span<const std::byte> archive) {
   } else if (volumes != 0) {
     throw Error(ErrorCode::Unsupported, "a zip archive of several volumes");
   }
-  if (offset > end || size > end - offset) throw malformed("its directory stands outside the file");
+  if (offset > end || size > end - offset)
+    throw malformed_zip("its directory stands outside the file");
   return {archive.subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size)), offset,
           entries};
 }
@@ -141,7 +142,7 @@ ZipMember read_entry(Fields& fields, std::span<const std::byte> archive, std::ui
   fields.skip(comment_size);
 
   if (member.name.empty() || member.name.find('\0') != std::string::npos)
-    throw malformed("a member without a usable name");
+    throw malformed_zip("a member without a usable name");
   if ((flags & kEncryptedFlag) != 0)
     throw Error(ErrorCode::Unsupported, "the member is encrypted").tensor(member.name);
   if (method != kStored && method != kDeflated)
@@ -159,7 +160,7 @@ ZipMember read_entry(Fields& fields, std::span<const std::byte> archive, std::ui
   header.skip(compressed);
   member.compressed_size = static_cast<std::size_t>(compressed);
   if (member.deflated ? size / kMaxExpansion > compressed : size != compressed)
-    throw malformed(fmt::format("{} bytes cannot come from {}", size, compressed))
+    throw malformed_zip(fmt::format("{} bytes cannot come from {}", size, compressed))
         .tensor(member.name);
   member.size = static_cast<std::size_t>(size);
   return member;
@@ -172,12 +173,12 @@ void check_disjoint(const std::vector<ZipMember>& members) {
   for (const ZipMember& member : members) {
     ranges.emplace_back(member.offset, member.offset + member.compressed_size);
     if (!names.insert(member.name).second)
-      throw malformed("two members of one name").tensor(member.name);
+      throw malformed_zip("two members of one name").tensor(member.name);
   }
   std::ranges::sort(ranges);
   for (std::size_t i = 1; i < ranges.size(); ++i)
     if (ranges[i].first < ranges[i - 1].second || ranges[i].first == ranges[i - 1].first)
-      throw malformed("members overlap");
+      throw malformed_zip("members overlap");
 }
 
 }  // namespace
@@ -187,7 +188,7 @@ std::vector<ZipMember> list_zip(std::span<const std::byte> archive, std::uint64_
   Fields fields(directory.bytes);
   std::vector<ZipMember> members;
   while (!fields.empty()) members.push_back(read_entry(fields, archive, directory.offset));
-  if (members.size() != directory.entries) throw malformed("its directory is incomplete");
+  if (members.size() != directory.entries) throw malformed_zip("its directory is incomplete");
   check_disjoint(members);
   for (const ZipMember& member : members) {
     if (member.size > limit)
@@ -220,7 +221,7 @@ ZipReader::~ZipReader() {
 
 void ZipReader::read(std::span<std::byte> out) {
   State& s = *state_;
-  if (out.size() > s.left) throw malformed("a member is shorter than its content needs");
+  if (out.size() > s.left) throw malformed_zip("a member is shorter than its content needs");
   s.left -= out.size();
   if (!s.inflater) {
     std::ranges::copy(s.input.first(out.size()), out.begin());
@@ -243,9 +244,9 @@ void ZipReader::read(std::span<std::byte> out) {
       produced = wanted - stream.avail_out;
       if ((result != Z_OK && result != Z_STREAM_END) ||
           (produced == 0 && offered == stream.avail_in))
-        throw malformed("compressed data is damaged or ends early");
+        throw malformed_zip("compressed data is damaged or ends early");
       if (result == Z_STREAM_END && done + produced < out.size())
-        throw malformed("compressed data ends early");
+        throw malformed_zip("compressed data ends early");
     }
     s.crc = crc32_z(s.crc, to, produced);
     done += produced;
@@ -253,8 +254,9 @@ void ZipReader::read(std::span<std::byte> out) {
 }
 
 void ZipReader::finish() {
-  if (state_->left != 0) throw malformed("a member is longer than its content needs");
-  if (state_->crc != state_->expected_crc) throw malformed("the checksum of a member does not fit");
+  if (state_->left != 0) throw malformed_zip("a member is longer than its content needs");
+  if (state_->crc != state_->expected_crc)
+    throw malformed_zip("the checksum of a member does not fit");
 }
 
 namespace {

@@ -25,7 +25,7 @@ Perm common_order(const Builder& b, const Node& n) {
 
 // A constant operand in the order of the result: its axes are those of the result, counted from the
 // last.
-std::string constant_operand(Builder& b, ValueId v, const Perm& perm, const TensorQuant& quant) {
+std::string quantized_operand(Builder& b, ValueId v, const Perm& perm, const TensorQuant& quant) {
   const Value& value = b.graph().value(v);
   Tensor integers = b.quantized(value.constant, quant);
   if (integers.size() == 1) {
@@ -47,7 +47,7 @@ void lower_elementwise(Builder& b, const Node& n, bool aligned) {
     const ValueId v = n.inputs[i];
     const TensorQuant& quant = aligned ? out : input_quant(b, n, i);
     if (is_constant(b, v)) {
-      inputs.push_back(constant_operand(b, v, perm, quant));
+      inputs.push_back(quantized_operand(b, v, perm, quant));
     } else {
       const std::size_t rank = b.stored(v).perm.size();
       inputs.push_back(b.read_as(v, rank == perm.size() ? perm : identity_perm(rank), quant));

@@ -5,14 +5,14 @@
 namespace espquant::ops {
 namespace {
 
-std::size_t axis_of(const Node& node, const Shape& shape) {
+std::size_t arg_extreme_axis_of(const Node& node, const Shape& shape) {
   return static_cast<std::size_t>(
       normalize_axis(node.attributes.get_int("axis", 0), static_cast<std::int64_t>(shape.size())));
 }
 
-void infer(const InferContext& context) {
+void infer_arg_extreme(const InferContext& context) {
   Shape shape = context.shape(0);
-  const std::size_t axis = axis_of(context.node, shape);
+  const std::size_t axis = arg_extreme_axis_of(context.node, shape);
   if (shape[axis] == 0) bad_data("the extreme of no elements");
   shape[axis] = 1;
   if (context.node.attributes.get_int("keepdims", 1) == 0)
@@ -21,9 +21,9 @@ void infer(const InferContext& context) {
 }
 
 template <bool kMax>
-void run(const RunContext& context) {
+void run_arg_extreme(const RunContext& context) {
   const Tensor& in = context.in(0);
-  const std::size_t axis = axis_of(context.node, in.shape());
+  const std::size_t axis = arg_extreme_axis_of(context.node, in.shape());
   const bool last = context.node.attributes.get_int("select_last_index", 0) != 0;
   auto to = context.outputs[0].mutable_data<std::int64_t>();
   visit_number(in.dtype(), [&]<typename T>(T) {
@@ -42,7 +42,7 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kArgMax{"ArgMax", QuantRule::Float, infer, run<true>};
-const OpDef kArgMin{"ArgMin", QuantRule::Float, infer, run<false>};
+const OpDef kArgMax{"ArgMax", QuantRule::Float, infer_arg_extreme, run_arg_extreme<true>};
+const OpDef kArgMin{"ArgMin", QuantRule::Float, infer_arg_extreme, run_arg_extreme<false>};
 
 }  // namespace espquant::ops

@@ -89,19 +89,19 @@ struct Sum2 {
     return wrapping_add(a, b);
   }
 };
-struct Difference {
+struct ArithmeticDifference {
   template <typename T>
   static T apply(T a, T b) {
     return wrapping_sub(a, b);
   }
 };
-struct Product {
+struct ArithmeticProduct {
   template <typename T>
   static T apply(T a, T b) {
     return wrapping_mul(a, b);
   }
 };
-struct Quotient {
+struct ArithmeticQuotient {
   template <typename T>
   static T apply(T a, T b) {
     return divide(a, b);
@@ -140,10 +140,10 @@ void run_pow(const RunContext& context) {
 }  // namespace
 
 const OpDef kAdd{"Add", QuantRule::AlignInputs, infer_binary, run_arithmetic<Sum2>};
-const OpDef kDiv{"Div", QuantRule::Independent, infer_binary, run_arithmetic<Quotient>};
+const OpDef kDiv{"Div", QuantRule::Independent, infer_binary, run_arithmetic<ArithmeticQuotient>};
 const OpDef kMod{"Mod", QuantRule::Independent, infer_mod, run_mod};
-const OpDef kMul{"Mul", QuantRule::Independent, infer_binary, run_arithmetic<Product>};
+const OpDef kMul{"Mul", QuantRule::Independent, infer_binary, run_arithmetic<ArithmeticProduct>};
 const OpDef kPow{"Pow", QuantRule::Independent, infer_pow, run_pow};
-const OpDef kSub{"Sub", QuantRule::AlignInputs, infer_binary, run_arithmetic<Difference>};
+const OpDef kSub{"Sub", QuantRule::AlignInputs, infer_binary, run_arithmetic<ArithmeticDifference>};
 
 }  // namespace espquant::ops

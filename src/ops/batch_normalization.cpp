@@ -12,7 +12,7 @@ namespace {
 
 bool is_training(const Node& node) { return node.attributes.get_int("training_mode", 0) != 0; }
 
-void infer(const InferContext& context) {
+void infer_batch_normalization(const InferContext& context) {
   require_float(context, 0);
   const Shape& x = context.shape(0);
   if (x.empty()) malformed("BatchNormalization of a scalar");
@@ -33,7 +33,7 @@ void infer(const InferContext& context) {
   set_output(context, 2, context.dtype(4), {channels});
 }
 
-struct Moments {
+struct BatchNormalizationMoments {
   double mean, variance;
 };
 
@@ -48,8 +48,9 @@ void for_each_plane(std::span<T> data, std::int64_t batch, std::int64_t channels
 }
 
 template <typename T>
-Moments moments_of(std::span<const T> data, std::int64_t batch, std::int64_t channels,
-                   std::int64_t channel) {
+BatchNormalizationMoments batch_normalization_moments_of(std::span<const T> data,
+                                                         std::int64_t batch, std::int64_t channels,
+                                                         std::int64_t channel) {
   double sum = 0, squares = 0;
   const double count = static_cast<double>(data.size()) / static_cast<double>(channels);
   for_each_plane(data, batch, channels, channel, [&](std::span<const T> plane) {
@@ -62,7 +63,7 @@ Moments moments_of(std::span<const T> data, std::int64_t batch, std::int64_t cha
   return {mean, squares / count};
 }
 
-void run(const RunContext& context) {
+void run_batch_normalization(const RunContext& context) {
   const Shape& shape = context.in(0).shape();
   const std::int64_t batch = shape[0], channels = shape.size() > 1 ? shape[1] : 1;
   const double epsilon = static_cast<double>(context.node.attributes.get_float("epsilon", 1e-5F));
@@ -85,9 +86,9 @@ void run(const RunContext& context) {
     auto y = context.outputs[0].mutable_data<T>();
     std::copy(x.begin(), x.end(), y.begin());
     for (std::int64_t c = 0; c < channels; ++c) {
-      Moments moments{parameter(3, c), parameter(4, c)};
+      BatchNormalizationMoments moments{parameter(3, c), parameter(4, c)};
       if (is_training(context.node)) {
-        moments = moments_of(x, batch, channels, c);
+        moments = batch_normalization_moments_of(x, batch, channels, c);
         update(1, c, parameter(3, c), moments.mean);
         update(2, c, parameter(4, c), moments.variance);
       }
@@ -102,6 +103,7 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kBatchNormalization{"BatchNormalization", QuantRule::Float, infer, run};
+const OpDef kBatchNormalization{"BatchNormalization", QuantRule::Float, infer_batch_normalization,
+                                run_batch_normalization};
 
 }  // namespace espquant::ops

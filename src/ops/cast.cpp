@@ -39,7 +39,7 @@ To convert(From x) {
     return static_cast<To>(x);
 }
 
-void run(const RunContext& context) {
+void run_cast(const RunContext& context) {
   Tensor& out = context.outputs[0];
   const DType from = context.in(0).dtype();
   const bool half = from == DType::Float16 || from == DType::BFloat16;
@@ -60,7 +60,7 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kCast{"Cast", QuantRule::Float, infer_cast, run};
-const OpDef kCastLike{"CastLike", QuantRule::Float, infer_cast_like, run};
+const OpDef kCast{"Cast", QuantRule::Float, infer_cast, run_cast};
+const OpDef kCastLike{"CastLike", QuantRule::Float, infer_cast_like, run_cast};
 
 }  // namespace espquant::ops

@@ -10,7 +10,7 @@
 namespace espquant::ops {
 namespace {
 
-void infer(const InferContext& context) {
+void infer_clip(const InferContext& context) {
   if (context.opset < 11) require_float(context, 0);
   if (context.opset >= 11) {
     for (std::size_t i = 1; i < 3; ++i) {
@@ -24,7 +24,7 @@ void infer(const InferContext& context) {
   infer_map(context);
 }
 
-void run(const RunContext& context) {
+void run_clip(const RunContext& context) {
   visit_number(context.in(0).dtype(), [&]<typename T>(T) {
     T lo = std::numeric_limits<T>::lowest(), hi = std::numeric_limits<T>::max();
     if (context.opset >= 11) {
@@ -44,6 +44,6 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kClip{"Clip", QuantRule::Independent, infer, run};
+const OpDef kClip{"Clip", QuantRule::Independent, infer_clip, run_clip};
 
 }  // namespace espquant::ops

@@ -9,7 +9,7 @@
 namespace espquant::ops {
 namespace {
 
-void infer(const InferContext& context) {
+void infer_concat(const InferContext& context) {
   Shape out = context.shape(0);
   if (out.empty()) malformed("Concat of scalars");
   if (!context.node.attributes.has("axis")) malformed("attribute 'axis' is missing");
@@ -27,7 +27,7 @@ void infer(const InferContext& context) {
   set_output(context, 0, context.dtype(0), std::move(out));
 }
 
-void run(const RunContext& context) {
+void run_concat(const RunContext& context) {
   Tensor& out = context.outputs[0];
   const auto axis = static_cast<std::size_t>(
       normalize_axis(context.node.attributes.get_int("axis", 0), out.rank()));
@@ -52,6 +52,6 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kConcat{"Concat", QuantRule::AlignInputs, infer, run};
+const OpDef kConcat{"Concat", QuantRule::AlignInputs, infer_concat, run_concat};
 
 }  // namespace espquant::ops

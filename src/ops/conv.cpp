@@ -8,11 +8,11 @@
 namespace espquant::ops {
 namespace {
 
-Window window_of(const Node& node, const Shape& input, const Shape& weights) {
+Window conv_window_of(const Node& node, const Shape& input, const Shape& weights) {
   return make_window(node.attributes, input, {weights.begin() + 2, weights.end()}, false);
 }
 
-void infer(const InferContext& context) {
+void infer_conv(const InferContext& context) {
   require_float(context, 0);
   require_same_dtype(context, 0, 1);
   require_same_dtype(context, 0, 2);
@@ -33,7 +33,7 @@ void infer(const InferContext& context) {
     malformed(
         fmt::format("kernel_shape {} differs from weights {}", to_string(declared), to_string(w)));
   if (context.has(2)) require_shape(context, 2, {w[0]}, "the bias");
-  const Window window = window_of(context.node, x, w);
+  const Window window = conv_window_of(context.node, x, w);
   set_output(context, 0, context.dtype(0), window_output(window, x[0], w[0], kernel.size()));
 }
 
@@ -82,14 +82,14 @@ void convolve(const RunContext& context, const Window& window, std::int64_t grou
   }
 }
 
-void run(const RunContext& context) {
-  const Window window = window_of(context.node, context.in(0).shape(), context.in(1).shape());
+void run_conv(const RunContext& context) {
+  const Window window = conv_window_of(context.node, context.in(0).shape(), context.in(1).shape());
   const std::int64_t group = context.node.attributes.get_int("group", 1);
   if (context.outputs[0].size() == 0) return;
   visit_float(context.in(0).dtype(), [&]<typename T>(T) { convolve<T>(context, window, group); });
 }
 
-std::int64_t macs(const Node&, std::span<const Shape> inputs, std::span<const Shape> outputs) {
+std::int64_t conv_macs(const Node&, std::span<const Shape> inputs, std::span<const Shape> outputs) {
   const Shape& w = inputs[1];
   if (w.empty() || w[0] == 0) return 0;
   return saturating_product({element_count(outputs[0]), element_count(w) / w[0]});
@@ -97,6 +97,6 @@ std::int64_t macs(const Node&, std::span<const Shape> inputs, std::span<const Sh
 
 }  // namespace
 
-const OpDef kConv{"Conv", QuantRule::Weighted, infer, run, macs};
+const OpDef kConv{"Conv", QuantRule::Weighted, infer_conv, run_conv, conv_macs};
 
 }  // namespace espquant::ops

@@ -47,7 +47,7 @@ Window make_transposed_window(const Node& node, const Shape& x, const Shape& w) 
 
 namespace {
 
-void infer(const InferContext& context) {
+void infer_conv_transpose(const InferContext& context) {
   require_float(context, 0);
   context.shape(1);
   require_same_dtype(context, 0, 1);
@@ -122,12 +122,13 @@ void run_typed(const RunContext& context) {
   }
 }
 
-void run(const RunContext& context) {
+void run_conv_transpose(const RunContext& context) {
   if (context.outputs[0].size() == 0) return;
   visit_float(context.in(0).dtype(), [&]<typename T>(T) { run_typed<T>(context); });
 }
 
-std::int64_t macs(const Node&, std::span<const Shape> inputs, std::span<const Shape>) {
+std::int64_t conv_transpose_macs(const Node&, std::span<const Shape> inputs,
+                                 std::span<const Shape>) {
   const Shape& w = inputs[1];
   if (w.empty() || w[0] == 0) return 0;
   return saturating_product({element_count(inputs[0]), element_count(w) / w[0]});
@@ -135,6 +136,7 @@ std::int64_t macs(const Node&, std::span<const Shape> inputs, std::span<const Sh
 
 }  // namespace
 
-const OpDef kConvTranspose{"ConvTranspose", QuantRule::Weighted, infer, run, macs};
+const OpDef kConvTranspose{"ConvTranspose", QuantRule::Weighted, infer_conv_transpose,
+                           run_conv_transpose, conv_transpose_macs};
 
 }  // namespace espquant::ops

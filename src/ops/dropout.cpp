@@ -5,7 +5,7 @@ namespace espquant::ops {
 namespace {
 
 /// Only inference: a network that still trains is refused unless its ratio is zero.
-void infer(const InferContext& context) {
+void infer_dropout(const InferContext& context) {
   if (context.has(2)) {
     const auto constant_of = [&](std::size_t i) {
       return context.has(i) ? context.inputs[i].constant : nullptr;
@@ -27,7 +27,7 @@ void infer(const InferContext& context) {
   set_output(context, 1, context.opset >= 10 ? DType::Bool : context.dtype(0), context.shape(0));
 }
 
-void run(const RunContext& context) {
+void run_dropout(const RunContext& context) {
   context.outputs[0] = context.in(0);
   if (context.outputs.size() < 2) return;
   visit_any(context.outputs[1].dtype(), [&]<typename T>(T) {
@@ -37,6 +37,6 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kDropout{"Dropout", QuantRule::PassThrough, infer, run};
+const OpDef kDropout{"Dropout", QuantRule::PassThrough, infer_dropout, run_dropout};
 
 }  // namespace espquant::ops

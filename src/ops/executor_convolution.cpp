@@ -9,7 +9,7 @@ namespace espquant::ops::exec {
 namespace {
 
 using dnnl::memory;
-constexpr auto kFloat = memory::data_type::f32;
+constexpr auto kConvolutionFloat = memory::data_type::f32;
 
 /// A Conv or ConvTranspose in oneDNN's words. Logical weights are (groups,) outputs, inputs, kernel
 /// of one group.
@@ -28,7 +28,7 @@ memory::dims as_image(Shape dims) {
 }
 
 memory::desc channels_last(const Shape& shape) {
-  return {as_image(shape), kFloat, memory::format_tag::nhwc};
+  return {as_image(shape), kConvolutionFloat, memory::format_tag::nhwc};
 }
 
 /// ONNX stores (O, I/group, k...) for Conv and (I, O/group, k...) for ConvTranspose.
@@ -48,8 +48,8 @@ void describe_weights(const Shape& given, std::int64_t groups, Problem& problem)
     dims.erase(dims.begin());
     steps.erase(steps.begin());
   }
-  problem.weights_given = {dims, kFloat, steps};
-  problem.weights_any = {dims, kFloat, memory::format_tag::any};
+  problem.weights_given = {dims, kConvolutionFloat, steps};
+  problem.weights_any = {dims, kConvolutionFloat, memory::format_tag::any};
 }
 
 /// False where a padding is negative, which oneDNN does not take.
@@ -127,7 +127,7 @@ bool lower_convolution(PlanBuilder& plan, NodeId n) {
   problem.input = channels_last(plan.shape(x));
   problem.output = channels_last(plan.shape(y));
   describe_weights(weights->shape(), node.attributes.get_int("group", 1), problem);
-  if (bias != nullptr) problem.bias = {{bias->size()}, kFloat, memory::format_tag::a};
+  if (bias != nullptr) problem.bias = {{bias->size()}, kConvolutionFloat, memory::format_tag::a};
   problem.attributes = user_scratchpad();
   const NodeId clamp = fusable_reader(plan, y);
   if (clamp != kNone) append_clamp(plan, plan.graph().node(clamp), problem);

@@ -127,19 +127,19 @@ struct Sum {
     return hn::Add(a, b);
   }
 };
-struct Difference {
+struct LoopDifference {
   template <typename D, typename V>
   HWY_INLINE V operator()(D, V a, V b) const {
     return hn::Sub(a, b);
   }
 };
-struct Product {
+struct LoopProduct {
   template <typename D, typename V>
   HWY_INLINE V operator()(D, V a, V b) const {
     return hn::Mul(a, b);
   }
 };
-struct Quotient {
+struct LoopQuotient {
   template <typename D, typename V>
   HWY_INLINE V operator()(D, V a, V b) const {
     return hn::Div(a, b);
@@ -194,17 +194,17 @@ void map_binary(Binary f, const float* a, std::int64_t step_a, const float* b, s
     case Binary::Add:
       return strided_pairs(a, step_a, b, step_b, y, count, Sum{});
     case Binary::Div:
-      return strided_pairs(a, step_a, b, step_b, y, count, Quotient{});
+      return strided_pairs(a, step_a, b, step_b, y, count, LoopQuotient{});
     case Binary::Max:
       return strided_pairs(a, step_a, b, step_b, y, count, Larger{});
     case Binary::Min:
       return strided_pairs(a, step_a, b, step_b, y, count, Smaller{});
     case Binary::Mul:
-      return strided_pairs(a, step_a, b, step_b, y, count, Product{});
+      return strided_pairs(a, step_a, b, step_b, y, count, LoopProduct{});
     case Binary::PRelu:
       return strided_pairs(a, step_a, b, step_b, y, count, SlopeWhereNegative{});
     case Binary::Sub:
-      return strided_pairs(a, step_a, b, step_b, y, count, Difference{});
+      return strided_pairs(a, step_a, b, step_b, y, count, LoopDifference{});
   }
 }
 
@@ -237,7 +237,7 @@ void mean_of_rows(const float* x, float* y, float* partial, std::int64_t rows,
     add_into(partial, y, columns);
   }
   const auto divisor = static_cast<float>(rows);
-  strided_pairs(y, 1, &divisor, 0, y, columns, Quotient{});
+  strided_pairs(y, 1, &divisor, 0, y, columns, LoopQuotient{});
 }
 
 void max_of_rows(const float* x, float* y, std::int64_t rows, std::int64_t columns) {
@@ -253,7 +253,8 @@ std::int64_t counted(const WindowAxis& axis, std::int64_t o, bool padding) {
 
 /// Calls f(pixel) for each input pixel under output (z, y, x).
 template <typename F>
-HWY_INLINE void for_each_tap(const Window& w, std::int64_t z, std::int64_t y, std::int64_t x, F f) {
+HWY_INLINE void for_each_loop_tap(const Window& w, std::int64_t z, std::int64_t y, std::int64_t x,
+                                  F f) {
   const Range tz = w[0].taps(z), ty = w[1].taps(y), tx = w[2].taps(x);
   for (std::int64_t i = tz.begin; i < tz.end; ++i) {
     for (std::int64_t j = ty.begin; j < ty.end; ++j) {
@@ -272,7 +273,7 @@ void pool_windows(const PoolWindow& pool, const float* in, float* out) {
     for (std::int64_t y = 0; y < w[1].out; ++y) {
       for (std::int64_t x = 0; x < w[2].out; ++x, out += channels) {
         bool first = true;
-        for_each_tap(w, z, y, x, [&](std::int64_t pixel) HWY_ATTR {
+        for_each_loop_tap(w, z, y, x, [&](std::int64_t pixel) HWY_ATTR {
           const float* from = in + pixel * channels;
           if (first)
             std::copy(from, from + channels, out);
@@ -288,7 +289,7 @@ void pool_windows(const PoolWindow& pool, const float* in, float* out) {
                                    counted(w[2], x, pool.count_padding);
         if (pool.average && !first) {
           const auto divisor = static_cast<float>(count);
-          strided_pairs(out, 1, &divisor, 0, out, channels, Quotient{});
+          strided_pairs(out, 1, &divisor, 0, out, channels, LoopQuotient{});
         }
       }
     }

@@ -10,7 +10,7 @@ namespace espquant::ops::exec {
 namespace {
 
 using dnnl::memory;
-constexpr auto kFloat = memory::data_type::f32;
+constexpr auto kMatmulFloat = memory::data_type::f32;
 
 /// y(M,N) = x(M,K) w + bias, weights known beforehand.
 struct Linear {
@@ -22,11 +22,11 @@ struct Linear {
 };
 
 bool add_linear(PlanBuilder& plan, NodeId node, const Linear& linear) {
-  const memory::desc input({linear.m, linear.k}, kFloat, memory::format_tag::ab);
-  const memory::desc output({linear.m, linear.n}, kFloat, memory::format_tag::ab);
+  const memory::desc input({linear.m, linear.k}, kMatmulFloat, memory::format_tag::ab);
+  const memory::desc output({linear.m, linear.n}, kMatmulFloat, memory::format_tag::ab);
   const memory::dims weight_dims{linear.n, linear.k};
-  const memory::desc any(weight_dims, kFloat, memory::format_tag::any);
-  const memory::desc bias({linear.n}, kFloat, memory::format_tag::a);
+  const memory::desc any(weight_dims, kMatmulFloat, memory::format_tag::any);
+  const memory::desc bias({linear.n}, kMatmulFloat, memory::format_tag::a);
   using Product = dnnl::inner_product_forward;
   constexpr auto kInference = dnnl::prop_kind::forward_inference;
   const auto description = linear.bias.empty()
@@ -34,9 +34,9 @@ bool add_linear(PlanBuilder& plan, NodeId node, const Linear& linear) {
                                : Product::desc(kInference, input, any, bias, output);
   const Product::primitive_desc found(description, user_scratchpad(), cpu_engine());
   std::vector<DnnlKernel::Constant> constants;
-  constants.push_back(
-      {DNNL_ARG_WEIGHTS, reordered(linear.weights, {weight_dims, kFloat, linear.weight_strides},
-                                   found.weights_desc())});
+  constants.push_back({DNNL_ARG_WEIGHTS,
+                       reordered(linear.weights, {weight_dims, kMatmulFloat, linear.weight_strides},
+                                 found.weights_desc())});
   if (!linear.bias.empty())
     constants.push_back({DNNL_ARG_BIAS, reordered(linear.bias.data(), bias, bias)});
   Step step;
@@ -74,7 +74,7 @@ bool add_batched_matmul(PlanBuilder& plan, NodeId n) {
   const auto describe = [&](ValueId v) {
     memory::dims dims(rank - plan.shape(v).size(), 1);
     dims.insert(dims.end(), plan.shape(v).begin(), plan.shape(v).end());
-    return memory::desc(dims, kFloat, strides_of(dims));
+    return memory::desc(dims, kMatmulFloat, strides_of(dims));
   };
   const memory::desc da = describe(a), db = describe(b), dy = describe(y);
   const dnnl::matmul::primitive_desc found(dnnl::matmul::desc(da, db, dy), user_scratchpad(),

@@ -195,8 +195,8 @@ struct Source {
 };
 
 /// Where each position stands: the inputs one behind the other.
-std::vector<Source> sources(const PlanBuilder& plan, std::span<const ValueId> moved,
-                            std::span<const Form> forms) {
+std::vector<Source> moved_sources(const PlanBuilder& plan, std::span<const ValueId> moved,
+                                  std::span<const Form> forms) {
   std::vector<Source> result;
   for (std::size_t i = 0; i < moved.size(); ++i)
     for (std::int64_t offset : storage_offsets(plan.shape(moved[i]), forms[i]))
@@ -247,7 +247,7 @@ bool lower_move(PlanBuilder& plan, NodeId n) {
   if (moves_every_input(node) && any_channels_last) {
     std::fill(forms.begin(), forms.end(), Form::ChannelsLast);
   }
-  const auto source = sources(plan, probed->moved, forms);
+  const auto source = moved_sources(plan, probed->moved, forms);
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     const ValueId y = node.outputs[i];
     Form form = Form::Plain;

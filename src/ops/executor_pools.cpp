@@ -59,7 +59,7 @@ class GlobalPool final : public Kernel {
 
 /// The axes of a ReduceMean, sorted; by attribute before opset 18, by input since. False when they
 /// are not known.
-bool reduced_axes(const PlanBuilder& plan, const Node& node, std::vector<std::int64_t>& axes) {
+bool pooled_axes(const PlanBuilder& plan, const Node& node, std::vector<std::int64_t>& axes) {
   const auto rank = static_cast<std::int64_t>(plan.shape(node.inputs[0]).size());
   axes = node.attributes.get_ints("axes");
   if (node.input(1) != kNone) {
@@ -73,7 +73,7 @@ bool reduced_axes(const PlanBuilder& plan, const Node& node, std::vector<std::in
 
 bool reduces_pixels(const PlanBuilder& plan, const Node& node) {
   std::vector<std::int64_t> axes;
-  if (!reduced_axes(plan, node, axes)) return false;
+  if (!pooled_axes(plan, node, axes)) return false;
   std::vector<std::int64_t> pixels(plan.shape(node.inputs[0]).size() - 2);
   std::iota(pixels.begin(), pixels.end(), std::int64_t{2});
   return axes == pixels;

@@ -9,7 +9,7 @@
 namespace espquant::ops {
 namespace {
 
-std::size_t axis_of(const Node& node, const Shape& data) {
+std::size_t gather_axis_of(const Node& node, const Shape& data) {
   return static_cast<std::size_t>(
       normalize_axis(node.attributes.get_int("axis", 0), static_cast<std::int64_t>(data.size())));
 }
@@ -17,7 +17,7 @@ std::size_t axis_of(const Node& node, const Shape& data) {
 void infer_gather(const InferContext& context) {
   const Shape &data = context.shape(0), &indices = context.shape(1);
   require_indices(context, 1);
-  const std::size_t axis = axis_of(context.node, data);
+  const std::size_t axis = gather_axis_of(context.node, data);
   Shape out(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(axis));
   out.insert(out.end(), indices.begin(), indices.end());
   out.insert(out.end(), data.begin() + static_cast<std::ptrdiff_t>(axis) + 1, data.end());
@@ -26,7 +26,7 @@ void infer_gather(const InferContext& context) {
 
 void run_gather(const RunContext& context) {
   const Tensor& data = context.in(0);
-  const std::size_t axis = axis_of(context.node, data.shape());
+  const std::size_t axis = gather_axis_of(context.node, data.shape());
   const std::int64_t extent = data.shape()[axis];
   const auto indices = read_indices(context.in(1), extent);
   const std::size_t block = block_bytes(data, axis + 1);
@@ -44,14 +44,14 @@ void run_gather(const RunContext& context) {
 void infer_gather_elements(const InferContext& context) {
   const Shape &data = context.shape(0), &indices = context.shape(1);
   require_indices(context, 1);
-  require_elementwise_indices(data, indices, axis_of(context.node, data));
+  require_elementwise_indices(data, indices, gather_axis_of(context.node, data));
   set_output(context, 0, context.dtype(0), indices);
 }
 
 void run_gather_elements(const RunContext& context) {
   const Tensor& data = context.in(0);
   const Shape& shape = context.in(1).shape();
-  const std::size_t axis = axis_of(context.node, data.shape());
+  const std::size_t axis = gather_axis_of(context.node, data.shape());
   const auto indices = read_indices(context.in(1), data.shape()[axis]);
   visit_width(data.dtype(), [&]<typename T>(T) {
     const auto from = raw<T>(data);

@@ -25,7 +25,7 @@ Extents extents_of(const Node& node, const Shape& a, const Shape& b) {
   return e;
 }
 
-void infer(const InferContext& context) {
+void infer_gemm(const InferContext& context) {
   require_float(context, 0);
   require_same_dtype(context, 0, 1);
   require_same_dtype(context, 0, 2);
@@ -64,17 +64,17 @@ void multiply(const RunContext& context) {
   map_broadcast<T, T, T>(product, context.in(2), out, [&](T y, T c) { return y + beta * c; });
 }
 
-void run(const RunContext& context) {
+void run_gemm(const RunContext& context) {
   visit_float(context.in(0).dtype(), [&]<typename T>(T) { multiply<T>(context); });
 }
 
-std::int64_t macs(const Node& node, std::span<const Shape> inputs, std::span<const Shape>) {
+std::int64_t gemm_macs(const Node& node, std::span<const Shape> inputs, std::span<const Shape>) {
   const Extents e = extents_of(node, inputs[0], inputs[1]);
   return saturating_product({e.m, e.k, e.n});
 }
 
 }  // namespace
 
-const OpDef kGemm{"Gemm", QuantRule::Weighted, infer, run, macs};
+const OpDef kGemm{"Gemm", QuantRule::Weighted, infer_gemm, run_gemm, gemm_macs};
 
 }  // namespace espquant::ops

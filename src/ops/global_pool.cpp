@@ -7,7 +7,7 @@
 namespace espquant::ops {
 namespace {
 
-void infer(const InferContext& context) {
+void infer_global_pool(const InferContext& context) {
   require_float(context, 0);
   require_rank(context, 0, 3, kMaxRank);
   Shape shape = context.shape(0);
@@ -28,7 +28,7 @@ void reduce_planes(const Tensor& in, Tensor& out, F f) {
     to[plane] = f(from.subspan(plane * area, area));
 }
 
-void run_average(const RunContext& context) {
+void run_global_average(const RunContext& context) {
   visit_float(context.in(0).dtype(), [&]<typename T>(T) {
     reduce_planes<T>(context.in(0), context.outputs[0], [](std::span<const T> plane) {
       double sum = 0;
@@ -38,7 +38,7 @@ void run_average(const RunContext& context) {
   });
 }
 
-void run_max(const RunContext& context) {
+void run_global_max(const RunContext& context) {
   visit_float(context.in(0).dtype(), [&]<typename T>(T) {
     reduce_planes<T>(context.in(0), context.outputs[0], [](std::span<const T> plane) {
       return *std::max_element(plane.begin(), plane.end());
@@ -48,7 +48,9 @@ void run_max(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kGlobalAveragePool{"GlobalAveragePool", QuantRule::Independent, infer, run_average};
-const OpDef kGlobalMaxPool{"GlobalMaxPool", QuantRule::PassThrough, infer, run_max};
+const OpDef kGlobalAveragePool{"GlobalAveragePool", QuantRule::Independent, infer_global_pool,
+                               run_global_average};
+const OpDef kGlobalMaxPool{"GlobalMaxPool", QuantRule::PassThrough, infer_global_pool,
+                           run_global_max};
 
 }  // namespace espquant::ops

@@ -7,28 +7,29 @@
 namespace espquant::ops {
 namespace {
 
-constexpr std::int64_t kGates = 3;
+constexpr std::int64_t kGruGates = 3;
 
-void infer(const InferContext& context) {
-  const Recurrence shape = infer_recurrence(context, kGates);
+void infer_gru(const InferContext& context) {
+  const Recurrence shape = infer_recurrence(context, kGruGates);
   activations_of(context.node, shape.directions, {"Sigmoid", "Tanh"});
   set_output(context, 0, DType::Float32, shape.sequence_shape());
   set_output(context, 1, DType::Float32, shape.state_shape());
 }
 
 /// One direction's weights and state.
-class Cell {
+class GruCell {
  public:
-  Cell(const RunContext& context, const Recurrence& shape, std::int64_t direction)
+  GruCell(const RunContext& context, const Recurrence& shape, std::int64_t direction)
       : shape_(shape),
-        w_(context.in(1).data<float>().data() + direction * kGates * shape.hidden * shape.input),
-        r_(context.in(2).data<float>().data() + direction * kGates * shape.hidden * shape.hidden),
+        w_(context.in(1).data<float>().data() + direction * kGruGates * shape.hidden * shape.input),
+        r_(context.in(2).data<float>().data() +
+           direction * kGruGates * shape.hidden * shape.hidden),
         reset_after_(context.node.attributes.get_int("linear_before_reset", 0) != 0),
         z_(static_cast<std::size_t>(shape.hidden)),
         reset_(z_),
         candidate_(z_),
         gated_(z_) {
-    bias_.assign(static_cast<std::size_t>(2 * kGates * shape.hidden), 0.0F);
+    bias_.assign(static_cast<std::size_t>(2 * kGruGates * shape.hidden), 0.0F);
     if (context.has(3))
       std::copy_n(
           context.in(3).data<float>().data() + direction * static_cast<std::int64_t>(bias_.size()),
@@ -67,7 +68,7 @@ class Cell {
   }
   float recurrent(std::int64_t gate, std::int64_t i, const float* h) const {
     const std::int64_t row = gate * shape_.hidden + i;
-    return dot(r_, row, shape_.hidden, h) + bias_[at(kGates * shape_.hidden + row)];
+    return dot(r_, row, shape_.hidden, h) + bias_[at(kGruGates * shape_.hidden + row)];
   }
 
   const Recurrence& shape_;
@@ -77,12 +78,12 @@ class Cell {
   Activation gate_, output_;
 };
 
-void run(const RunContext& context) {
+void run_gru(const RunContext& context) {
   const Recurrence shape =
       recurrence_of(context.node, context.in(0).shape(), context.in(2).shape());
   float *y = wanted_output(context, 0), *last = wanted_output(context, 1);
   for_each_sequence(context, shape, [&](const Sequence& sequence) {
-    Cell cell(context, shape, sequence.direction);
+    GruCell cell(context, shape, sequence.direction);
     std::vector<float> h(static_cast<std::size_t>(shape.hidden), 0.0F);
     if (context.has(5))
       std::copy_n(context.in(5).data<float>().data() + sequence.state_offset(), h.size(), h.data());
@@ -95,14 +96,14 @@ void run(const RunContext& context) {
   });
 }
 
-std::int64_t macs(const Node& node, std::span<const Shape> inputs, std::span<const Shape>) {
+std::int64_t gru_macs(const Node& node, std::span<const Shape> inputs, std::span<const Shape>) {
   const Recurrence shape = recurrence_of(node, inputs[0], inputs[2]);
-  return saturating_product({shape.steps, shape.batch, shape.directions, kGates * shape.hidden,
+  return saturating_product({shape.steps, shape.batch, shape.directions, kGruGates * shape.hidden,
                              shape.input + shape.hidden});
 }
 
 }  // namespace
 
-const OpDef kGRU{"GRU", QuantRule::Recurrent, infer, run, macs};
+const OpDef kGRU{"GRU", QuantRule::Recurrent, infer_gru, run_gru, gru_macs};
 
 }  // namespace espquant::ops

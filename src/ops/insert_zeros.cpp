@@ -21,7 +21,7 @@ std::vector<std::int64_t> ints_of(const Node& node, std::string_view name, std::
   return values;
 }
 
-void infer(const InferContext& context) {
+void infer_insert_zeros(const InferContext& context) {
   require_rank(context, 0, 3, kMaxRank);
   Shape out = context.shape(0);
   const auto stride = ints_of(context.node, "stride", out.size() - 2, 1);
@@ -34,7 +34,7 @@ void infer(const InferContext& context) {
   set_output(context, 0, context.dtype(0), std::move(out));
 }
 
-void run(const RunContext& context) {
+void run_insert_zeros(const RunContext& context) {
   const Tensor& in = context.in(0);
   const auto stride = ints_of(context.node, "stride", in.shape().size() - 2, 1);
   Shape steps = strides_of(context.outputs[0].shape());
@@ -56,6 +56,7 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kInsertZeros{"InsertZeros", QuantRule::PassThrough, infer, run};
+const OpDef kInsertZeros{"InsertZeros", QuantRule::PassThrough, infer_insert_zeros,
+                         run_insert_zeros};
 
 }  // namespace espquant::ops

@@ -10,10 +10,10 @@
 namespace espquant::ops {
 namespace {
 
-constexpr std::int64_t kGates = 4;
+constexpr std::int64_t kLstmGates = 4;
 
-void infer(const InferContext& context) {
-  const Recurrence shape = infer_recurrence(context, kGates);
+void infer_lstm(const InferContext& context) {
+  const Recurrence shape = infer_recurrence(context, kLstmGates);
   activations_of(context.node, shape.directions, {"Sigmoid", "Tanh", "Tanh"});
   require_same_dtype(context, 0, 6);
   require_same_dtype(context, 0, 7);
@@ -25,18 +25,20 @@ void infer(const InferContext& context) {
 }
 
 /// One direction's weights.
-class Cell {
+class LstmCell {
  public:
-  Cell(const RunContext& context, const Recurrence& shape, std::int64_t direction)
+  LstmCell(const RunContext& context, const Recurrence& shape, std::int64_t direction)
       : shape_(shape),
-        w_(context.in(1).data<float>().data() + direction * kGates * shape.hidden * shape.input),
-        r_(context.in(2).data<float>().data() + direction * kGates * shape.hidden * shape.hidden),
+        w_(context.in(1).data<float>().data() +
+           direction * kLstmGates * shape.hidden * shape.input),
+        r_(context.in(2).data<float>().data() +
+           direction * kLstmGates * shape.hidden * shape.hidden),
         peepholes_(context.has(7)
                        ? context.in(7).data<float>().data() + direction * 3 * shape.hidden
                        : nullptr),
         coupled_(context.node.attributes.get_int("input_forget", 0) != 0),
         before_(static_cast<std::size_t>(shape.hidden)) {
-    bias_.assign(static_cast<std::size_t>(2 * kGates * shape.hidden), 0.0F);
+    bias_.assign(static_cast<std::size_t>(2 * kLstmGates * shape.hidden), 0.0F);
     if (context.has(3))
       std::copy_n(
           context.in(3).data<float>().data() + direction * static_cast<std::int64_t>(bias_.size()),
@@ -71,7 +73,7 @@ class Cell {
     const std::int64_t row = gate * shape_.hidden + i;
     return dot(w_, row, shape_.input, x) + dot(r_, row, shape_.hidden, before_.data()) +
            bias_[static_cast<std::size_t>(row)] +
-           bias_[static_cast<std::size_t>(kGates * shape_.hidden + row)];
+           bias_[static_cast<std::size_t>(kLstmGates * shape_.hidden + row)];
   }
 
   const Recurrence& shape_;
@@ -81,7 +83,7 @@ class Cell {
   Activation gate_, candidate_, output_;
 };
 
-void run(const RunContext& context) {
+void run_lstm(const RunContext& context) {
   const Recurrence shape =
       recurrence_of(context.node, context.in(0).shape(), context.in(2).shape());
   float *y = wanted_output(context, 0), *last_h = wanted_output(context, 1),
@@ -94,7 +96,7 @@ void run(const RunContext& context) {
     return state;
   };
   for_each_sequence(context, shape, [&](const Sequence& sequence) {
-    Cell cell(context, shape, sequence.direction);
+    LstmCell cell(context, shape, sequence.direction);
     std::vector<float> h = initial(5, sequence), c = initial(6, sequence);
     for (std::int64_t i = 0; i < sequence.length; ++i) {
       const std::int64_t t = sequence.time(i);
@@ -106,14 +108,14 @@ void run(const RunContext& context) {
   });
 }
 
-std::int64_t macs(const Node& node, std::span<const Shape> inputs, std::span<const Shape>) {
+std::int64_t lstm_macs(const Node& node, std::span<const Shape> inputs, std::span<const Shape>) {
   const Recurrence shape = recurrence_of(node, inputs[0], inputs[2]);
-  return saturating_product({shape.steps, shape.batch, shape.directions, kGates * shape.hidden,
+  return saturating_product({shape.steps, shape.batch, shape.directions, kLstmGates * shape.hidden,
                              shape.input + shape.hidden});
 }
 
 }  // namespace
 
-const OpDef kLSTM{"LSTM", QuantRule::Recurrent, infer, run, macs};
+const OpDef kLSTM{"LSTM", QuantRule::Recurrent, infer_lstm, run_lstm, lstm_macs};
 
 }  // namespace espquant::ops

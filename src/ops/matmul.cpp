@@ -9,16 +9,16 @@
 namespace espquant::ops {
 namespace {
 
-struct Product {
+struct MatmulProduct {
   Shape batch_a, batch_b, batch;
   std::int64_t m, k, n;
 };
 
-Product product_of(Shape a, Shape b) {
+MatmulProduct product_of(Shape a, Shape b) {
   if (a.empty() || b.empty()) malformed("MatMul of a scalar");
   if (a.size() == 1) a.insert(a.begin(), 1);
   if (b.size() == 1) b.push_back(1);
-  Product p{
+  MatmulProduct p{
       {a.begin(), a.end() - 2}, {b.begin(), b.end() - 2}, {}, a[a.size() - 2], a.back(), b.back()};
   if (p.k != b[b.size() - 2])
     bad_data(fmt::format("matrices {} and {} cannot be multiplied", to_string(a), to_string(b)));
@@ -26,17 +26,17 @@ Product product_of(Shape a, Shape b) {
   return p;
 }
 
-void infer(const InferContext& context) {
+void infer_matmul(const InferContext& context) {
   require_same_dtype(context, 0, 1);
-  const Product p = product_of(context.shape(0), context.shape(1));
+  const MatmulProduct p = product_of(context.shape(0), context.shape(1));
   Shape out = p.batch;
   if (context.shape(0).size() > 1) out.push_back(p.m);
   if (context.shape(1).size() > 1) out.push_back(p.n);
   set_output(context, 0, context.dtype(0), std::move(out));
 }
 
-void run(const RunContext& context) {
-  const Product p = product_of(context.in(0).shape(), context.in(1).shape());
+void run_matmul(const RunContext& context) {
+  const MatmulProduct p = product_of(context.in(0).shape(), context.in(1).shape());
   // One row of the broadcast loop is one matrix product.
   Shape batch = p.batch;
   batch.push_back(1);
@@ -63,12 +63,13 @@ void run(const RunContext& context) {
   });
 }
 
-std::int64_t macs(const Node&, std::span<const Shape> inputs, std::span<const Shape> outputs) {
+std::int64_t matmul_macs(const Node&, std::span<const Shape> inputs,
+                         std::span<const Shape> outputs) {
   return saturating_product({element_count(outputs[0]), inputs[0].empty() ? 1 : inputs[0].back()});
 }
 
 }  // namespace
 
-const OpDef kMatMul{"MatMul", QuantRule::Independent, infer, run, macs};
+const OpDef kMatMul{"MatMul", QuantRule::Independent, infer_matmul, run_matmul, matmul_macs};
 
 }  // namespace espquant::ops

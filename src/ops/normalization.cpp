@@ -15,14 +15,14 @@ double epsilon_of(const Node& node) {
   return static_cast<double>(node.attributes.get_float("epsilon", 1e-5F));
 }
 
-struct Moments {
+struct NormalizationMoments {
   double mean = 0, variance = 0;
 };
 
 template <typename T>
-Moments moments_of(std::span<const T> values) {
+NormalizationMoments normalization_moments_of(std::span<const T> values) {
   const auto count = static_cast<double>(values.size());
-  Moments m;
+  NormalizationMoments m;
   for (T x : values) m.mean += static_cast<double>(x);
   m.mean /= count;
   for (T x : values)
@@ -52,7 +52,7 @@ void run_instance(const RunContext& context) {
     auto y = context.outputs[0].mutable_data<T>();
     const std::size_t area = x.size() / planes;
     for (std::size_t p = 0; p < planes; ++p) {
-      const Moments m = moments_of(x.subspan(p * area, area));
+      const NormalizationMoments m = normalization_moments_of(x.subspan(p * area, area));
       const double factor = static_cast<double>(scale[p % channels]) /
                             std::sqrt(m.variance + epsilon_of(context.node));
       for (std::size_t i = p * area; i < (p + 1) * area; ++i)
@@ -119,7 +119,7 @@ void run_layer(const RunContext& context) {
     const auto x = in.data<T>();
     auto y = context.outputs[0].mutable_data<T>();
     for (std::size_t begin = 0; begin < x.size(); begin += length) {
-      Moments m = moments_of(x.subspan(begin, length));
+      NormalizationMoments m = normalization_moments_of(x.subspan(begin, length));
       // RMSNormalization: the mean square, not the variance around the mean.
       if (!kCentred) m = {0, m.variance + m.mean * m.mean};
       const double inverse = 1 / std::sqrt(m.variance + epsilon_of(context.node));

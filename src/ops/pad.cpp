@@ -44,7 +44,7 @@ std::vector<std::int64_t> pads_of(const Node& node, std::int64_t opset, std::siz
   return pads;
 }
 
-void infer(const InferContext& context) {
+void infer_pad(const InferContext& context) {
   const Shape& in = context.shape(0);
   const Mode mode = mode_of(context.node);
   std::vector<std::int64_t> pads_input, axes_input;
@@ -71,8 +71,8 @@ void infer(const InferContext& context) {
 }
 
 /// For each position along an axis, where it reads from; -1 stands for the padding value.
-std::vector<std::int64_t> sources(Mode mode, std::int64_t extent, std::int64_t before,
-                                  std::int64_t out) {
+std::vector<std::int64_t> padded_sources(Mode mode, std::int64_t extent, std::int64_t before,
+                                         std::int64_t out) {
   std::vector<std::int64_t> result(static_cast<std::size_t>(out));
   for (std::int64_t o = 0; o < out; ++o) {
     std::int64_t i = o - before;
@@ -119,7 +119,7 @@ void fill_padding(const RunContext& context) {
   });
 }
 
-void run(const RunContext& context) {
+void run_pad(const RunContext& context) {
   const Tensor& in = context.in(0);
   Tensor& out = context.outputs[0];
   const Mode mode = mode_of(context.node);
@@ -134,7 +134,7 @@ void run(const RunContext& context) {
   if (mode == Mode::Constant) fill_padding(context);
   std::vector<std::vector<std::int64_t>> source(rank);
   for (std::size_t d = 0; d < rank; ++d)
-    source[d] = sources(mode, in.shape()[d], pads[d], out.shape()[d]);
+    source[d] = padded_sources(mode, in.shape()[d], pads[d], out.shape()[d]);
   const Shape strides = strides_of(in.shape());
   visit_width(in.dtype(), [&]<typename T>(T) {
     const auto from = raw<T>(in);
@@ -157,6 +157,6 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kPad{"Pad", QuantRule::PassThrough, infer, run};
+const OpDef kPad{"Pad", QuantRule::PassThrough, infer_pad, run_pad};
 
 }  // namespace espquant::ops

@@ -10,7 +10,7 @@
 namespace espquant::ops {
 namespace {
 
-Window window_of(const Node& node, const Shape& input) {
+Window pool_window_of(const Node& node, const Shape& input) {
   const std::size_t spatial = input.size() - 2;
   const auto kernel = spatial_attribute(node.attributes, "kernel_shape", spatial, 0, 1);
   const bool ceil_mode = node.attributes.get_int("ceil_mode", 0) != 0;
@@ -28,7 +28,7 @@ Shape pooled_shape(const InferContext& context) {
   const Shape& x = context.shape(0);
   if (!context.node.attributes.has("kernel_shape"))
     malformed("attribute 'kernel_shape' is missing");
-  return window_output(window_of(context.node, x), x[0], x[1], x.size() - 2);
+  return window_output(pool_window_of(context.node, x), x[0], x[1], x.size() - 2);
 }
 
 void infer_average(const InferContext& context) {
@@ -53,7 +53,7 @@ void for_each_output(const Shape& in, const Window& w, F&& f) {
 
 /// Calls f(offset in the plane) for every input element under output (z, y, x).
 template <typename F>
-void for_each_tap(const Window& w, std::int64_t z, std::int64_t y, std::int64_t x, F&& f) {
+void for_each_pool_tap(const Window& w, std::int64_t z, std::int64_t y, std::int64_t x, F&& f) {
   const Range tz = w[0].taps(z), ty = w[1].taps(y), tx = w[2].taps(x);
   for (std::int64_t i = tz.begin; i < tz.end; ++i)
     for (std::int64_t j = ty.begin; j < ty.end; ++j)
@@ -71,9 +71,9 @@ double counted_taps(const WindowAxis& axis, std::int64_t o, bool include_pad) {
   return static_cast<double>(taps.end - taps.begin);
 }
 
-void run_average(const RunContext& context) {
+void run_average_pool(const RunContext& context) {
   const Tensor& in = context.in(0);
-  const Window w = window_of(context.node, in.shape());
+  const Window w = pool_window_of(context.node, in.shape());
   const bool include_pad = context.node.attributes.get_int("count_include_pad", 0) != 0;
   visit_float(in.dtype(), [&]<typename T>(T) {
     const T* from = in.data<T>().data();
@@ -81,8 +81,8 @@ void run_average(const RunContext& context) {
     for_each_output(
         in.shape(), w, [&](std::int64_t plane, std::int64_t z, std::int64_t y, std::int64_t x) {
           T sum = 0;
-          for_each_tap(w, z, y, x,
-                       [&](std::int64_t at) { sum += from[plane * in_volume(w) + at]; });
+          for_each_pool_tap(w, z, y, x,
+                            [&](std::int64_t at) { sum += from[plane * in_volume(w) + at]; });
           const double count = counted_taps(w[0], z, include_pad) *
                                counted_taps(w[1], y, include_pad) *
                                counted_taps(w[2], x, include_pad);
@@ -98,9 +98,9 @@ std::int64_t column_major(const Window& w, std::int64_t offset) {
   return z + w[0].in * (y + w[1].in * x);
 }
 
-void run_max(const RunContext& context) {
+void run_max_pool(const RunContext& context) {
   const Tensor& in = context.in(0);
-  const Window w = window_of(context.node, in.shape());
+  const Window w = pool_window_of(context.node, in.shape());
   const bool by_column = context.node.attributes.get_int("storage_order", 0) != 0;
   const bool with_indices = context.outputs.size() > 1;
   std::int64_t* index =
@@ -113,7 +113,7 @@ void run_max(const RunContext& context) {
           const T* elements = from + plane * in_volume(w);
           T best = std::numeric_limits<T>::lowest();
           std::int64_t best_at = -1;
-          for_each_tap(w, z, y, x, [&](std::int64_t at) {
+          for_each_pool_tap(w, z, y, x, [&](std::int64_t at) {
             if (best_at >= 0 && !(elements[at] > best)) return;
             best = elements[at];
             best_at = at;
@@ -127,7 +127,7 @@ void run_max(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kAveragePool{"AveragePool", QuantRule::Independent, infer_average, run_average};
-const OpDef kMaxPool{"MaxPool", QuantRule::PassThrough, infer_max, run_max};
+const OpDef kAveragePool{"AveragePool", QuantRule::Independent, infer_average, run_average_pool};
+const OpDef kMaxPool{"MaxPool", QuantRule::PassThrough, infer_max, run_max_pool};
 
 }  // namespace espquant::ops

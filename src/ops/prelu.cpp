@@ -7,7 +7,7 @@
 namespace espquant::ops {
 namespace {
 
-void infer(const InferContext& context) {
+void infer_prelu(const InferContext& context) {
   require_same_dtype(context, 0, 1);
   const Shape& x = context.shape(0);
   if (context.shape(1).size() > x.size() || broadcast(x, context.shape(1)) != x)
@@ -16,7 +16,7 @@ void infer(const InferContext& context) {
   infer_map(context);
 }
 
-void run(const RunContext& context) {
+void run_prelu(const RunContext& context) {
   visit_number(context.in(0).dtype(), [&]<typename T>(T) {
     map_broadcast<T, T, T>(context.in(0), context.in(1), context.outputs[0],
                            [](T x, T slope) { return x < T{0} ? wrapping_mul(slope, x) : x; });
@@ -25,6 +25,6 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kPRelu{"PRelu", QuantRule::Independent, infer, run};
+const OpDef kPRelu{"PRelu", QuantRule::Independent, infer_prelu, run_prelu};
 
 }  // namespace espquant::ops

@@ -30,7 +30,7 @@ Shape kept_shape(Shape shape, const std::vector<std::int64_t>& axes) {
   return shape;
 }
 
-void infer(const InferContext& context) {
+void infer_reduce(const InferContext& context) {
   const Shape& in = context.shape(0);
   const auto axes = reduced_axes(
       context.node, in.size(),
@@ -44,14 +44,14 @@ void infer(const InferContext& context) {
 /// For maxima and means of nothing there is no answer; ONNX's sums and products of nothing are 0
 /// and 1.
 void infer_not_empty(const InferContext& context) {
-  infer(context);
+  infer_reduce(context);
   if (element_count(context.shape(0)) == 0 && element_count(context.outputs[0].shape) != 0)
     bad_data(fmt::format("{} over no elements", context.node.op));
 }
 
 void infer_float(const InferContext& context) {
   require_float(context, 0);
-  infer(context);
+  infer_reduce(context);
 }
 
 /// Sums are kept in double for floats, so that the order hardly matters; integers wrap in their own
@@ -186,7 +186,7 @@ bool passes_unchanged(const RunContext& context) {
 }
 
 template <typename Operation>
-void run(const RunContext& context) {
+void run_reduce(const RunContext& context) {
   if (passes_unchanged(context)) {
     context.outputs[0] = context.in(0);
     return;
@@ -223,16 +223,18 @@ void run_log_sum_exp(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kReduceL1{"ReduceL1", QuantRule::Independent, infer, run<AbsoluteTotal>};
-const OpDef kReduceL2{"ReduceL2", QuantRule::Independent, infer_float, run<Euclidean>};
-const OpDef kReduceLogSum{"ReduceLogSum", QuantRule::Independent, infer_float, run<LogTotal>};
+const OpDef kReduceL1{"ReduceL1", QuantRule::Independent, infer_reduce, run_reduce<AbsoluteTotal>};
+const OpDef kReduceL2{"ReduceL2", QuantRule::Independent, infer_float, run_reduce<Euclidean>};
+const OpDef kReduceLogSum{"ReduceLogSum", QuantRule::Independent, infer_float,
+                          run_reduce<LogTotal>};
 const OpDef kReduceLogSumExp{"ReduceLogSumExp", QuantRule::Independent, infer_float,
                              run_log_sum_exp};
-const OpDef kReduceMax{"ReduceMax", QuantRule::PassThrough, infer_not_empty, run<Largest>};
-const OpDef kReduceMean{"ReduceMean", QuantRule::Independent, infer_not_empty, run<MeanOf>};
-const OpDef kReduceMin{"ReduceMin", QuantRule::PassThrough, infer_not_empty, run<Smallest>};
-const OpDef kReduceProd{"ReduceProd", QuantRule::Independent, infer, run<ProductOf>};
-const OpDef kReduceSum{"ReduceSum", QuantRule::Independent, infer, run<TotalOf>};
-const OpDef kReduceSumSquare{"ReduceSumSquare", QuantRule::Independent, infer, run<SquareTotal>};
+const OpDef kReduceMax{"ReduceMax", QuantRule::PassThrough, infer_not_empty, run_reduce<Largest>};
+const OpDef kReduceMean{"ReduceMean", QuantRule::Independent, infer_not_empty, run_reduce<MeanOf>};
+const OpDef kReduceMin{"ReduceMin", QuantRule::PassThrough, infer_not_empty, run_reduce<Smallest>};
+const OpDef kReduceProd{"ReduceProd", QuantRule::Independent, infer_reduce, run_reduce<ProductOf>};
+const OpDef kReduceSum{"ReduceSum", QuantRule::Independent, infer_reduce, run_reduce<TotalOf>};
+const OpDef kReduceSumSquare{"ReduceSumSquare", QuantRule::Independent, infer_reduce,
+                             run_reduce<SquareTotal>};
 
 }  // namespace espquant::ops

@@ -9,7 +9,7 @@
 namespace espquant::ops {
 namespace {
 
-void run(const RunContext& context) {
+void run_reshape(const RunContext& context) {
   context.outputs[0] = context.in(0).reshaped(context.outputs[0].shape());
 }
 
@@ -102,10 +102,10 @@ void infer_unsqueeze(const InferContext& context) {
 
 }  // namespace
 
-const OpDef kFlatten{"Flatten", QuantRule::PassThrough, infer_flatten, run};
-const OpDef kIdentity{"Identity", QuantRule::PassThrough, infer_map, run};
-const OpDef kReshape{"Reshape", QuantRule::PassThrough, infer_reshape, run};
-const OpDef kSqueeze{"Squeeze", QuantRule::PassThrough, infer_squeeze, run};
-const OpDef kUnsqueeze{"Unsqueeze", QuantRule::PassThrough, infer_unsqueeze, run};
+const OpDef kFlatten{"Flatten", QuantRule::PassThrough, infer_flatten, run_reshape};
+const OpDef kIdentity{"Identity", QuantRule::PassThrough, infer_map, run_reshape};
+const OpDef kReshape{"Reshape", QuantRule::PassThrough, infer_reshape, run_reshape};
+const OpDef kSqueeze{"Squeeze", QuantRule::PassThrough, infer_squeeze, run_reshape};
+const OpDef kUnsqueeze{"Unsqueeze", QuantRule::PassThrough, infer_unsqueeze, run_reshape};
 
 }  // namespace espquant::ops

@@ -26,7 +26,7 @@ Floats to_floats(const Tensor& tensor) {
 }
 
 /// The inputs that are not data, known at conversion time.
-struct Arguments {
+struct ResizeArguments {
   Floats roi, scales;
   std::vector<std::int64_t> sizes;
 };
@@ -80,7 +80,8 @@ void keep_aspect(bool cover, const Shape& in, const std::vector<std::int64_t>& a
   }
 }
 
-Plan plan_of(const Node& node, std::int64_t opset, const Shape& in, const Arguments& arguments) {
+Plan plan_of(const Node& node, std::int64_t opset, const Shape& in,
+             const ResizeArguments& arguments) {
   const Attributes& attributes = node.attributes;
   const std::size_t rank = in.size();
   Plan plan{in, std::vector<float>(rank, 1.0F), {}, {}};
@@ -136,8 +137,8 @@ Plan plan_of(const Node& node, std::int64_t opset, const Shape& in, const Argume
 
 /// `tensor(i)` is the value of input i, or null when it is not given.
 template <typename TensorAt>
-Arguments arguments_of(const Node& node, std::int64_t opset, TensorAt&& tensor) {
-  Arguments a;
+ResizeArguments resize_arguments_of(const Node& node, std::int64_t opset, TensorAt&& tensor) {
+  ResizeArguments a;
   if (node.op == "Upsample" && node.attributes.has("scales")) {
     a.scales = node.attributes.get_floats("scales");
   } else if (node.op == "Upsample" || opset < 11) {
@@ -152,7 +153,7 @@ Arguments arguments_of(const Node& node, std::int64_t opset, TensorAt&& tensor) 
   return a;
 }
 
-void infer(const InferContext& context) {
+void infer_resize(const InferContext& context) {
   const auto known = [&](std::size_t i) -> const Tensor* {
     if (!context.has(i)) return nullptr;
     if (context.inputs[i].constant == nullptr)
@@ -160,16 +161,16 @@ void infer(const InferContext& context) {
                   kFixSizes);
     return context.inputs[i].constant;
   };
-  const Arguments arguments = arguments_of(context.node, context.opset, known);
+  const ResizeArguments arguments = resize_arguments_of(context.node, context.opset, known);
   const Plan plan = plan_of(context.node, context.opset, context.shape(0), arguments);
   if (plan.sampling.method != Method::Nearest) require_float(context, 0);
   set_output(context, 0, context.dtype(0), plan.out);
 }
 
-void run(const RunContext& context) {
-  const Arguments arguments = arguments_of(context.node, context.opset, [&](std::size_t i) {
-    return context.has(i) ? context.inputs[i] : nullptr;
-  });
+void run_resize(const RunContext& context) {
+  const ResizeArguments arguments = resize_arguments_of(
+      context.node, context.opset,
+      [&](std::size_t i) { return context.has(i) ? context.inputs[i] : nullptr; });
   const Tensor& in = context.in(0);
   const Plan plan = plan_of(context.node, context.opset, in.shape(), arguments);
   const std::size_t rank = in.shape().size();
@@ -187,7 +188,7 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kResize{"Resize", QuantRule::Independent, infer, run};
-const OpDef kUpsample{"Upsample", QuantRule::Independent, infer, run};
+const OpDef kResize{"Resize", QuantRule::Independent, infer_resize, run_resize};
+const OpDef kUpsample{"Upsample", QuantRule::Independent, infer_resize, run_resize};
 
 }  // namespace espquant::ops

@@ -22,14 +22,14 @@ Axes axes_of(const Node& node) {
   return {static_cast<std::size_t>(batch), static_cast<std::size_t>(time)};
 }
 
-void infer(const InferContext& context) {
+void infer_reverse_sequence(const InferContext& context) {
   require_rank(context, 0, 2, kMaxRank);
   require_indices(context, 1);
   require_shape(context, 1, {context.shape(0)[axes_of(context.node).batch]}, "sequence_lens");
   infer_map(context);
 }
 
-void run(const RunContext& context) {
+void run_reverse_sequence(const RunContext& context) {
   const Tensor& in = context.in(0);
   const Axes axes = axes_of(context.node);
   const auto lengths = to_ints(context.in(1));
@@ -51,6 +51,7 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kReverseSequence{"ReverseSequence", QuantRule::PassThrough, infer, run};
+const OpDef kReverseSequence{"ReverseSequence", QuantRule::PassThrough, infer_reverse_sequence,
+                             run_reverse_sequence};
 
 }  // namespace espquant::ops

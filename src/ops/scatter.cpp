@@ -47,7 +47,7 @@ void require_combinable(const InferContext& context) {
     unsupported("a scatter that combines booleans", "Use numbers");
 }
 
-std::size_t axis_of(const Node& node, const Shape& data) {
+std::size_t scatter_axis_of(const Node& node, const Shape& data) {
   return static_cast<std::size_t>(
       normalize_axis(node.attributes.get_int("axis", 0), static_cast<std::int64_t>(data.size())));
 }
@@ -55,7 +55,7 @@ std::size_t axis_of(const Node& node, const Shape& data) {
 void infer_elements(const InferContext& context) {
   require_combinable(context);
   require_elementwise_indices(context.shape(0), context.shape(1),
-                              axis_of(context.node, context.shape(0)));
+                              scatter_axis_of(context.node, context.shape(0)));
   require_shape(context, 2, context.shape(1), "the updates");
   infer_map(context);
 }
@@ -69,7 +69,7 @@ void visit_combined(Reduction reduction, DType dtype, F&& f) {
 void run_elements(const RunContext& context) {
   const Reduction reduction = reduction_of(context.node);
   const Shape& data = context.in(0).shape();
-  const std::size_t axis = axis_of(context.node, data);
+  const std::size_t axis = scatter_axis_of(context.node, data);
   const auto indices = read_indices(context.in(1), data[axis]);
   context.outputs[0] = context.in(0);
   visit_combined(reduction, context.in(0).dtype(), [&]<typename T>(T) {

@@ -14,7 +14,7 @@ struct Progression {
   std::int64_t start = 0, step = 1, count = 0;
 };
 
-struct Arguments {
+struct SliceArguments {
   std::vector<std::int64_t> starts, ends;
   std::optional<std::vector<std::int64_t>> axes, steps;
 };
@@ -34,7 +34,7 @@ Progression progression(std::int64_t start, std::int64_t end, std::int64_t step,
   return {start, step, start > end ? (step < -extent ? 1 : (start - end - 1) / -step + 1) : 0};
 }
 
-std::vector<Progression> progressions(const Arguments& arguments, const Shape& in) {
+std::vector<Progression> progressions(const SliceArguments& arguments, const Shape& in) {
   const std::size_t count = arguments.starts.size();
   std::vector<std::int64_t> axes(count);
   std::iota(axes.begin(), axes.end(), 0);
@@ -57,8 +57,8 @@ std::vector<Progression> progressions(const Arguments& arguments, const Shape& i
 
 /// `has(i)` and `ints(i)` stand for the node's inputs.
 template <typename Has, typename Ints>
-Arguments arguments_of(const Node& node, std::int64_t opset, Has&& has, Ints&& ints) {
-  Arguments a;
+SliceArguments slice_arguments_of(const Node& node, std::int64_t opset, Has&& has, Ints&& ints) {
+  SliceArguments a;
   if (opset < 10) {
     a.starts = node.attributes.get_ints("starts");
     a.ends = node.attributes.get_ints("ends");
@@ -72,8 +72,8 @@ Arguments arguments_of(const Node& node, std::int64_t opset, Has&& has, Ints&& i
   return a;
 }
 
-void infer(const InferContext& context) {
-  const Arguments arguments = arguments_of(
+void infer_slice(const InferContext& context) {
+  const SliceArguments arguments = slice_arguments_of(
       context.node, context.opset, [&](std::size_t i) { return context.has(i); },
       [&](std::size_t i) { return context.constant_ints(i); });
   Shape out;
@@ -81,10 +81,10 @@ void infer(const InferContext& context) {
   set_output(context, 0, context.dtype(0), std::move(out));
 }
 
-void run(const RunContext& context) {
+void run_slice(const RunContext& context) {
   const Tensor& in = context.in(0);
   Tensor& out = context.outputs[0];
-  const Arguments arguments = arguments_of(
+  const SliceArguments arguments = slice_arguments_of(
       context.node, context.opset, [&](std::size_t i) { return context.has(i); },
       [&](std::size_t i) { return to_ints(context.in(i)); });
   const auto axes = progressions(arguments, in.shape());
@@ -109,6 +109,6 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kSlice{"Slice", QuantRule::PassThrough, infer, run};
+const OpDef kSlice{"Slice", QuantRule::PassThrough, infer_slice, run_slice};
 
 }  // namespace espquant::ops

@@ -20,13 +20,13 @@ Lines lines_of(const Node& node, std::int64_t opset, const Shape& shape) {
   return lines_along(shape, axis, coerced ? rank : axis + 1);
 }
 
-void infer(const InferContext& context) {
+void infer_softmax(const InferContext& context) {
   lines_of(context.node, context.opset, context.shape(0));
   infer_float_map(context);
 }
 
 template <bool kLog>
-void run(const RunContext& context) {
+void run_softmax(const RunContext& context) {
   const Tensor& in = context.in(0);
   if (in.size() == 0) return;
   const Lines lines = lines_of(context.node, context.opset, in.shape());
@@ -50,7 +50,7 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kLogSoftmax{"LogSoftmax", QuantRule::FloatOutput, infer, run<true>};
-const OpDef kSoftmax{"Softmax", QuantRule::FloatOutput, infer, run<false>};
+const OpDef kLogSoftmax{"LogSoftmax", QuantRule::FloatOutput, infer_softmax, run_softmax<true>};
+const OpDef kSoftmax{"Softmax", QuantRule::FloatOutput, infer_softmax, run_softmax<false>};
 
 }  // namespace espquant::ops

@@ -10,7 +10,7 @@
 namespace espquant::ops {
 namespace {
 
-std::size_t axis_of(const Node& node, const Shape& shape) {
+std::size_t split_axis_of(const Node& node, const Shape& shape) {
   return static_cast<std::size_t>(
       normalize_axis(node.attributes.get_int("axis", 0), static_cast<std::int64_t>(shape.size())));
 }
@@ -27,9 +27,9 @@ std::vector<std::int64_t> equal_parts(std::int64_t extent, std::size_t count, bo
   return parts;
 }
 
-void infer(const InferContext& context) {
+void infer_split(const InferContext& context) {
   const Shape& in = context.shape(0);
-  const std::size_t axis = axis_of(context.node, in);
+  const std::size_t axis = split_axis_of(context.node, in);
   const Attributes& attributes = context.node.attributes;
   const std::size_t count = context.outputs.size();
   std::vector<std::int64_t> parts;
@@ -58,9 +58,9 @@ void infer(const InferContext& context) {
     bad_data(fmt::format("parts {} do not add up to the extent {}", to_string(parts), in[axis]));
 }
 
-void run(const RunContext& context) {
+void run_split(const RunContext& context) {
   const Tensor& in = context.in(0);
-  const std::size_t axis = axis_of(context.node, in.shape());
+  const std::size_t axis = split_axis_of(context.node, in.shape());
   const std::size_t in_block = block_bytes(in, axis);
   if (in_block == 0) return;
   const std::size_t blocks = in.byte_size() / in_block;
@@ -76,6 +76,6 @@ void run(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kSplit{"Split", QuantRule::PassThrough, infer, run};
+const OpDef kSplit{"Split", QuantRule::PassThrough, infer_split, run_split};
 
 }  // namespace espquant::ops

@@ -18,18 +18,18 @@ std::vector<std::int64_t> permutation_of(const Node& node, std::size_t rank) {
   return perm;
 }
 
-void infer(const InferContext& context) {
+void infer_transpose(const InferContext& context) {
   const Shape& in = context.shape(0);
   set_output(context, 0, context.dtype(0), permuted(in, permutation_of(context.node, in.size())));
 }
 
-void run(const RunContext& context) {
+void run_transpose(const RunContext& context) {
   context.outputs[0] =
       context.in(0).transposed(permutation_of(context.node, context.in(0).shape().size()));
 }
 
 }  // namespace
 
-const OpDef kTranspose{"Transpose", QuantRule::PassThrough, infer, run};
+const OpDef kTranspose{"Transpose", QuantRule::PassThrough, infer_transpose, run_transpose};
 
 }  // namespace espquant::ops

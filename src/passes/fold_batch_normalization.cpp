@@ -69,7 +69,7 @@ void become_mul_add(Graph& graph, NodeId id, const Affine& affine) {
   become(graph, id, "Add", {product, shift});
 }
 
-bool fold(Graph& graph, NodeId id) {
+bool fold_into_weights(Graph& graph, NodeId id) {
   const auto affine = affine_of(graph, graph.node(id));
   if (!affine) return false;
   const ValueId in = graph.node(id).inputs[0], out = graph.node(id).outputs[0];
@@ -101,7 +101,7 @@ bool fold(Graph& graph, NodeId id) {
 }  // namespace
 
 std::int64_t fold_batch_normalization(Graph& graph) {
-  return for_each_node(graph, [&](NodeId id) { return fold(graph, id); });
+  return for_each_node(graph, [&](NodeId id) { return fold_into_weights(graph, id); });
 }
 
 }  // namespace espquant::passes

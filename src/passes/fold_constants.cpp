@@ -13,7 +13,7 @@ constexpr std::int64_t kMaxFoldedElements = std::int64_t{1} << 24;
 /// So does what would take long.
 constexpr std::int64_t kMaxFoldedMacs = std::int64_t{1} << 30;
 
-bool fold(Graph& graph, NodeId id) {
+bool fold_node(Graph& graph, NodeId id) {
   if (ops::macs_of(graph, graph.node(id)) > kMaxFoldedMacs) return false;
   const auto results = ops::fold_node(graph, graph.node(id), kMaxFoldedElements);
   if (!results) return false;
@@ -32,7 +32,7 @@ bool fold(Graph& graph, NodeId id) {
 }  // namespace
 
 std::int64_t fold_constants(Graph& graph) {
-  return for_each_node(graph, [&](NodeId id) { return fold(graph, id); });
+  return for_each_node(graph, [&](NodeId id) { return fold_node(graph, id); });
 }
 
 }  // namespace espquant::passes

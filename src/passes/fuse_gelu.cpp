@@ -85,7 +85,7 @@ Bell gelu_of(const Graph& graph, ValueId v) {
   return {};
 }
 
-bool fuse(Graph& graph, NodeId id) {
+bool fuse_one_gelu(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   if (node.op != "Mul" && node.op != "Div") return false;
   const Bell bell = gelu_of(graph, node.outputs[0]);
@@ -99,7 +99,7 @@ bool fuse(Graph& graph, NodeId id) {
 }  // namespace
 
 std::int64_t fuse_gelu(Graph& graph) {
-  return for_each_node(graph, [&](NodeId id) { return fuse(graph, id); });
+  return for_each_node(graph, [&](NodeId id) { return fuse_one_gelu(graph, id); });
 }
 
 }  // namespace espquant::passes

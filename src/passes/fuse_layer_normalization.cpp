@@ -55,7 +55,7 @@ Normalization normalization_of(const Graph& graph, NodeId id) {
   return result;
 }
 
-bool fuse(Graph& graph, NodeId id) {
+bool fuse_one_layer_normalization(Graph& graph, NodeId id) {
   const Normalization found = normalization_of(graph, id);
   if (found.core.x == kNone || !is_private(graph, id, found.core.x)) return false;
   const Shape shape = trailing_shape(graph, found.core.x, found.core.axes);
@@ -84,7 +84,7 @@ std::int64_t fuse_layer_normalization(Graph& graph) {
   std::int64_t changes = 0;
   const std::vector<NodeId> order = graph.topological_order();
   for (auto id = order.rbegin(); id != order.rend(); ++id)
-    if (fuse(graph, *id)) ++changes;
+    if (fuse_one_layer_normalization(graph, *id)) ++changes;
   return changes;
 }
 

@@ -21,7 +21,7 @@ ValueId bare_norm(const Graph& graph, ValueId v) {
   return v;
 }
 
-bool fuse(Graph& graph, NodeId id) {
+bool fuse_one_lp_normalization(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   if (node.op != "Div" || node.inputs.size() != 2) return false;
   const ValueId x = node.inputs[0], norm = bare_norm(graph, node.inputs[1]);
@@ -42,7 +42,7 @@ bool fuse(Graph& graph, NodeId id) {
 }  // namespace
 
 std::int64_t fuse_lp_normalization(Graph& graph) {
-  return for_each_node(graph, [&](NodeId id) { return fuse(graph, id); });
+  return for_each_node(graph, [&](NodeId id) { return fuse_one_lp_normalization(graph, id); });
 }
 
 }  // namespace espquant::passes

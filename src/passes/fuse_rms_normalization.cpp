@@ -6,7 +6,7 @@ namespace espquant::passes {
 namespace {
 
 /// normalized(x) * scale, or the normalization alone where no constant scale follows.
-bool fuse(Graph& graph, NodeId id) {
+bool fuse_one_rms_normalization(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   RootMeanSquare core = normalized_by_rms(graph, node.outputs.at(0));
   std::optional<Tensor> scale;
@@ -38,7 +38,7 @@ std::int64_t fuse_rms_normalization(Graph& graph) {
   std::int64_t changes = 0;
   const std::vector<NodeId> order = graph.topological_order();
   for (auto id = order.rbegin(); id != order.rend(); ++id)
-    if (fuse(graph, *id)) ++changes;
+    if (fuse_one_rms_normalization(graph, *id)) ++changes;
   return changes;
 }
 

@@ -4,7 +4,7 @@
 namespace espquant::passes {
 namespace {
 
-bool fuse(Graph& graph, NodeId id) {
+bool fuse_one_swish(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   if (node.op != "Mul") return false;
   for (ValueId gate : node.inputs) {
@@ -21,7 +21,7 @@ bool fuse(Graph& graph, NodeId id) {
 }  // namespace
 
 std::int64_t fuse_swish(Graph& graph) {
-  return for_each_node(graph, [&](NodeId id) { return fuse(graph, id); });
+  return for_each_node(graph, [&](NodeId id) { return fuse_one_swish(graph, id); });
 }
 
 }  // namespace espquant::passes

@@ -49,7 +49,7 @@ std::optional<Step> step_of(const Graph& graph, const Node& node) {
   return step;
 }
 
-bool merge(Graph& graph, NodeId id) {
+bool merge_bias(Graph& graph, NodeId id) {
   const auto step = step_of(graph, graph.node(id));
   if (!step || only_reader(graph, step->data) != id) return false;
   const NodeId before = graph.value(step->data).producer;
@@ -66,7 +66,7 @@ bool merge(Graph& graph, NodeId id) {
 }  // namespace
 
 std::int64_t merge_bias_add(Graph& graph) {
-  return for_each_node(graph, [&](NodeId id) { return merge(graph, id); });
+  return for_each_node(graph, [&](NodeId id) { return merge_bias(graph, id); });
 }
 
 }  // namespace espquant::passes

@@ -63,7 +63,7 @@ void write(Graph& graph, NodeId id, const Clamp& clamp) {
   become(graph, id, "Clip", inputs);
 }
 
-bool merge(Graph& graph, NodeId id) {
+bool merge_clip(Graph& graph, NodeId id) {
   auto clamp = clamp_of(graph, id);
   if (!clamp || !(clamp->low <= clamp->high)) return false;
   const std::string& op = graph.node(id).op;
@@ -85,7 +85,7 @@ bool merge(Graph& graph, NodeId id) {
 }  // namespace
 
 std::int64_t merge_clips(Graph& graph) {
-  return for_each_node(graph, [&](NodeId id) { return merge(graph, id); });
+  return for_each_node(graph, [&](NodeId id) { return merge_clip(graph, id); });
 }
 
 }  // namespace espquant::passes

@@ -74,7 +74,7 @@ bool average_pool_may_absorb(const Node& pool) {
          (has_no_pads(pool) || pool.attributes.get_int("count_include_pad", 0) != 0);
 }
 
-bool merge(Graph& graph, NodeId id) {
+bool merge_pad(Graph& graph, NodeId id) {
   const Node& pad = graph.node(id);
   if (pad.op != "Pad") return false;
   const ValueId in = pad.inputs[0], out = pad.outputs[0];
@@ -98,7 +98,7 @@ bool merge(Graph& graph, NodeId id) {
 }  // namespace
 
 std::int64_t merge_pads(Graph& graph) {
-  return for_each_node(graph, [&](NodeId id) { return merge(graph, id); });
+  return for_each_node(graph, [&](NodeId id) { return merge_pad(graph, id); });
 }
 
 }  // namespace espquant::passes

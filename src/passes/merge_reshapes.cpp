@@ -13,7 +13,7 @@ bool only_reshapes(const Node& node) {
   return std::find(kOps.begin(), kOps.end(), node.op) != kOps.end();
 }
 
-bool merge(Graph& graph, NodeId id) {
+bool merge_reshape(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   if (!only_reshapes(node)) return false;
   const NodeId before = graph.value(node.inputs[0]).producer;
@@ -30,7 +30,7 @@ bool merge(Graph& graph, NodeId id) {
 }  // namespace
 
 std::int64_t merge_reshapes(Graph& graph) {
-  return for_each_node(graph, [&](NodeId id) { return merge(graph, id); });
+  return for_each_node(graph, [&](NodeId id) { return merge_reshape(graph, id); });
 }
 
 }  // namespace espquant::passes

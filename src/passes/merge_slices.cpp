@@ -37,7 +37,7 @@ void append(std::vector<std::int64_t>& to, const std::vector<std::int64_t>& from
 }
 
 /// Two Slices in a row over different axes are one.
-bool merge(Graph& graph, NodeId id) {
+bool merge_slice(Graph& graph, NodeId id) {
   if (graph.node(id).op != "Slice") return false;
   const ValueId in = graph.node(id).inputs[0];
   const NodeId before = producer(graph, in, "Slice");
@@ -64,7 +64,7 @@ bool merge(Graph& graph, NodeId id) {
 }  // namespace
 
 std::int64_t merge_slices(Graph& graph) {
-  return for_each_node(graph, [&](NodeId id) { return merge(graph, id); });
+  return for_each_node(graph, [&](NodeId id) { return merge_slice(graph, id); });
 }
 
 }  // namespace espquant::passes

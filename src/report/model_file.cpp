@@ -85,7 +85,7 @@ std::string port_lines(std::string_view title, const espdl::ModelIndex& index,
   return text;
 }
 
-Json json_of(const espdl::ModelIndex& index, const std::vector<std::string>& tensors) {
+Json file_json_of(const espdl::ModelIndex& index, const std::vector<std::string>& tensors) {
   Json list = Json::array();
   for (const auto& tensor : tensors) {
     if (tensor.empty()) continue;
@@ -188,16 +188,16 @@ std::string to_json(const espdl::Model& model, const FileFacts& facts, const Cos
   json["target"] = facts.target;
   json["metadata"] = Json::object();
   for (const auto& [key, value] : model.metadata) json["metadata"][key] = value;
-  json["inputs"] = json_of(index, model.inputs);
-  json["outputs"] = json_of(index, model.outputs);
+  json["inputs"] = file_json_of(index, model.inputs);
+  json["outputs"] = file_json_of(index, model.outputs);
   json["nodes"] = Json::array();
   for (const auto& node : model.nodes) {
     Json attributes = Json::object();
     for (const auto& [name, value] : node.attributes) attributes[name] = brief(value);
     json["nodes"].push_back({{"name", node.name},
                              {"type", node.op},
-                             {"inputs", json_of(index, node.inputs)},
-                             {"outputs", json_of(index, node.outputs)},
+                             {"inputs", file_json_of(index, node.inputs)},
+                             {"outputs", file_json_of(index, node.outputs)},
                              {"attributes", std::move(attributes)}});
   }
   const auto size = espdl::size_by_kind(model, facts.size);

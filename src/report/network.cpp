@@ -26,7 +26,7 @@ std::string join(const std::vector<Shape>& shapes) {
 
 std::string count_or_blank(std::int64_t count) { return count == 0 ? "" : with_separators(count); }
 
-Json json_of(const std::vector<Network::Port>& ports) {
+Json network_json_of(const std::vector<Network::Port>& ports) {
   Json list = Json::array();
   for (const auto& port : ports)
     list.push_back({{"name", port.name}, {"dtype", to_string(port.dtype)}, {"shape", port.shape}});
@@ -93,8 +93,8 @@ std::string to_json(const Network& network) {
   Json json;
   json["format"] = "onnx";
   json["opset"] = network.opset;
-  json["inputs"] = json_of(network.inputs);
-  json["outputs"] = json_of(network.outputs);
+  json["inputs"] = network_json_of(network.inputs);
+  json["outputs"] = network_json_of(network.outputs);
   json["nodes"] = Json::array();
   for (const auto& node : network.nodes)
     json["nodes"].push_back({{"name", node.name},

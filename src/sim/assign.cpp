@@ -14,8 +14,6 @@ constexpr std::int64_t kVectorThreshold = 50;
 /// The largest left-shift factor that TensorBase hands to the 16-bit vector kernel.
 constexpr int kLargestFactorShift = 14;
 
-bool is_quantized(DType dtype) { return dtype == DType::Int8 || dtype == DType::Int16; }
-
 Error cannot_assign(const TensorDesc& from, const TensorDesc& to) {
   return Error(ErrorCode::Illegal,
                fmt::format("ESP-DL cannot turn {} (exponent {}) into {} (exponent {})",

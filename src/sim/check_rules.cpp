@@ -15,8 +15,6 @@ namespace {
 
 constexpr const char* kExportAgain = "Export the model again";
 
-bool is_quantized(DType dtype) { return dtype == DType::Int8 || dtype == DType::Int16; }
-
 std::string_view quant_type_of(DType dtype) {
   return dtype == DType::Int8 ? "S8" : dtype == DType::Int16 ? "S16" : "F32";
 }

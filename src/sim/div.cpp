@@ -12,7 +12,7 @@ namespace espquant::sim {
 namespace {
 
 constexpr int kTableSize = 256;
-constexpr int kTableOrigin = 128;
+constexpr int kDivTableOrigin = 128;
 
 template <typename T>
 T over_zero(T dividend) {
@@ -56,17 +56,17 @@ using DivTable = std::array<std::int8_t, kTableSize>;
 DivTable table_of_dividend(const DivScales& s, std::int8_t dividend) {
   const float real = static_cast<float>(dividend) * s.scale;
   DivTable table;
-  for (int i = -kTableOrigin; i < kTableOrigin; ++i)
-    table[i + kTableOrigin] = i == 0 ? static_cast<std::int8_t>(real > 0 ? 127 : -128)
-                                     : s.rounded<std::int8_t>(real / static_cast<float>(i));
+  for (int i = -kDivTableOrigin; i < kDivTableOrigin; ++i)
+    table[i + kDivTableOrigin] = i == 0 ? static_cast<std::int8_t>(real > 0 ? 127 : -128)
+                                        : s.rounded<std::int8_t>(real / static_cast<float>(i));
   return table;
 }
 
 DivTable table_of_divisor(const DivScales& s, std::int8_t divisor) {
   const float reciprocal = s.scale / static_cast<float>(divisor);
   DivTable table;
-  for (int i = -kTableOrigin; i < kTableOrigin; ++i)
-    table[i + kTableOrigin] =
+  for (int i = -kDivTableOrigin; i < kDivTableOrigin; ++i)
+    table[i + kDivTableOrigin] =
         i == 0 ? std::int8_t{0} : s.rounded<std::int8_t>(static_cast<float>(i) * reciprocal);
   return table;
 }
@@ -79,7 +79,7 @@ std::unique_ptr<Kernel> table_div(const DivScales& scales, bool single_dividend,
         single_dividend ? table_of_dividend(scales, *x) : table_of_divisor(scales, *y);
     const std::int8_t* indices = single_dividend ? y : x;
     auto* out = args.out<std::int8_t>(0);
-    for (std::int64_t i = 0; i < count; ++i) out[i] = table[indices[i] + kTableOrigin];
+    for (std::int64_t i = 0; i < count; ++i) out[i] = table[indices[i] + kDivTableOrigin];
   });
 }
 

@@ -9,7 +9,7 @@
 namespace espquant::sim {
 namespace {
 
-constexpr std::int64_t kGates = 3;
+constexpr std::int64_t kGruGates = 3;
 
 template <typename T>
 using GateOf = std::conditional_t<std::is_floating_point_v<T>, float, std::int16_t>;
@@ -22,9 +22,9 @@ struct GruGates {
 
 /// One step of quantized arithmetic: h becomes the new hidden state.
 template <typename T>
-class QuantizedStep {
+class GruQuantizedStep {
  public:
-  QuantizedStep(const RecurrentPlan& plan, int y_exponent)
+  GruQuantizedStep(const RecurrentPlan& plan, int y_exponent)
       : sigmoid_(GateTable::sigmoid(plan.gate_exponent)),
         tanh_(GateTable::tanh(plan.gate_exponent)),
         inv_scale_(chip_scale(-y_exponent)),
@@ -49,7 +49,7 @@ class QuantizedStep {
   Rounding rounding_;
 };
 
-struct FloatStep {
+struct GruFloatStep {
   void operator()(std::int64_t hidden, const GruGates<float>& g, float* h) const {
     for (std::int64_t i = 0; i < hidden; ++i) {
       const std::int64_t r = hidden + i, n = 2 * hidden + i;
@@ -115,7 +115,7 @@ Prepared prepare_gru(const NodeContext& context) {
   const DType dtype = element_type(context);
   if (context.node.get_int("linear_before_reset", 0) == 0)
     refuse("ESP-DL runs a GRU with linear_before_reset 1 only", "Export it so (as PyTorch does)");
-  const RecurrentPlan plan = plan_recurrent(context, kGates, 2);
+  const RecurrentPlan plan = plan_recurrent(context, kGruGates, 2);
   check_recurrent_operand(context, 3, is_float(dtype) ? dtype : DType::Int16,
                           plan.directions * 2 * plan.rows());
   check_recurrent_operand(context, 5, dtype, plan.directions * plan.hidden);
@@ -125,9 +125,9 @@ Prepared prepare_gru(const NodeContext& context) {
   prepared.outputs.push_back(output_desc(context, 1, plan.h_shape(), dtype));
   prepared.kernel = visit_element_type(dtype, [&]<typename T>() {
     if constexpr (std::is_floating_point_v<T>)
-      return gru_kernel<T>(plan, FloatStep{});
+      return gru_kernel<T>(plan, GruFloatStep{});
     else
-      return gru_kernel<T>(plan, QuantizedStep<T>(plan, prepared.outputs[0].exponent()));
+      return gru_kernel<T>(plan, GruQuantizedStep<T>(plan, prepared.outputs[0].exponent()));
   });
   note_recurrent_faults(context, prepared);
   return prepared;

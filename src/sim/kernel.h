@@ -16,6 +16,9 @@
 /// with one Workspace each.
 namespace espquant::sim {
 
+/// Whether the chip's integers stand for real numbers there.
+inline bool is_quantized(DType dtype) { return dtype == DType::Int8 || dtype == DType::Int16; }
+
 enum class KernelChoice : std::uint8_t {
   Fast,       ///< vectorised where a fast kernel exists
   Reference,  ///< plain loops that follow the rules one by one

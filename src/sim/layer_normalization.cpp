@@ -54,7 +54,7 @@ float variance_of(const T* x, std::int64_t length, float mean, float scale) {
 }
 
 template <typename T>
-void normalize(const Normalization& n, const KernelArgs& args) {
+void layer_normalize(const Normalization& n, const KernelArgs& args) {
   const bool has_gain = args.inputs.size() > 1 && args.inputs[1] != nullptr;
   const bool has_bias = args.inputs.size() > 2 && args.inputs[2] != nullptr;
   for (std::int64_t row = 0; row < n.rows; ++row) {
@@ -127,7 +127,7 @@ Prepared prepare_layer_normalization(const NodeContext& context) {
     n.bias_scale = 1.0F;
   }
   prepared.kernel = visit_element_type(dtype, [&]<typename T>() {
-    return make_kernel([n](const KernelArgs& args) { normalize<T>(n, args); });
+    return make_kernel([n](const KernelArgs& args) { layer_normalize<T>(n, args); });
   });
   return prepared;
 }

@@ -62,7 +62,7 @@ T scaled(const LpNorm& n, T q, float inverse) {
 }
 
 template <typename T>
-void normalize(const LpNorm& n, const KernelArgs& args) {
+void lp_normalize(const LpNorm& n, const KernelArgs& args) {
   const std::int64_t step = n.split.inner;
   for (std::int64_t o = 0; o < n.split.outer; ++o)
     for (std::int64_t k = 0; k < step; ++k) {
@@ -88,7 +88,7 @@ Prepared prepare_lp_normalization(const NodeContext& context) {
   const TensorDesc output = output_desc(context, 0, shape, dtype);
   if (!is_float(dtype)) n.inv_scale = chip_scale(-output.exponent());
   auto kernel = visit_element_type(dtype, [&]<typename T>() {
-    return make_kernel([n](const KernelArgs& args) { normalize<T>(n, args); });
+    return make_kernel([n](const KernelArgs& args) { lp_normalize<T>(n, args); });
   });
   return prepared_with(context, shape, dtype, std::move(kernel));
 }

@@ -9,15 +9,15 @@
 namespace espquant::sim {
 namespace {
 
-constexpr std::int64_t kGates = 4;
+constexpr std::int64_t kLstmGates = 4;
 
 template <typename T>
 using CellOf = std::conditional_t<std::is_floating_point_v<T>, float, std::int16_t>;
 
 template <typename T>
-class QuantizedStep {
+class LstmQuantizedStep {
  public:
-  QuantizedStep(const RecurrentPlan& plan, int y_exponent)
+  LstmQuantizedStep(const RecurrentPlan& plan, int y_exponent)
       : sigmoid_(GateTable::sigmoid(plan.gate_exponent)),
         tanh_(GateTable::tanh(plan.gate_exponent)),
         inv_y_(chip_scale(-y_exponent)),
@@ -40,7 +40,7 @@ class QuantizedStep {
   Rounding rounding_;
 };
 
-struct FloatStep {
+struct LstmFloatStep {
   void operator()(std::int64_t hidden, const float* gates, float* h, float* c) const {
     for (std::int64_t i = 0; i < hidden; ++i) {
       const float in = gate_sigmoid(gates[i]), out = gate_sigmoid(gates[hidden + i]);
@@ -109,7 +109,7 @@ Prepared prepare_lstm(const NodeContext& context) {
   const DType dtype = element_type(context);
   if (context.node.get_int("input_forget", 0) != 0)
     refuse("ESP-DL does not couple an LSTM's input and forget gates", "Export with input_forget 0");
-  const RecurrentPlan plan = plan_recurrent(context, kGates, 3);
+  const RecurrentPlan plan = plan_recurrent(context, kLstmGates, 3);
   const DType cell = is_float(dtype) ? dtype : DType::Int16;
   check_recurrent_operand(context, 3, cell, plan.directions * 2 * plan.rows());
   check_recurrent_operand(context, 5, dtype, plan.directions * plan.hidden);
@@ -125,9 +125,9 @@ Prepared prepare_lstm(const NodeContext& context) {
     refuse("ESP-DL asserts that the cell state has the gates' exponent", "Export the model again");
   prepared.kernel = visit_element_type(dtype, [&]<typename T>() {
     if constexpr (std::is_floating_point_v<T>)
-      return lstm_kernel<T>(plan, FloatStep{});
+      return lstm_kernel<T>(plan, LstmFloatStep{});
     else
-      return lstm_kernel<T>(plan, QuantizedStep<T>(plan, prepared.outputs[0].exponent()));
+      return lstm_kernel<T>(plan, LstmQuantizedStep<T>(plan, prepared.outputs[0].exponent()));
   });
   note_recurrent_faults(context, prepared);
   return prepared;

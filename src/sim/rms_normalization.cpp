@@ -35,7 +35,7 @@ float mean_square(const T* x, const RmsNorm& n) {
 }
 
 template <typename T>
-void normalize(const RmsNorm& n, const KernelArgs& args) {
+void rms_normalize(const RmsNorm& n, const KernelArgs& args) {
   const auto* gain = args.in<float>(1);
   for (std::int64_t row = 0; row < n.rows; ++row) {
     const T* x = args.in<T>(0) + row * n.length;
@@ -72,7 +72,7 @@ Prepared prepare_rms_normalization(const NodeContext& context) {
     n.ratio = n.in_scale * chip_scale(-output.exponent());
   }
   auto kernel = visit_element_type(dtype, [&]<typename T>() {
-    return make_kernel([n](const KernelArgs& args) { normalize<T>(n, args); });
+    return make_kernel([n](const KernelArgs& args) { rms_normalize<T>(n, args); });
   });
   return prepared_with(context, shape, dtype, std::move(kernel));
 }

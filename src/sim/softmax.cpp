@@ -11,12 +11,13 @@ namespace espquant::sim {
 namespace {
 
 using ExpTable = std::array<float, 256>;
-constexpr int kTableOrigin = 128;
+constexpr int kSoftmaxTableOrigin = 128;
 
 ExpTable exp_table(float scale) {
   ExpTable table;
-  for (int q = -kTableOrigin; q < kTableOrigin; ++q)
-    table[static_cast<std::size_t>(q + kTableOrigin)] = std::exp(scale * static_cast<float>(q));
+  for (int q = -kSoftmaxTableOrigin; q < kSoftmaxTableOrigin; ++q)
+    table[static_cast<std::size_t>(q + kSoftmaxTableOrigin)] =
+        std::exp(scale * static_cast<float>(q));
   return table;
 }
 
@@ -38,7 +39,7 @@ void for_each_line(const AxisSplit& split, F&& f) {
 void softmax_line(const Line<std::int8_t>& line, const ExpTable& table, float /*scale*/) {
   float sum = 0;
   for (std::int64_t i = 0; i < line.length; ++i) {
-    const float e = table[static_cast<std::size_t>(line.in[i * line.step] + kTableOrigin)];
+    const float e = table[static_cast<std::size_t>(line.in[i * line.step] + kSoftmaxTableOrigin)];
     line.out[i * line.step] = e;
     sum += e;
   }
@@ -48,7 +49,7 @@ void softmax_line(const Line<std::int8_t>& line, const ExpTable& table, float /*
 void log_softmax_line(const Line<std::int8_t>& line, const ExpTable& table, float scale) {
   float sum = 0;
   for (std::int64_t i = 0; i < line.length; ++i)
-    sum += table[static_cast<std::size_t>(line.in[i * line.step] + kTableOrigin)];
+    sum += table[static_cast<std::size_t>(line.in[i * line.step] + kSoftmaxTableOrigin)];
   const float log_sum = std::log(sum);
   for (std::int64_t i = 0; i < line.length; ++i)
     line.out[i * line.step] = scale * static_cast<float>(line.in[i * line.step]) - log_sum;

@@ -5,9 +5,9 @@
 #include <limits>
 
 #include "calib/channel_extents.h"
+#include "measure/output_comparison.h"
 #include "quant/equalization.h"
 #include "quant/scaling.h"
-#include "strategy/output_comparison.h"
 
 namespace espquant::strategy {
 namespace {
@@ -15,9 +15,9 @@ namespace {
 // For the change of the float outputs.
 constexpr std::int64_t kComparedSamples = 16;
 // Beside the network as it is, a smaller gain may be chance.
-constexpr double kWorthwhile = 0.9;
+constexpr double kBalancedWorthwhile = 0.9;
 
-quant::EqualizationSettings settings_of(const Recipe::Equalization& e) {
+quant::EqualizationSettings settings_of(const recipe::Recipe::Equalization& e) {
   quant::EqualizationSettings s;
   s.iterations = e.iterations;
   s.value_threshold = static_cast<float>(e.value_threshold);
@@ -41,9 +41,9 @@ Outputs outputs_on(const Graph& network, const calib::SampleSource& source) {
   return outputs;
 }
 
-Noise noise_between(const Graph& network, const Outputs& actual, const Outputs& expected) {
-  const OutputComparison comparison(network);
-  Noise noise;
+measure::Noise noise_between(const Graph& network, const Outputs& actual, const Outputs& expected) {
+  const measure::OutputComparison comparison(network);
+  measure::Noise noise;
   for (std::size_t s = 0; s < actual.size(); ++s) comparison.add(actual[s], expected[s], noise);
   return noise;
 }
@@ -74,7 +74,7 @@ struct Attempt {
 /// Tries ways, calibrated and judged on the samples of a bench of the network as it is.
 class Judge {
  public:
-  Judge(Workbench& plain, const Recipe::Equalization& equalization, Means means)
+  Judge(Workbench& plain, const recipe::Recipe::Equalization& equalization, Means means)
       : plain_(plain), equalization_(equalization), means_(means) {
     plain.hold_out();
     original_ = outputs_on(plain.network(), plain.source());
@@ -117,7 +117,7 @@ class Judge {
 
  private:
   Workbench& plain_;
-  const Recipe::Equalization& equalization_;
+  const recipe::Recipe::Equalization& equalization_;
   Means means_;
   Outputs original_;
   quant::ChannelExtents extents_;
@@ -146,8 +146,8 @@ const EqualizationTrial& BalancedNetwork::kept() const {
   return *found;
 }
 
-BalancedNetwork balance(Workbench& plain, const Recipe::Equalization& equalization, Means means,
-                        const StageProgress& progress) {
+BalancedNetwork balance(Workbench& plain, const recipe::Recipe::Equalization& equalization,
+                        Means means, const StageProgress& progress) {
   const Judge judge(plain, equalization, means);
   BalancedNetwork result;
   // What a way has to stay below.
@@ -156,7 +156,7 @@ BalancedNetwork balance(Workbench& plain, const Recipe::Equalization& equalizati
   const auto consider = [&](Attempt made) {
     const EqualizationTrial& trial = result.trials.emplace_back(made.trial);
     if (!trial.noise || trial.noise->ratio() >= bar) return;
-    bar = trial.noise->ratio() * (trial.way == EqualizationWay::None ? kWorthwhile : 1);
+    bar = trial.noise->ratio() * (trial.way == EqualizationWay::None ? kBalancedWorthwhile : 1);
     best = result.trials.size() - 1;
     result.network = std::move(made.network);
   };
@@ -167,10 +167,10 @@ BalancedNetwork balance(Workbench& plain, const Recipe::Equalization& equalizati
 
   const bool caps = has_caps(plain.network());
   if (equalization.undo_if_worse) consider(judge.as_it_is());
-  if (!caps || equalization.relu6 != Relu6::ToRelu) try_way(EqualizationWay::CapsKept);
-  if (equalization.even_activations && !(caps && equalization.relu6 == Relu6::ToRelu))
+  if (!caps || equalization.relu6 != recipe::Relu6::ToRelu) try_way(EqualizationWay::CapsKept);
+  if (equalization.even_activations && !(caps && equalization.relu6 == recipe::Relu6::ToRelu))
     try_way(EqualizationWay::Activations);
-  if (caps && equalization.relu6 != Relu6::Keep) try_way(EqualizationWay::ToRelu);
+  if (caps && equalization.relu6 != recipe::Relu6::Keep) try_way(EqualizationWay::ToRelu);
   result.trials[best].kept = true;
   return result;
 }

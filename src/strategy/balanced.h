@@ -20,10 +20,10 @@ struct EqualizationTrial {
   EqualizationWay way = EqualizationWay::None;
   /// Caps that became ReLUs, and what that does to the float outputs.
   int caps_removed = 0;
-  Noise conversion_noise;
+  measure::Noise conversion_noise;
   /// What the chip makes of it, against the original float network; unknown where turning caps into
   /// ReLUs alone makes more noise than another way makes in all: it ends there, not equalized.
-  std::optional<Noise> noise;
+  std::optional<measure::Noise> noise;
   /// Channel groups that were equalized, and how far that moved the float outputs, relative to the
   /// largest.
   int groups = 0;
@@ -43,7 +43,7 @@ struct BalancedNetwork {
 /// of plain.run(): the one with the least noise at the simulated outputs is kept. With
 /// undo_if_worse, leaving the network as it is is one of them, which gives way to a tenth less
 /// noise.
-BalancedNetwork balance(Workbench& plain, const Recipe::Equalization& equalization, Means means,
-                        const StageProgress& progress = {});
+BalancedNetwork balance(Workbench& plain, const recipe::Recipe::Equalization& equalization,
+                        Means means, const StageProgress& progress = {});
 
 }  // namespace espquant::strategy

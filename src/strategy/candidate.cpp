@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "base/parallel.h"
-#include "strategy/output_comparison.h"
-#include "strategy/simulate.h"
+#include "measure/output_comparison.h"
+#include "measure/simulate.h"
 
 namespace espquant::strategy {
 
@@ -64,13 +64,14 @@ void run_judged(const ops::Executor& executor, std::vector<std::vector<Tensor>> 
   std::move(outputs.begin(), outputs.end(), std::back_inserter(run.outputs));
 }
 
-Noise output_noise(const sim::Program& program, const Graph& network, const FloatRun& run) {
-  const SimulatedNetwork simulated(program, network);
-  const OutputComparison comparison(network);
+measure::Noise output_noise(const sim::Program& program, const Graph& network,
+                            const FloatRun& run) {
+  const measure::SimulatedNetwork simulated(program, network);
+  const measure::OutputComparison comparison(network);
   std::vector<std::unique_ptr<sim::Program::Frame>> frames(
       static_cast<std::size_t>(thread_count()));
   const std::size_t first = run.first_judged();
-  std::vector<Noise> noises(run.inputs.size() - first);
+  std::vector<measure::Noise> noises(run.inputs.size() - first);
   parallel_for(static_cast<std::int64_t>(noises.size()), [&](std::int64_t i) {
     auto& frame = frames.at(static_cast<std::size_t>(worker_index()));
     if (!frame) frame = std::make_unique<sim::Program::Frame>(program);
@@ -78,8 +79,8 @@ Noise output_noise(const sim::Program& program, const Graph& network, const Floa
     const auto outputs = simulated.run(run.inputs[first + s], *frame);
     comparison.add(outputs, run.outputs[first + s], noises[s]);
   });
-  Noise sum;
-  for (const Noise& noise : noises) sum.add(noise);
+  measure::Noise sum;
+  for (const measure::Noise& noise : noises) sum.add(noise);
   return sum;
 }
 

@@ -2,9 +2,9 @@
 
 #include "calib/output_samples.h"
 #include "lower/lower.h"
+#include "measure/layer_noise.h"
 #include "quant/quantize.h"
 #include "sim/program.h"
-#include "strategy/layer_noise.h"
 
 namespace espquant::strategy {
 
@@ -17,7 +17,7 @@ struct Candidate {
   std::vector<float> factors;
   lower::Lowered lowered;
   /// At the network's outputs, simulated.
-  Noise noise;
+  measure::Noise noise;
 };
 
 /// What a network does on some samples in float.
@@ -50,6 +50,6 @@ void run_judged(const ops::Executor& executor, std::vector<std::vector<Tensor>> 
 
 /// Noise at the outputs of `network`, as the program computes them, on the samples of `run` to
 /// judge on.
-Noise output_noise(const sim::Program& program, const Graph& network, const FloatRun& run);
+measure::Noise output_noise(const sim::Program& program, const Graph& network, const FloatRun& run);
 
 }  // namespace espquant::strategy

@@ -5,7 +5,7 @@
 
 #include "base/fixed_point.h"
 #include "base/parallel.h"
-#include "strategy/simulate.h"
+#include "measure/simulate.h"
 
 namespace espquant::strategy {
 namespace {
@@ -80,7 +80,7 @@ quant::LayerEvidence ChipInput::evidence(std::deque<sim::Program::Frame>& frames
     Tensor plain;
     if (!readable) {
       std::vector<float> values(static_cast<std::size_t>(element_count(desc.shape)));
-      load(stored.data(), desc, values);
+      measure::load(stored.data(), desc, values);
       plain = order_.network(values, shape());
     }
     const std::int64_t slot = (s % 2 == 0 ? s / 2 : (samples + 1) / 2 + s / 2) * each;

@@ -64,7 +64,7 @@ void measure(std::span<const Contender> contenders, const calib::SampleSource& t
   if (left.empty()) return;
   const Graph& network = contenders.front().shared->simplified({}).network;
   const ops::Executor reference(network, {.observe_all = false});
-  const std::vector<Evaluation> evaluations = evaluate_all(
+  const std::vector<measure::Evaluation> evaluations = measure::evaluate_all(
       programs, network, &reference, test, labels, [&](std::int64_t done, std::int64_t total) {
         if (progress) progress("evaluate", done, total);
       });

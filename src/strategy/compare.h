@@ -1,6 +1,6 @@
 #pragma once
 
-#include "strategy/evaluate.h"
+#include "measure/evaluate.h"
 #include "strategy/quantize_model.h"
 
 namespace espquant::strategy {
@@ -30,7 +30,7 @@ struct Contender {
 /// What became of it.
 struct Compared {
   /// As it was used, open choices settled.
-  Recipe recipe;
+  recipe::Recipe recipe;
   /// Why the chip or the recipe refuses; then nothing below is known.
   std::string refusal;
   espdl::Model model;
@@ -40,7 +40,7 @@ struct Compared {
   /// Nodes that compute in 16 bits, requantize nodes not counted; of all so counted.
   std::int64_t wide_nodes = 0, nodes = 0;
   std::vector<sim::Program::Fault> faults;
-  Evaluation evaluation;
+  measure::Evaluation evaluation;
   bool unbeaten = false;
   /// To quantize it; what is shared counts for the first.
   double seconds = 0;

@@ -10,7 +10,7 @@
 #include "base/parallel.h"
 #include "cost/latency.h"
 #include "espdl/writer.h"
-#include "strategy/evaluate.h"
+#include "measure/evaluate.h"
 #include "strategy/noise_sources.h"
 #include "strategy/trials.h"
 
@@ -22,7 +22,7 @@ constexpr std::int64_t kLookSamples = 16;
 // Layers that might take the place of the last that was chosen, and of the one before it.
 constexpr std::array<std::size_t, 2> kRivals = {3, 1};
 // A layer that makes a smaller share of the noise is not worth its cost; one of a list is idle.
-constexpr double kWorthwhile = 0.005;
+constexpr double kMixedWorthwhile = 0.005;
 
 struct Cost {
   std::int64_t bytes = 0;
@@ -35,8 +35,8 @@ struct Cost {
 
 class Search {
  public:
-  Search(Workbench& bench, const Recipe::Mixed& mixed, const quant::Settings& settings, Means means,
-         const StageProgress& progress)
+  Search(Workbench& bench, const recipe::Recipe::Mixed& mixed, const quant::Settings& settings,
+         Means means, const StageProgress& progress)
       : bench_(bench), mixed_(mixed), settings_(settings), means_(means), progress_(progress) {
     bench.hold_out();
   }
@@ -89,7 +89,7 @@ class Search {
     const std::vector<double> noises = noises_of(trials, all);
     std::vector<std::string> idle;
     for (std::size_t g = 0; g < groups.size(); ++g)
-      if (noises[g] <= noises.back() * (1 + kWorthwhile))
+      if (noises[g] <= noises.back() * (1 + kMixedWorthwhile))
         idle.insert(idle.end(), groups[g].begin(), groups[g].end());
     return idle;
   }
@@ -163,7 +163,7 @@ class Search {
 
     std::vector<NoiseSource> sources;
     const std::vector<SharedTensor> tensors = shared_tensors(bench_, layers_);
-    const std::vector<Noise> noises = trials().narrow_each(narrowings(tensors, all_wide));
+    const std::vector<measure::Noise> noises = trials().narrow_each(narrowings(tensors, all_wide));
     for (std::size_t i = 0; i < tensors.size(); ++i)
       sources.push_back({std::max(noises[i].ratio() - none, 0.0), tensors[i].layers});
     sources_.emplace(alone_, std::move(sources));
@@ -206,7 +206,7 @@ class Search {
       if (wide[i] || !fits(costs[i])) continue;
       const double gain = sources_->gain(i, wide, most - chosen.size());
       // Towards a goal every little helps.
-      if (gain <= (has_goals() ? 0 : kWorthwhile * sources_->total())) continue;
+      if (gain <= (has_goals() ? 0 : kMixedWorthwhile * sources_->total())) continue;
       found.emplace_back(-gain / price(costs[i].beyond(spent)), i);
     }
     std::sort(found.begin(), found.end());
@@ -294,8 +294,8 @@ class Search {
     const Candidate candidate = bench_.make(settings, means_);
     const ops::Executor reference(bench_.network(), {.observe_all = false});
     const sim::Program program(candidate.lowered.model, *settings_.target);
-    const Evaluation result =
-        evaluate(program, bench_.network(), &reference, bench_.source(), bench_.labels());
+    const measure::Evaluation result =
+        measure::evaluate(program, bench_.network(), &reference, bench_.source(), bench_.labels());
     if (result.accuracy)
       return std::max(*result.reference_accuracy - *result.accuracy, *result.lost / 2);
     if (result.agreement) return 1 - *result.agreement;
@@ -304,7 +304,7 @@ class Search {
   }
 
   Workbench& bench_;
-  const Recipe::Mixed& mixed_;
+  const recipe::Recipe::Mixed& mixed_;
   const quant::Settings& settings_;
   Means means_;
   const StageProgress& progress_;
@@ -320,7 +320,7 @@ class Search {
 
 }  // namespace
 
-MixedResult choose_wide_layers(Workbench& bench, const Recipe::Mixed& mixed,
+MixedResult choose_wide_layers(Workbench& bench, const recipe::Recipe::Mixed& mixed,
                                const quant::Settings& settings, Means means,
                                const StageProgress& progress) {
   Search search(bench, mixed, settings, means, progress);

@@ -35,7 +35,7 @@ struct MixedResult {
 /// is met, and layers that were not needed after all are dropped. Without labels, agreement with
 /// the float network stands in for accuracy. Throws Error(Usage) where there are no class scores to
 /// compare.
-MixedResult choose_wide_layers(Workbench& bench, const Recipe::Mixed& mixed,
+MixedResult choose_wide_layers(Workbench& bench, const recipe::Recipe::Mixed& mixed,
                                const quant::Settings& settings, Means means,
                                const StageProgress& progress = {});
 

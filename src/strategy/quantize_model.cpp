@@ -4,9 +4,9 @@
 #include <chrono>
 #include <optional>
 
+#include "measure/simulate.h"
 #include "quant/quantize.h"
 #include "strategy/refine.h"
-#include "strategy/simulate.h"
 
 namespace espquant::strategy {
 namespace {
@@ -41,7 +41,8 @@ class Stopwatch {
 };
 
 void write_test_values(espdl::Model& model, const sim::Program& program,
-                       const SimulatedNetwork& network, const calib::SampleSource& source) {
+                       const measure::SimulatedNetwork& network,
+                       const calib::SampleSource& source) {
   sim::Program::Frame frame(program);
   network.feed(source.sample(0), frame);
   const auto keep = [&](std::span<const std::size_t> tensors, std::vector<espdl::Constant>& into) {
@@ -56,15 +57,16 @@ void write_test_values(espdl::Model& model, const sim::Program& program,
   model.test_outputs = std::move(outputs);
 }
 
-Means means_of(const Recipe& recipe) {
-  return recipe.quantization.bias_correction == BiasCorrection::Empirical ? Means::MatchOrUndo
-                                                                          : Means::AsTheyAre;
+Means means_of(const recipe::Recipe& recipe) {
+  return recipe.quantization.bias_correction == recipe::BiasCorrection::Empirical
+             ? Means::MatchOrUndo
+             : Means::AsTheyAre;
 }
 
 /// Makes the candidate that a recipe asks for, mixed section included.
 Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
                          const StageProgress& progress, QuantizedModel& result) {
-  const Recipe& recipe = options.recipe;
+  const recipe::Recipe& recipe = options.recipe;
   const Means means = means_of(recipe);
   quant::Settings settings = bench.settings();
   const auto refine = [&] {
@@ -89,7 +91,7 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
 // The chosen layers as a list, so that the recipe gives the same file again.
 void settle_recipe(QuantizedModel& result) {
   if (!result.recipe.mixed.enabled || result.wide_layers.empty()) return;
-  Recipe::Mixed settled;
+  recipe::Recipe::Mixed settled;
   settled.enabled = true;
   for (const LayerEffect& choice : result.wide_layers) settled.layers.push_back(choice.layer);
   result.recipe.mixed = std::move(settled);
@@ -105,7 +107,7 @@ QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
 
 QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& options,
                               const StageProgress& progress) {
-  const Recipe& recipe = options.recipe;
+  const recipe::Recipe& recipe = options.recipe;
   const calib::SampleSource& source = shared.source();
   QuantizedModel result;
   result.recipe = recipe;
@@ -139,15 +141,16 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
   result.model = std::move(best.lowered.model);
   auto& metadata = result.model.metadata;
   metadata.insert(metadata.begin(), options.metadata.begin(), options.metadata.end());
-  metadata.emplace_back("espquant.recipe", to_toml(result.recipe));
+  metadata.emplace_back("espquant.recipe", recipe::to_toml(result.recipe));
   watch.run("simulate", [&] {
     const sim::Program program(result.model, *options.target);
     result.faults.assign(program.faults().begin(), program.faults().end());
     const ops::Executor executor(result.scaled);
-    result.noise = measure_noise(executor, program, best.lowered.orders, source,
-                                 evenly_spread(source.count, options.report_samples));
+    result.noise = measure::measure_noise(executor, program, best.lowered.orders, source,
+                                          evenly_spread(source.count, options.report_samples));
     if (options.test_values)
-      write_test_values(result.model, program, SimulatedNetwork(program, result.network), source);
+      write_test_values(result.model, program, measure::SimulatedNetwork(program, result.network),
+                        source);
   });
   return result;
 }

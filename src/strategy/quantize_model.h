@@ -16,7 +16,7 @@ struct Stage {
 };
 
 struct QuantizeOptions {
-  Recipe recipe;
+  recipe::Recipe recipe;
   const Target* target = nullptr;
   std::vector<std::pair<std::string, std::string>> metadata;
   /// Of the calibration samples, where known.
@@ -36,12 +36,12 @@ struct QuantizedModel {
   /// That with its TensorQuants, rounded weights and corrected biases.
   Graph quantized;
   espdl::Model model;
-  NoiseReport noise;
+  measure::NoiseReport noise;
   std::vector<Stage> stages;
   std::vector<passes::PassRecord> passes;
   std::vector<sim::Program::Fault> faults;
   /// The recipe with what it left open filled in: made again by it, the file is the same.
-  Recipe recipe;
+  recipe::Recipe recipe;
   std::vector<EqualizationTrial> equalization;
   std::vector<LayerEffect> layer_effects, wide_layers;
   /// Layers of a hand-written list that gain nothing at 16 bits.

@@ -12,7 +12,7 @@ namespace {
 // where nothing is clipped has four times the error.
 constexpr double kDoubtful = 3.5;
 // Less of a gain is within what other samples would show.
-constexpr double kWorthwhile = 0.98;
+constexpr double kRefineWorthwhile = 0.98;
 
 struct Doubt {
   std::string layer;
@@ -50,8 +50,8 @@ std::vector<Doubt> find_doubts(const Workbench& bench, const quant::Settings& se
 
 }  // namespace
 
-std::vector<quant::Method> methods_to_compare(const Recipe& recipe) {
-  if (recipe.calibration.method != Recipe().calibration.method) return {};
+std::vector<quant::Method> methods_to_compare(const recipe::Recipe& recipe) {
+  if (recipe.calibration.method != recipe::Recipe().calibration.method) return {};
   // The layers of mixed were chosen among rivals for the method that it has; what other methods
   // would add is not worth their time.
   const bool has_rivals =
@@ -76,7 +76,7 @@ RefineResult refine_exponents(Workbench& bench, const quant::Settings& settings,
   }
   Candidate best = bench.judged(settings, means);
   trials.make_each(methods, [&](std::size_t i, Candidate candidate) {
-    if (candidate.noise.noise >= kWorthwhile * best.noise.noise) return;
+    if (candidate.noise.noise >= kRefineWorthwhile * best.noise.noise) return;
     best = std::move(candidate);
     result.settings = methods[i];
   });
@@ -87,7 +87,7 @@ RefineResult refine_exponents(Workbench& bench, const quant::Settings& settings,
     quant::Settings moved = result.settings;
     moved.exponent_shifts[doubts[i].layer] += doubts[i].step;
     Candidate candidate = trials.make(moved);
-    if (candidate.noise.noise < kWorthwhile * best.noise.noise) {
+    if (candidate.noise.noise < kRefineWorthwhile * best.noise.noise) {
       best = std::move(candidate);
       trials.rebase(moved);
       result.settings = std::move(moved);

@@ -11,7 +11,7 @@ struct RefineResult {
 };
 
 /// Those that a recipe wants to be compared with its own: none where somebody chose that.
-std::vector<quant::Method> methods_to_compare(const Recipe& recipe);
+std::vector<quant::Method> methods_to_compare(const recipe::Recipe& recipe);
 
 /// Settles what calibration cannot: of the settings' method and the `others`, the one with the
 /// least noise at the output stays; then, of activations' exponents: where the error one step

@@ -4,9 +4,9 @@
 
 #include "base/fixed_point.h"
 #include "base/parallel.h"
+#include "measure/output_comparison.h"
 #include "quant/rounding.h"
 #include "strategy/chip_input.h"
-#include "strategy/output_comparison.h"
 
 namespace espquant::strategy {
 namespace {
@@ -19,7 +19,7 @@ espdl::Constant& constant_of(espdl::Model& model, const std::string& name) {
 }
 
 /// Puts elements in place of a constant's, where they stay.
-void store(const Tensor& elements, espdl::Model& model, const std::string& constant) {
+void store_constant(const Tensor& elements, espdl::Model& model, const std::string& constant) {
   const auto bytes = elements.bytes();
   std::copy(bytes.begin(), bytes.end(), constant_of(model, constant).data.mutable_bytes().begin());
 }
@@ -29,7 +29,7 @@ void store(const Tensor& elements, espdl::Model& model, const std::string& const
 bool store_bias(const Graph& graph, const Node& n, const Target& target, espdl::Model& model,
                 const espdl::Node& lowered) {
   try {
-    store(lower::lower_bias(graph, n, target), model, lowered.inputs.at(2));
+    store_constant(lower::lower_bias(graph, n, target), model, lowered.inputs.at(2));
   } catch (const Error&) {
     return false;
   }
@@ -145,7 +145,7 @@ void SteppedRun::find_layers() {
 
 void SteppedRun::prepare() {
   program_ = std::make_unique<sim::Program>(candidate_.lowered.model, target_);
-  network_ = std::make_unique<SimulatedNetwork>(*program_, candidate_.graph);
+  network_ = std::make_unique<measure::SimulatedNetwork>(*program_, candidate_.graph);
   const std::size_t count = samples_ == InStep::All ? run_.inputs.size() : run_.fitted;
   for (std::size_t s = 0; s < count; ++s)
     (s < run_.fitted ? frames_ : judged_).emplace_back(*program_);
@@ -200,7 +200,7 @@ void SteppedRun::take_parameters(const SteppedRun& trunk) {
     if (n >= position_) break;
     for (std::size_t i : {1, 2}) {
       const std::string& name = model.nodes[n].inputs.at(i);
-      store(theirs.constant(name)->data, model, name);
+      store_constant(theirs.constant(name)->data, model, name);
       candidate_.graph.value(candidate_.graph.node(id).inputs[i]).constant =
           matched.value(matched.node(id).inputs[i]).constant;
     }
@@ -272,8 +272,8 @@ void SteppedRun::reconstruct(std::size_t node, NodeId layer, const ChipInput& in
 
 void SteppedRun::store_filter(std::size_t node, const Node& n) {
   espdl::Model& model = candidate_.lowered.model;
-  store(lower::lower_filter(candidate_.graph, n, target_, candidate_.lowered.orders), model,
-        model.nodes[node].inputs.at(1));
+  store_constant(lower::lower_filter(candidate_.graph, n, target_, candidate_.lowered.orders),
+                 model, model.nodes[node].inputs.at(1));
 }
 
 void SteppedRun::advance(std::size_t position) {
@@ -313,7 +313,7 @@ void SteppedRun::narrow(const std::string& tensor, float step) {
 Candidate SteppedRun::finish() {
   advance(program_->node_count());
   if (sample_count() == run_.inputs.size()) {
-    const OutputComparison comparison(candidate_.graph);
+    const measure::OutputComparison comparison(candidate_.graph);
     candidate_.noise = {};
     for (std::size_t s = run_.first_judged(); s < sample_count(); ++s)
       comparison.add(network_->read(s < run_.fitted ? frames_[s] : judged_[s - run_.fitted]),

@@ -3,8 +3,8 @@
 #include <deque>
 #include <memory>
 
+#include "measure/simulate.h"
 #include "strategy/candidate.h"
-#include "strategy/simulate.h"
 
 namespace espquant::strategy {
 
@@ -71,7 +71,7 @@ class SteppedRun {
   InStep samples_;
   quant::MeanOutputs wanted_;
   std::unique_ptr<sim::Program> program_;
-  std::unique_ptr<SimulatedNetwork> network_;
+  std::unique_ptr<measure::SimulatedNetwork> network_;
   /// Of the samples that the candidate is fitted to, and of those to judge on, if these go in step.
   std::deque<sim::Program::Frame> frames_, judged_;
   /// By worker.

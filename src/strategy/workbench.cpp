@@ -252,11 +252,12 @@ Candidate Workbench::make(const quant::Settings& settings, Means means) {
   return matched.noise.noise < plain.noise.noise ? std::move(matched) : plain;
 }
 
-quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Target& target) {
+quant::Settings settings_of(const recipe::Recipe& recipe, const Graph& network,
+                            const Target& target) {
   std::vector<std::string> names;
   for (NodeId id : network.topological_order())
     for (std::string& name : names_of(network, network.node(id))) names.push_back(std::move(name));
-  check_layer_patterns(recipe, names);
+  recipe::check_layer_patterns(recipe, names);
 
   quant::Settings settings;
   settings.target = &target;
@@ -264,19 +265,20 @@ quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Ta
   settings.method = recipe.calibration.method;
   settings.clip_scope = recipe.calibration.scope;
   settings.percentile = recipe.calibration.percentile;
-  settings.per_channel_weights = recipe.quantization.granularity == Granularity::Auto
-                                     ? target.per_channel_weights
-                                     : recipe.quantization.granularity == Granularity::Channel;
+  settings.per_channel_weights =
+      recipe.quantization.granularity == recipe::Granularity::Auto
+          ? target.per_channel_weights
+          : recipe.quantization.granularity == recipe::Granularity::Channel;
   settings.scale_layers = recipe.quantization.scale_layers;
   settings.round_weights = recipe.quantization.round_weights;
-  settings.bias_correction = recipe.quantization.bias_correction != BiasCorrection::None;
+  settings.bias_correction = recipe.quantization.bias_correction != recipe::BiasCorrection::None;
   settings.reconstruct = recipe.quantization.reconstruct && recipe.quantization.round_weights &&
-                         recipe.quantization.bias_correction == BiasCorrection::Empirical;
+                         recipe.quantization.bias_correction == recipe::BiasCorrection::Empirical;
   settings.alignment_cost = recipe.quantization.alignment_cost;
   if (recipe.layers.empty()) return settings;
   for (NodeId id : network.topological_order()) {
     const Node& n = network.node(id);
-    const Recipe::LayerRule rule = layer_rule_for(recipe, names_of(network, n));
+    const recipe::Recipe::LayerRule rule = recipe::layer_rule_for(recipe, names_of(network, n));
     if (rule.bits) settings.layer_bits[n.name] = *rule.bits;
     if (rule.method) settings.layer_methods[n.name] = *rule.method;
     if (rule.percentile) settings.layer_percentiles[n.name] = *rule.percentile;
@@ -289,7 +291,7 @@ std::vector<std::string> matching_layers(const Graph& network,
   std::vector<std::string> layers;
   for (NodeId id : network.topological_order()) {
     const Node& n = network.node(id);
-    if (any_matches(patterns, names_of(network, n))) layers.push_back(n.name);
+    if (recipe::any_matches(patterns, names_of(network, n))) layers.push_back(n.name);
   }
   return layers;
 }

@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "passes/pass_manager.h"
+#include "recipe/recipe.h"
 #include "strategy/candidate.h"
-#include "strategy/recipe.h"
 
 namespace espquant::strategy {
 
@@ -101,7 +101,8 @@ class Workbench {
 
 /// What `recipe` asks of every layer of `network` (simplified), but for its mixed section. Throws
 /// Error(Usage) where a pattern matches no layer.
-quant::Settings settings_of(const Recipe& recipe, const Graph& network, const Target& target);
+quant::Settings settings_of(const recipe::Recipe& recipe, const Graph& network,
+                            const Target& target);
 
 /// Layers whose own name, or that of a tensor they write, matches one of the patterns.
 std::vector<std::string> matching_layers(const Graph& network,

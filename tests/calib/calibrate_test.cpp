@@ -15,7 +15,7 @@ namespace {
 using test::Network;
 using test::random_tensor;
 
-constexpr std::int64_t kSamples = 19;
+constexpr std::int64_t kCalibrated = 19;
 
 /// x -> Conv -> Relu.
 Graph small_network() {
@@ -28,7 +28,7 @@ Tensor sample(std::int64_t i) {
   return random_tensor({1, 3, 6, 5}, static_cast<std::uint64_t>(i) + 1, -2, 3);
 }
 
-SampleSource samples(std::int64_t count = kSamples) {
+SampleSource samples(std::int64_t count = kCalibrated) {
   return {count, [](std::int64_t i) { return std::vector{sample(i)}; }};
 }
 
@@ -56,7 +56,7 @@ TEST(Gather, SumsOverAllSamples) {
   Extent extent;
   double squares = 0, mean = 0;
   std::vector<double> errors(2);
-  for (std::int64_t i = 0; i < kSamples; ++i) {
+  for (std::int64_t i = 0; i < kCalibrated; ++i) {
     const Tensor tensor = sample(i);
     const auto data = tensor.data<float>();
     extent.include(extent_of(data));
@@ -64,14 +64,14 @@ TEST(Gather, SumsOverAllSamples) {
     mean += data[0];
     add_step_errors(data, x.steps, 127, errors);
   }
-  EXPECT_EQ(statistics.samples, kSamples);
-  EXPECT_EQ(x.count, kSamples * 3 * 6 * 5);
+  EXPECT_EQ(statistics.samples, kCalibrated);
+  EXPECT_EQ(x.count, kCalibrated * 3 * 6 * 5);
   EXPECT_EQ(x.extent.min, extent.min);
   EXPECT_EQ(x.extent.max, extent.max);
   EXPECT_NEAR(x.sum_squares, squares, 1e-9 * squares);
   EXPECT_NEAR(x.errors[0], errors[0], 1e-9 * errors[0]);
   EXPECT_NEAR(x.errors[1], errors[1], 1e-9 * errors[1]);
-  EXPECT_NEAR(x.mean.at(0), mean / kSamples, 1e-5);
+  EXPECT_NEAR(x.mean.at(0), mean / kCalibrated, 1e-5);
 }
 
 TEST(Gather, SeesActivationsThatAnotherNodeFollows) {
@@ -120,8 +120,8 @@ TEST(Gather, ShowsTheValuesAndOutputsOfEverySample) {
   const Graph graph = small_network();
   const ops::Executor executor(graph);
   ops::Executor::Workspace workspace(executor);
-  std::vector<float> first_inputs(kSamples);
-  std::vector<std::vector<Tensor>> outputs(kSamples);
+  std::vector<float> first_inputs(kCalibrated);
+  std::vector<std::vector<Tensor>> outputs(kCalibrated);
   gather(executor, samples(), {},
          {.value =
               [&](std::int64_t i, const ops::Executor::View& view) {
@@ -132,7 +132,7 @@ TEST(Gather, ShowsTheValuesAndOutputsOfEverySample) {
               [&](std::int64_t i, std::vector<Tensor> of_sample) {
                 outputs[static_cast<std::size_t>(i)] = std::move(of_sample);
               }});
-  for (std::int64_t i = 0; i < kSamples; ++i) {
+  for (std::int64_t i = 0; i < kCalibrated; ++i) {
     const auto s = static_cast<std::size_t>(i);
     EXPECT_EQ(first_inputs[s], sample(i).data<float>()[0]);
     ASSERT_EQ(outputs[s].size(), 1u);
@@ -147,17 +147,17 @@ TEST(Gather, ReportsProgressOncePerSample) {
   const auto count = [&](std::int64_t done, std::int64_t total) {
     ++calls;
     furthest = std::max(furthest, done);
-    EXPECT_EQ(total, kSamples);
+    EXPECT_EQ(total, kCalibrated);
   };
   gather(executor, samples(), {}, {.progress = count});
-  EXPECT_EQ(calls, kSamples);
-  EXPECT_EQ(furthest, kSamples);
+  EXPECT_EQ(calls, kCalibrated);
+  EXPECT_EQ(furthest, kCalibrated);
 }
 
 TEST(Gather, RefusesNanInTheDataByTheInputsName) {
   const Graph graph = small_network();
   const ops::Executor executor(graph);
-  const SampleSource source{kSamples, [](std::int64_t i) {
+  const SampleSource source{kCalibrated, [](std::int64_t i) {
                               Tensor t = sample(i);
                               if (i == 11)
                                 t.mutable_data<float>()[7] =
@@ -195,13 +195,13 @@ TEST(Scan, ReadsTheFirstSamplesOnly) {
   const Graph graph = small_network();
   const ops::Executor executor(graph);
   std::atomic<std::int64_t> last = 0;
-  const SampleSource source{kSamples, [&](std::int64_t i) {
+  const SampleSource source{kCalibrated, [&](std::int64_t i) {
                               last = std::max(last.load(), i);
                               return std::vector{sample(i)};
                             }};
   EXPECT_EQ(scan(executor, source, 4).samples, 4);
   EXPECT_EQ(last, 3);
-  EXPECT_EQ(scan(executor, source, 1000).samples, kSamples);
+  EXPECT_EQ(scan(executor, source, 1000).samples, kCalibrated);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace {
 
 using test::SmallModel;
 
-const Target& s3() { return find_target("esp32s3"); }
+const Target& latency_s3() { return find_target("esp32s3"); }
 
 struct Measured {
   const char* file;
@@ -99,14 +99,14 @@ TEST(Latency, IsNearTheKernelTableOfTheS3) {
       {conv_model(25, 25, {1, 20, 20}, {1, 18, 9}, 7, {1, 2}, 2, true), 918},
   };
   for (const auto& c : cases) {
-    const double estimate = estimate_latency(c.model, s3()).milliseconds * 1000;
+    const double estimate = estimate_latency(c.model, latency_s3()).milliseconds * 1000;
     EXPECT_NEAR(estimate, c.microseconds, 0.16 * c.microseconds);
   }
 }
 
 TEST(Latency, CountsTapsInsideTheImageOnly) {
   const auto macs = [](const espdl::Model& model) {
-    return estimate_latency(model, s3()).nodes[0].macs;
+    return estimate_latency(model, latency_s3()).nodes[0].macs;
   };
   EXPECT_DOUBLE_EQ(macs(conv_model(16, 16, {1, 4, 4}, {1, 4, 4}, 1, {1, 1}, 0)), 16 * 16 * 16);
   // 3x3 over 4x4 with a border: 3 + 2 of 3 rows at the edges, so 10 of 12 taps each way.
@@ -130,7 +130,7 @@ TEST(Latency, Int16TakesAboutTwiceAsLong) {
 TEST(Latency, AFilterLargerThanTheCacheIsReadAgainForEveryPixel) {
   const auto node_of = [](std::int64_t channels) {
     return estimate_latency(conv_model(channels, channels, {1, 16, 16}, {1, 16, 16}, 1, {1, 1}, 0),
-                            s3())
+                            latency_s3())
         .nodes[0];
   };
   const auto small = node_of(128), large = node_of(512);  // 16 and 256 KiB
@@ -143,8 +143,8 @@ TEST(Latency, ParametersInFlashCostMore) {
   const auto model = conv_model(512, 512, {1, 8, 8}, {1, 8, 8}, 1, {1, 1}, 0);
   LatencyOptions in_flash;
   in_flash.parameters_in_flash = true;
-  EXPECT_GT(estimate_latency(model, s3(), in_flash).milliseconds,
-            1.8 * estimate_latency(model, s3()).milliseconds);
+  EXPECT_GT(estimate_latency(model, latency_s3(), in_flash).milliseconds,
+            1.8 * estimate_latency(model, latency_s3()).milliseconds);
 }
 
 TEST(Latency, AReshapeIsFreeAndATransposeIsNot) {
@@ -154,7 +154,7 @@ TEST(Latency, AReshapeIsFreeAndATransposeIsNot) {
                                              .node("Transpose", {"a"}, "y", {64, 64})
                                              .output("y")
                                              .model(),
-                                         s3());
+                                         latency_s3());
   EXPECT_EQ(estimate.nodes[0].milliseconds, 0);
   EXPECT_GT(estimate.nodes[1].milliseconds, 1);
   EXPECT_EQ(estimate.milliseconds, estimate.nodes[1].milliseconds);
@@ -162,7 +162,7 @@ TEST(Latency, AReshapeIsFreeAndATransposeIsNot) {
 
 TEST(Latency, SaysItsClockAndHowFarToTrustIt) {
   const auto model = conv_model(16, 16, {1, 4, 4}, {1, 4, 4}, 1, {1, 1}, 0);
-  const auto on_s3 = estimate_latency(model, s3());
+  const auto on_s3 = estimate_latency(model, latency_s3());
   const auto on_c3 = estimate_latency(model, find_target("esp32c3"));
   EXPECT_EQ(on_s3.clock_mhz, 240);
   EXPECT_EQ(on_c3.clock_mhz, 160);
@@ -174,10 +174,10 @@ TEST(Latency, SaysItsClockAndHowFarToTrustIt) {
 TEST(Latency, ANodeThatMakesNoSenseIsNoCrash) {
   auto model = conv_model(16, 16, {1, 4, 4}, {1, 4, 4}, 1, {1, 1}, 0);
   model.nodes[0].inputs = {"nowhere"};
-  EXPECT_GE(estimate_latency(model, s3()).milliseconds, 0);
+  EXPECT_GE(estimate_latency(model, latency_s3()).milliseconds, 0);
   model.nodes[0].inputs.clear();
   model.nodes[0].outputs.clear();
-  EXPECT_GE(estimate_latency(model, s3()).milliseconds, 0);
+  EXPECT_GE(estimate_latency(model, latency_s3()).milliseconds, 0);
 }
 
 TEST(Cache, EverythingHitsWhileItFits) {

@@ -12,7 +12,7 @@ namespace {
 
 using test::SmallModel;
 
-const Target& s3() { return find_target("esp32s3"); }
+const Target& memory_plan_s3() { return find_target("esp32s3"); }
 
 const TensorPlace& place_of(const MemoryPlan& plan, std::string_view tensor) {
   for (const auto& place : plan.tensors)
@@ -35,7 +35,7 @@ TEST(MemoryPlan, MemoryOfATensorIsReusedOnceItWasReadLast) {
                                     .node("Conv", {"b"}, "y", bytes(64))
                                     .output("y")
                                     .model(),
-                                s3());
+                                memory_plan_s3());
   EXPECT_EQ(offset_of(plan, "x"), 0U);
   EXPECT_EQ(offset_of(plan, "a"), 64U);
   EXPECT_EQ(offset_of(plan, "b"), 0U);
@@ -50,7 +50,7 @@ TEST(MemoryPlan, OffsetsAreMultiplesOf16) {
                                     .node("Conv", {"x"}, "y", {1, 9}, DType::Int16)
                                     .output("y")
                                     .model(),
-                                s3());
+                                memory_plan_s3());
   EXPECT_EQ(offset_of(plan, "y"), 16U);
   EXPECT_EQ(place_of(plan, "y").bytes, 18U);
   EXPECT_EQ(plan.psram_bytes, 16U + 32U);
@@ -71,7 +71,7 @@ TEST(MemoryPlan, TakesTheSmallestHoleThatIsLargeEnough) {
                                     .output("e")
                                     .output("y")
                                     .model(),
-                                s3());
+                                memory_plan_s3());
   EXPECT_EQ(offset_of(plan, "d"), 128U);
   EXPECT_EQ(offset_of(plan, "y"), 128U);
 }
@@ -86,7 +86,7 @@ TEST(MemoryPlan, AFreeEndOfTheBlockIsExtended) {
                                     .output("a")
                                     .output("y")
                                     .model(),
-                                s3());
+                                memory_plan_s3());
   // b ended the block at 64 and is free; c went into the hole that x left.
   EXPECT_EQ(offset_of(plan, "c"), 0U);
   EXPECT_EQ(offset_of(plan, "y"), 32U);
@@ -101,7 +101,7 @@ TEST(MemoryPlan, ActivationsOverwriteTheirInput) {
                                     .node("Conv", {"b"}, "y", bytes(16))
                                     .output("y")
                                     .model(),
-                                s3());
+                                memory_plan_s3());
   EXPECT_EQ(place_of(plan, "b").shares, "a");
   EXPECT_EQ(offset_of(plan, "b"), offset_of(plan, "a"));
   EXPECT_EQ(place_of(plan, "a").end, 3U) << "lives until its follower was read";
@@ -115,7 +115,7 @@ TEST(MemoryPlan, ATensorThatIsReadAgainIsNotOverwritten) {
                                     .node("Concat", {"a", "b"}, "y", bytes(128))
                                     .output("y")
                                     .model(),
-                                s3());
+                                memory_plan_s3());
   EXPECT_EQ(place_of(plan, "b").shares, "");
   EXPECT_NE(offset_of(plan, "b"), offset_of(plan, "a"));
 }
@@ -128,7 +128,7 @@ TEST(MemoryPlan, AddTakesTheFirstInputThatIsLargeEnough) {
                                     .node("Conv", {"y"}, "z", bytes(16))
                                     .output("z")
                                     .model(),
-                                s3());
+                                memory_plan_s3());
   EXPECT_EQ(place_of(plan, "y").shares, "large");
 }
 
@@ -142,7 +142,7 @@ TEST(MemoryPlan, OutputsOfTheNetworkAreNeitherOverwrittenNorFreed) {
                                     .output("y")
                                     .output("z")
                                     .model(),
-                                s3());
+                                memory_plan_s3());
   EXPECT_EQ(place_of(plan, "a").shares, "");
   EXPECT_EQ(place_of(plan, "y").end, std::nullopt);
   EXPECT_TRUE(plan.overwrites.empty());
@@ -152,7 +152,7 @@ TEST(MemoryPlan, MulAndSubHaveMemoryOfTheirOwn) {
   for (const char* op : {"Mul", "Sub"}) {
     const auto plan = plan_memory(
         SmallModel().input("x", bytes(16)).node(op, {"x", "x"}, "y", bytes(16)).output("y").model(),
-        s3());
+        memory_plan_s3());
     EXPECT_EQ(place_of(plan, "y").shares, "") << op;
   }
 }
@@ -166,7 +166,7 @@ TEST(MemoryPlan, ReportsWhatTheRuntimeOverwritesThroughAReshape) {
                                     .node("Concat", {"x", "z"}, "out", bytes(128))
                                     .output("out")
                                     .model(),
-                                s3());
+                                memory_plan_s3());
   ASSERT_EQ(plan.overwrites.size(), 1U);
   EXPECT_EQ(plan.overwrites[0].tensor, "x");
   EXPECT_EQ(plan.overwrites[0].node, "z");
@@ -181,7 +181,7 @@ TEST(MemoryPlan, InternalRamIsFilledFirst) {
                          .model();
   PlannerOptions options;
   options.max_internal_size = 64;
-  const auto plan = plan_memory(model, s3(), options);
+  const auto plan = plan_memory(model, memory_plan_s3(), options);
   EXPECT_EQ(place_of(plan, "x").memory, Memory::Internal);
   EXPECT_EQ(place_of(plan, "a").memory, Memory::Psram);
   EXPECT_EQ(place_of(plan, "y").memory, Memory::Internal);
@@ -205,12 +205,12 @@ TEST(MemoryPlan, CountsParametersOnceAndTheirCopies) {
                    .node("Conv", {"a", "w"}, "y", bytes(16))
                    .output("y")
                    .model();
-  EXPECT_EQ(plan_memory(model, s3()).parameter_bytes, 272U);
-  EXPECT_EQ(plan_memory(model, s3()).parameter_copy_bytes, 272U);
+  EXPECT_EQ(plan_memory(model, memory_plan_s3()).parameter_bytes, 272U);
+  EXPECT_EQ(plan_memory(model, memory_plan_s3()).parameter_copy_bytes, 272U);
   PlannerOptions in_flash;
   in_flash.copy_parameters = false;
-  EXPECT_EQ(plan_memory(model, s3(), in_flash).parameter_bytes, 272U);
-  EXPECT_EQ(plan_memory(model, s3(), in_flash).parameter_copy_bytes, 0U);
+  EXPECT_EQ(plan_memory(model, memory_plan_s3(), in_flash).parameter_bytes, 272U);
+  EXPECT_EQ(plan_memory(model, memory_plan_s3(), in_flash).parameter_copy_bytes, 0U);
 }
 
 TEST(MemoryPlan, TheS3KeepsARepackedBias) {
@@ -224,8 +224,9 @@ TEST(MemoryPlan, TheS3KeepsARepackedBias) {
   PlannerOptions in_flash;
   in_flash.copy_parameters = false;
   // 16 channels of 4 bytes, 2 of 8 (ESP-DL 4.3).
-  EXPECT_EQ(plan_memory(model, s3(), in_flash).scratch[0].kept, 80U);
-  EXPECT_EQ(plan_memory(model, s3()).scratch[0].kept, 0U) << "it replaces the copy of 80 bytes";
+  EXPECT_EQ(plan_memory(model, memory_plan_s3(), in_flash).scratch[0].kept, 80U);
+  EXPECT_EQ(plan_memory(model, memory_plan_s3()).scratch[0].kept, 0U)
+      << "it replaces the copy of 80 bytes";
   EXPECT_EQ(plan_memory(model, find_target("esp32p4"), in_flash).scratch[0].kept, 0U);
 }
 
@@ -238,7 +239,7 @@ TEST(MemoryPlan, CountsBuffersBesideThePlan) {
                                     .node("Softmax", {"g"}, "y", {1, 1, 1, 8}, DType::Float32)
                                     .output("y")
                                     .model(),
-                                s3());
+                                memory_plan_s3());
   EXPECT_EQ(plan.scratch[0].kept, 4U * (3 * 8 + 2 * 8 * 8));
   EXPECT_EQ(plan.scratch[1].per_run, 32U);
   EXPECT_EQ(plan.scratch[2].kept, 1024U);
@@ -248,7 +249,8 @@ TEST(MemoryPlan, CountsBuffersBesideThePlan) {
 TEST(MemoryPlan, RefusesInternalRamThatIsNoMultipleOf16) {
   PlannerOptions options;
   options.max_internal_size = 1000;
-  const auto error = test::error_of([&] { plan_memory(espdl::Model{}, s3(), options); });
+  const auto error =
+      test::error_of([&] { plan_memory(espdl::Model{}, memory_plan_s3(), options); });
   EXPECT_EQ(error.code(), ErrorCode::Usage);
 }
 
@@ -256,7 +258,7 @@ TEST(MemoryPlan, RefusesATensorOfUnknownShape) {
   auto model =
       SmallModel().input("x", bytes(16)).node("Relu", {"x"}, "y", bytes(16)).output("y").model();
   model.values.pop_back();
-  const auto error = test::error_of([&] { plan_memory(model, s3()); });
+  const auto error = test::error_of([&] { plan_memory(model, memory_plan_s3()); });
   EXPECT_EQ(error.code(), ErrorCode::Malformed);
   EXPECT_EQ(error.tensor(), "y");
 }
@@ -265,7 +267,7 @@ TEST(MemoryPlan, RefusesATensorThatNothingWrites) {
   auto model =
       SmallModel().input("x", bytes(16)).node("Relu", {"x"}, "y", bytes(16)).output("y").model();
   model.inputs.clear();
-  const auto error = test::error_of([&] { plan_memory(model, s3()); });
+  const auto error = test::error_of([&] { plan_memory(model, memory_plan_s3()); });
   EXPECT_EQ(error.code(), ErrorCode::Malformed);
   EXPECT_EQ(error.node(), "y");
   EXPECT_EQ(error.tensor(), "x");
@@ -274,7 +276,7 @@ TEST(MemoryPlan, RefusesATensorThatNothingWrites) {
 TEST(MemoryPlan, RefusesMoreThanAChipCanAddress) {
   const auto error = test::error_of([&] {
     plan_memory(SmallModel().input("x", {1 << 16, 1 << 16}).node("Relu", {"x"}, "y", {1}).model(),
-                s3());
+                memory_plan_s3());
   });
   EXPECT_EQ(error.code(), ErrorCode::Illegal);
   EXPECT_EQ(error.tensor(), "x");
@@ -293,12 +295,13 @@ TEST_P(ShippedModels, PlanIsTheRuntimes) {
   const std::string file = std::string("golden/zoo/") + expected.file;
   ESPQUANT_NEEDS_SHARED(file);
   const auto model = espdl::read_model_file(test::shared_dir() / file, {});
-  const auto plan = plan_memory(model, s3());
+  const auto plan = plan_memory(model, memory_plan_s3());
   EXPECT_EQ(plan.psram_bytes, expected.psram_bytes);
   EXPECT_TRUE(plan.overwrites.empty());
   PlannerOptions options;
   options.max_internal_size = 64 * 1024;
-  EXPECT_EQ(plan_memory(model, s3(), options).psram_bytes, expected.psram_bytes_beside_64_kib);
+  EXPECT_EQ(plan_memory(model, memory_plan_s3(), options).psram_bytes,
+            expected.psram_bytes_beside_64_kib);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -61,12 +61,12 @@ class DatasetTest : public testing::Test {
 };
 
 Tensor ramp(DType dtype, const Shape& shape) {
-  std::vector<std::int32_t> values(static_cast<std::size_t>(element_count(shape)));
-  std::iota(values.begin(), values.end(), 0);
-  return Tensor::of<std::int32_t>(shape, std::span<const std::int32_t>(values)).cast(dtype);
+  std::vector<std::int32_t> dataset_values(static_cast<std::size_t>(element_count(shape)));
+  std::iota(dataset_values.begin(), dataset_values.end(), 0);
+  return Tensor::of<std::int32_t>(shape, std::span<const std::int32_t>(dataset_values)).cast(dtype);
 }
 
-std::vector<float> values(const Tensor& t) {
+std::vector<float> dataset_values(const Tensor& t) {
   return {t.data<float>().begin(), t.data<float>().end()};
 }
 
@@ -76,7 +76,7 @@ TEST_F(DatasetTest, FloatArraysAreReadyInputs) {
   const auto sample = data->sample(2);
   ASSERT_EQ(sample.size(), 1U);
   EXPECT_EQ(sample[0].shape(), (Shape{1, 2, 2}));
-  EXPECT_EQ(values(sample[0]), (std::vector<float>{8, 9, 10, 11}));
+  EXPECT_EQ(dataset_values(sample[0]), (std::vector<float>{8, 9, 10, 11}));
 }
 
 TEST_F(DatasetTest, AxesOfExtent1MayBeMissing) {
@@ -85,7 +85,8 @@ TEST_F(DatasetTest, AxesOfExtent1MayBeMissing) {
        {Shape{4, 2, 3}, Shape{4, 1, 2, 3}, Shape{4, 2, 3, 1}, Shape{4, 1, 1, 2, 3}}) {
     const auto sample = open({{"x", ramp(DType::Float32, shape)}}, {input})->sample(1);
     EXPECT_EQ(sample[0].shape(), input.shape);
-    EXPECT_EQ(values(sample[0]), (std::vector<float>{6, 7, 8, 9, 10, 11})) << to_string(shape);
+    EXPECT_EQ(dataset_values(sample[0]), (std::vector<float>{6, 7, 8, 9, 10, 11}))
+        << to_string(shape);
   }
 }
 
@@ -113,7 +114,7 @@ TEST_F(DatasetTest, ImageArraysOfEveryLayoutGiveTheSameInput) {
   const InputSpec gray = {"x", {1, 1, 2, 2}};
   const Tensor pixels = ramp(DType::UInt8, {3, 2, 2});
   const Tensor expected = open({{"x", pixels}}, {gray})->sample(2)[0];
-  EXPECT_EQ(values(expected),
+  EXPECT_EQ(dataset_values(expected),
             (std::vector<float>{8 / 255.0F, 9 / 255.0F, 10 / 255.0F, 11 / 255.0F}));
   EXPECT_TRUE(open({{"x", pixels.reshaped({3, 2, 2, 1})}}, {gray})->sample(2)[0].equals(expected));
   EXPECT_TRUE(open({{"x", pixels.reshaped({3, 1, 2, 2})}}, {gray})->sample(2)[0].equals(expected));
@@ -140,8 +141,8 @@ TEST_F(DatasetTest, FeedsSeveralInputsByName) {
   const Arrays arrays = {{"a", ramp(DType::Float32, {2, 3})}, {"b", ramp(DType::Float32, {2, 2})}};
   const auto sample = open(arrays, inputs)->sample(1);
   ASSERT_EQ(sample.size(), 2U);
-  EXPECT_EQ(values(sample[0]), (std::vector<float>{2, 3}));
-  EXPECT_EQ(values(sample[1]), (std::vector<float>{3, 4, 5}));
+  EXPECT_EQ(dataset_values(sample[0]), (std::vector<float>{2, 3}));
+  EXPECT_EQ(dataset_values(sample[1]), (std::vector<float>{3, 4, 5}));
 
   const Error missing = error_of(Arrays{{"a", arrays.at("a")}, {"c", arrays.at("b")}}, inputs);
   EXPECT_EQ(missing.tensor(), "b");
@@ -261,14 +262,14 @@ TEST_F(DatasetTest, SuspectsConstantUnscaledAndFarValues) {
     const auto data = open({{"x", array}}, inputs);
     return suspicious_values(*data, inputs, pick(data->size(), data->size()));
   };
-  Tensor values(DType::Float32, {2, 200});
-  EXPECT_EQ(suspicion(values).size(), 1U);
+  Tensor dataset_values(DType::Float32, {2, 200});
+  EXPECT_EQ(suspicion(dataset_values).size(), 1U);
   EXPECT_EQ(suspicion(ramp(DType::Float32, {1, 200})).size(), 1U);
   for (std::size_t i = 0; i < 400; ++i)
-    values.mutable_data<float>()[i] = static_cast<float>(i % 7) * 0.1F;
-  EXPECT_TRUE(suspicion(values).empty());
-  values.mutable_data<float>()[5] = 1000;
-  EXPECT_EQ(suspicion(values).size(), 1U);
+    dataset_values.mutable_data<float>()[i] = static_cast<float>(i % 7) * 0.1F;
+  EXPECT_TRUE(suspicion(dataset_values).empty());
+  dataset_values.mutable_data<float>()[5] = 1000;
+  EXPECT_EQ(suspicion(dataset_values).size(), 1U);
 }
 
 TEST_F(DatasetTest, OpensTheSharedArrays) {

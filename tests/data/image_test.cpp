@@ -17,7 +17,7 @@ std::span<const std::byte> file(std::span<const std::uint8_t> bytes) {
   return std::as_bytes(bytes);
 }
 
-ErrorCode code_of(std::span<const std::byte> bytes) {
+ErrorCode image_code_of(std::span<const std::byte> bytes) {
   try {
     decode_image(bytes);
   } catch (const Error& error) {
@@ -58,10 +58,10 @@ TEST(Image, ResolvesPalettesAndSingleBits) {
 }
 
 TEST(Image, RefusesOtherFormatsAndColours) {
-  EXPECT_EQ(code_of(file(fixtures::kJpegCmyk)), ErrorCode::Unsupported);
+  EXPECT_EQ(image_code_of(file(fixtures::kJpegCmyk)), ErrorCode::Unsupported);
   const std::string gif = "GIF89a...";
-  EXPECT_EQ(code_of(std::as_bytes(std::span(gif))), ErrorCode::Unsupported);
-  EXPECT_EQ(code_of({}), ErrorCode::Unsupported);
+  EXPECT_EQ(image_code_of(std::as_bytes(std::span(gif))), ErrorCode::Unsupported);
+  EXPECT_EQ(image_code_of({}), ErrorCode::Unsupported);
 }
 
 TEST(Image, RefusesEveryTruncation) {
@@ -70,7 +70,7 @@ TEST(Image, RefusesEveryTruncation) {
     const std::size_t signature = 8;
     // The last two bytes of a JPEG file mark its end; every pixel stands before them.
     for (std::size_t n = signature; n < whole.size() - 2; ++n)
-      EXPECT_EQ(code_of(whole.first(n)), ErrorCode::Malformed) << n << " of " << whole.size();
+      EXPECT_EQ(image_code_of(whole.first(n)), ErrorCode::Malformed) << n << " of " << whole.size();
   }
 }
 
@@ -96,7 +96,7 @@ TEST(Image, RefusesHugeImagesBeforeTakingMemory) {
       std::ranges::search(jpeg, std::as_bytes(std::span(frame.data(), frame.size())));
   ASSERT_FALSE(found.empty());
   std::fill_n(found.begin() + 5, 4, std::byte{0xFE});
-  EXPECT_EQ(code_of(jpeg), ErrorCode::BadData);
+  EXPECT_EQ(image_code_of(jpeg), ErrorCode::BadData);
   EXPECT_THROW(check_image_size(kMaxImageSide, kMaxImageSide), Error);
   EXPECT_NO_THROW(check_image_size(8192, 8192));
 }

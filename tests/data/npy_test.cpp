@@ -23,7 +23,7 @@ std::vector<std::byte> npy(std::string_view header, std::string_view elements) {
   return bytes_of(file.append(header).append(elements));
 }
 
-ErrorCode code_of(const std::vector<std::byte>& file) {
+ErrorCode npy_code_of(const std::vector<std::byte>& file) {
   try {
     read_npy(file);
   } catch (const Error& error) {
@@ -82,7 +82,7 @@ TEST(Npy, RefusesWhatItCannotRepresent) {
        {"'|O'", "'<U3'", "'|S5'", "'>f4'", "'<c8'", "'<f16'", "[('a', '<f4')]"}) {
     const std::string header =
         "{'descr': " + std::string(descr) + ", 'fortran_order': False, 'shape': (1,), }";
-    EXPECT_EQ(code_of(npy(header, "aaaa")), ErrorCode::Unsupported) << descr;
+    EXPECT_EQ(npy_code_of(npy(header, "aaaa")), ErrorCode::Unsupported) << descr;
   }
 }
 
@@ -100,34 +100,34 @@ TEST(Npy, RefusesBrokenHeaders) {
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} evil()",
         "{'descr': 'f4', 'fortran_order': False, 'shape': (1,)}",
         "{'descr': '|f4', 'fortran_order': False, 'shape': (1,)}", "{'descr': '<f4"})
-    EXPECT_EQ(code_of(npy(header, "aaaa")), ErrorCode::Malformed) << header;
+    EXPECT_EQ(npy_code_of(npy(header, "aaaa")), ErrorCode::Malformed) << header;
 }
 
 TEST(Npy, RefusesMissingAndLeftOverElements) {
   const std::string_view header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}";
-  EXPECT_EQ(code_of(npy(header, "aaaabbb")), ErrorCode::Malformed);
-  EXPECT_EQ(code_of(npy(header, "aaaabbbbc")), ErrorCode::Malformed);
+  EXPECT_EQ(npy_code_of(npy(header, "aaaabbb")), ErrorCode::Malformed);
+  EXPECT_EQ(npy_code_of(npy(header, "aaaabbbbc")), ErrorCode::Malformed);
 }
 
 TEST(Npy, TakesNoMemoryForElementsThatAreNotThere) {
   EXPECT_EQ(
-      code_of(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (281474976710656,)}", "")),
+      npy_code_of(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (281474976710656,)}", "")),
       ErrorCode::Malformed);
-  EXPECT_EQ(code_of(npy("{'descr': '|u1', 'fortran_order': True, 'shape': "
-                        "(281474976710656, 281474976710656, 0)}",
-                        "")),
+  EXPECT_EQ(npy_code_of(npy("{'descr': '|u1', 'fortran_order': True, 'shape': "
+                            "(281474976710656, 281474976710656, 0)}",
+                            "")),
             ErrorCode::BadData);
 }
 
 TEST(Npy, RefusesBoolsThatAreNeitherTrueNorFalse) {
   const std::string_view header = "{'descr': '|b1', 'fortran_order': False, 'shape': (2,)}";
-  EXPECT_EQ(code_of(npy(header, "\x01\x02")), ErrorCode::Malformed);
+  EXPECT_EQ(npy_code_of(npy(header, "\x01\x02")), ErrorCode::Malformed);
 }
 
 TEST(Npy, RefusesEveryTruncation) {
   const auto file = write_npy(Tensor::of<float>({2, 2}, {1, 2, 3, 4}));
   for (std::size_t n = 0; n < file.size(); ++n)
-    EXPECT_EQ(code_of({file.begin(), file.begin() + static_cast<std::ptrdiff_t>(n)}),
+    EXPECT_EQ(npy_code_of({file.begin(), file.begin() + static_cast<std::ptrdiff_t>(n)}),
               ErrorCode::Malformed);
 }
 

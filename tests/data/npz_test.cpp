@@ -19,7 +19,7 @@ std::map<std::string, Tensor> example() {
           {"x", Tensor::of<float>({3, 2}, {1, -2, 3, -4, 5, -6})}};
 }
 
-ErrorCode code_of(const Bytes& archive) {
+ErrorCode npz_code_of(const Bytes& archive) {
   try {
     read_npz(archive);
   } catch (const Error& error) {
@@ -77,13 +77,13 @@ TEST(Npz, NamesTheArraysWhenOneIsMissing) {
 TEST(Npz, RefusesADamagedElement) {
   Bytes archive = write_npz(example(), false);
   archive[find(archive, "\x93NUMPY") + 130] ^= std::byte{1};
-  EXPECT_EQ(code_of(archive), ErrorCode::Malformed);
+  EXPECT_EQ(npz_code_of(archive), ErrorCode::Malformed);
 }
 
 TEST(Npz, RefusesEveryTruncation) {
   const Bytes archive = write_npz(example());
   for (std::size_t n = 0; n < archive.size(); ++n)
-    EXPECT_EQ(code_of({archive.begin(), archive.begin() + static_cast<std::ptrdiff_t>(n)}),
+    EXPECT_EQ(npz_code_of({archive.begin(), archive.begin() + static_cast<std::ptrdiff_t>(n)}),
               ErrorCode::Malformed);
 }
 
@@ -109,7 +109,7 @@ TEST(Npz, RefusesSizesThatDeflateCannotReach) {
   const std::size_t entry = find(archive, "PK\x01\x02");
   const std::uint32_t huge = 0x7FFFFFFF;
   std::memcpy(archive.data() + entry + 24, &huge, 4);
-  EXPECT_EQ(code_of(archive), ErrorCode::Malformed);
+  EXPECT_EQ(npz_code_of(archive), ErrorCode::Malformed);
 }
 
 TEST(Npz, LimitsWhatAnArchiveExpandsTo) {
@@ -131,20 +131,20 @@ TEST(Npz, RefusesOverlappingMembers) {
   const std::size_t second = first + 46 + 5;
   const std::uint32_t same_place = 0;
   std::memcpy(archive.data() + second + 42, &same_place, 4);
-  EXPECT_EQ(code_of(archive), ErrorCode::Malformed);
+  EXPECT_EQ(npz_code_of(archive), ErrorCode::Malformed);
 }
 
 TEST(Npz, RefusesEncryptionAndOtherMethods) {
   for (const std::size_t field : {std::size_t{8}, std::size_t{10}}) {
     Bytes archive = write_npz(example());
     archive[find(archive, "PK\x01\x02") + field] ^= std::byte{1};
-    EXPECT_EQ(code_of(archive), ErrorCode::Unsupported);
+    EXPECT_EQ(npz_code_of(archive), ErrorCode::Unsupported);
   }
 }
 
 TEST(Npz, RefusesMembersThatAreNoArrays) {
   const std::vector<std::pair<std::string, Bytes>> members = {{"notes.txt", Bytes(3)}};
-  EXPECT_EQ(code_of(write_zip(members, false)), ErrorCode::Malformed);
+  EXPECT_EQ(npz_code_of(write_zip(members, false)), ErrorCode::Malformed);
 }
 
 // zipfile(force_zip64), as numpy.savez calls it, with the directory's sizes moved to the extra

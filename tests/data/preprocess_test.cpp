@@ -20,7 +20,7 @@ Error error_of(const InputSpec& input, const Settings& settings) {
   return {ErrorCode::Internal, "no error"};
 }
 
-std::vector<float> values(const Tensor& t) {
+std::vector<float> preprocess_values(const Tensor& t) {
   return {t.data<float>().begin(), t.data<float>().end()};
 }
 
@@ -52,7 +52,7 @@ TEST(Preprocess, AnExplicitLayoutMovesTheAxes) {
 TEST(Preprocess, NormalizesLikeTorchvision) {
   Preprocess p = preprocess_for({"x", {1, 3, 1, 1}},
                                 {{"mean", "0.485,0.456,0.406"}, {"std", "0.229, 0.224, 0.225"}});
-  const auto out = values(apply(p, Tensor::of<std::uint8_t>({1, 1, 3}, {255, 0, 51})));
+  const auto out = preprocess_values(apply(p, Tensor::of<std::uint8_t>({1, 1, 3}, {255, 0, 51})));
   EXPECT_FLOAT_EQ(out[0], (1.0F - 0.485F) / 0.229F);
   EXPECT_FLOAT_EQ(out[1], -0.456F / 0.224F);
   EXPECT_FLOAT_EQ(out[2], (0.2F - 0.406F) / 0.225F);
@@ -63,7 +63,7 @@ TEST(Preprocess, ScaledPixelsAreTheQuotientsRounded) {
   Tensor ramp(DType::UInt8, {1, 256, 1});
   for (std::size_t i = 0; i < 256; ++i)
     ramp.mutable_data<std::uint8_t>()[i] = static_cast<std::uint8_t>(i);
-  const auto out = values(apply(p, ramp));
+  const auto out = preprocess_values(apply(p, ramp));
   for (int i = 0; i < 256; ++i)
     EXPECT_EQ(out[static_cast<std::size_t>(i)], static_cast<float>(i) / 255.0F);
 }
@@ -73,7 +73,7 @@ TEST(Preprocess, OrdersChannelsAndAxes) {
   const Settings raw = {{"scale", "1"}};
   const auto with = [&](const Shape& shape, Settings more) {
     more.insert(more.end(), raw.begin(), raw.end());
-    return values(apply(preprocess_for({"x", shape}, more), pixels));
+    return preprocess_values(apply(preprocess_for({"x", shape}, more), pixels));
   };
   EXPECT_EQ(with({1, 3, 1, 2}, {}), (std::vector<float>{1, 4, 2, 5, 3, 6}));
   EXPECT_EQ(with({1, 1, 2, 3}, {{"layout", "NHWC"}}), (std::vector<float>{1, 2, 3, 4, 5, 6}));
@@ -84,12 +84,12 @@ TEST(Preprocess, OrdersChannelsAndAxes) {
 TEST(Preprocess, ConvertsToGrayAsOpenCv) {
   const Preprocess p = preprocess_for({"x", {1, 1, 1, 3}}, {{"scale", "1"}});
   const Tensor pixels = Tensor::of<std::uint8_t>({1, 3, 3}, {255, 0, 0, 0, 255, 0, 10, 20, 250});
-  EXPECT_EQ(values(apply(p, pixels)), (std::vector<float>{76, 150, 43}));
+  EXPECT_EQ(preprocess_values(apply(p, pixels)), (std::vector<float>{76, 150, 43}));
 }
 
 TEST(Preprocess, RepeatsGrayForThreeChannels) {
   const Preprocess p = preprocess_for({"x", {1, 3, 1, 2}}, {{"scale", "1"}});
-  EXPECT_EQ(values(apply(p, Tensor::of<std::uint8_t>({1, 2, 1}, {7, 9}))),
+  EXPECT_EQ(preprocess_values(apply(p, Tensor::of<std::uint8_t>({1, 2, 1}, {7, 9}))),
             (std::vector<float>{7, 9, 7, 9, 7, 9}));
 }
 
@@ -97,7 +97,7 @@ TEST(Preprocess, LetterboxKeepsTheWholePictureCentred) {
   const Preprocess p =
       preprocess_for({"x", {1, 1, 4, 4}}, {{"scale", "1"}, {"fit", "letterbox"}, {"pad", "9"}});
   const Tensor wide = Tensor::of<std::uint8_t>({1, 2, 1}, {100, 100});
-  EXPECT_EQ(values(apply(p, wide)),
+  EXPECT_EQ(preprocess_values(apply(p, wide)),
             (std::vector<float>{9, 9, 9, 9, 100, 100, 100, 100, 100, 100, 100, 100, 9, 9, 9, 9}));
 }
 
@@ -105,7 +105,7 @@ TEST(Preprocess, CenterCropFillsTheSizeAndCutsBothSides) {
   const Preprocess p =
       preprocess_for({"x", {1, 1, 2, 2}}, {{"scale", "1"}, {"fit", "center-crop"}});
   const Tensor wide = Tensor::of<std::uint8_t>({2, 4, 1}, {1, 2, 3, 4, 5, 6, 7, 8});
-  EXPECT_EQ(values(apply(p, wide)), (std::vector<float>{2, 3, 6, 7}));
+  EXPECT_EQ(preprocess_values(apply(p, wide)), (std::vector<float>{2, 3, 6, 7}));
 }
 
 TEST(Preprocess, CenterCropFromAShortSideIsTorchvisions) {
@@ -114,7 +114,7 @@ TEST(Preprocess, CenterCropFromAShortSideIsTorchvisions) {
   const InputSpec input = {"x", {1, 1, 2, 2}};
   const Tensor same_size = test::pattern(4, 5, 1);
   // offsets round((4 - 2) / 2) = 1 and round((5 - 2) / 2) = 2: ties to even
-  EXPECT_EQ(values(apply(preprocess_for(input, settings), same_size)),
+  EXPECT_EQ(preprocess_values(apply(preprocess_for(input, settings), same_size)),
             (std::vector<float>{37 * 2 + 91 + 14, 37 * 3 + 91 + 21, (37 * 2 + 182 + 28) % 256,
                                 (37 * 3 + 182 + 42) % 256}));
   settings[2].second = "1";

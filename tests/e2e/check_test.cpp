@@ -10,7 +10,7 @@ namespace espquant::test {
 namespace {
 
 /// Of the table; the last line names the file.
-std::size_t longest_line(const std::string& text) {
+std::size_t check_longest_line(const std::string& text) {
   std::istringstream lines(text);
   std::size_t longest = 0;
   for (std::string line; std::getline(lines, line) && !line.ends_with(" nodes)");)
@@ -42,7 +42,7 @@ TEST(Check, AllDefectsAreShownWithin100Columns) {
   write_model_file(folder.path("m.espdl"), model_with_defects());
   const auto outcome = run_program({"check", folder.path("m.espdl")});
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_LE(longest_line(outcome.out), 100U) << outcome.out;
+  EXPECT_LE(check_longest_line(outcome.out), 100U) << outcome.out;
   for (const char* part :
        {"2 defects", "spare", "unused-input", "(Relu)", "quant_type", "ESP-DL 1.5", "Export the"})
     EXPECT_NE(outcome.out.find(part), std::string::npos) << part << " in\n" << outcome.out;
@@ -124,7 +124,7 @@ TEST(Check, AShippedModelSuitsItsChipOnly) {
   for (const char* other : {"esp32s3", "esp32c3"}) {
     const auto outcome = run_program({"check", file, "--target", other});
     EXPECT_EQ(outcome.exit_code, 1) << other;
-    EXPECT_LE(longest_line(outcome.out), 100U);
+    EXPECT_LE(check_longest_line(outcome.out), 100U);
   }
 }
 

@@ -11,11 +11,11 @@
 namespace espquant::test {
 namespace {
 
-const std::string kExample = std::string(ESPQUANT_SOURCE_DIR) + "/examples/gesture/";
+const std::string kCompareExample = std::string(ESPQUANT_SOURCE_DIR) + "/examples/gesture/";
 
 Outcome compare(const std::string& out, std::vector<std::string> more = {}) {
-  std::vector<std::string> arguments{"compare",       kExample + "gesture.onnx",
-                                     "--calib",       kExample + "calib.npz",
+  std::vector<std::string> arguments{"compare",       kCompareExample + "gesture.onnx",
+                                     "--calib",       kCompareExample + "calib.npz",
                                      "--calib-count", "8",
                                      "--out",         out};
   arguments.insert(arguments.end(), more.begin(), more.end());
@@ -40,9 +40,9 @@ TEST(Compare, WritesWhatQuantizeWouldAndVerifies) {
   for (const std::string recipe : {"int8", "mixed", "balanced"}) {
     const auto verified = run_program({"verify", model_of(out, recipe), "--tolerance", "exact"});
     EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.err;
-    const auto alone =
-        run_program({"quantize", kExample + "gesture.onnx", "--calib", kExample + "calib.npz",
-                     "--calib-count", "8", "--recipe", recipe, "--out", folder.path("alone")});
+    const auto alone = run_program({"quantize", kCompareExample + "gesture.onnx", "--calib",
+                                    kCompareExample + "calib.npz", "--calib-count", "8", "--recipe",
+                                    recipe, "--out", folder.path("alone")});
     ASSERT_EQ(alone.exit_code, 0) << alone.err;
     for (const std::string extension : {".espdl", ".info", ".json"}) {
       const auto file = std::filesystem::path(model_of("", recipe)).replace_extension(extension);
@@ -69,7 +69,7 @@ TEST(Compare, PrintsOneTableWithinAHundredColumns) {
 TEST(Compare, TheSummaryIsTheSameFromRunToRun) {
   const TemporaryFolder folder;
   const std::vector<std::string> recipes{"--recipes", "int8,int16", "--test",
-                                         kExample + "calib.npz"};
+                                         kCompareExample + "calib.npz"};
   ASSERT_EQ(compare(folder.path("one"), recipes).exit_code, 0);
   std::vector<std::string> otherwise = recipes;
   otherwise.insert(otherwise.end(), {"--json", "--threads", "1"});

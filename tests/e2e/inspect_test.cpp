@@ -9,7 +9,7 @@
 namespace espquant::test {
 namespace {
 
-std::size_t longest_line(const std::string& text) {
+std::size_t inspect_longest_line(const std::string& text) {
   std::istringstream lines(text);
   std::size_t longest = 0;
   for (std::string line; std::getline(lines, line);) longest = std::max(longest, line.size());
@@ -50,7 +50,7 @@ TEST(Inspect, OnnxCountsParametersAndMacs) {
   const auto file = (shared_dir() / "models/ic_resnet8_cifar10.onnx").string();
   const auto text = run_program({"inspect", file});
   EXPECT_EQ(text.exit_code, 0) << text.err;
-  EXPECT_LE(longest_line(text.out), 100U);
+  EXPECT_LE(inspect_longest_line(text.out), 100U);
   const auto whole = nlohmann::json::parse(run_program({"inspect", file, "--json"}).out);
   const auto simple =
       nlohmann::json::parse(run_program({"inspect", file, "--json", "--simplified"}).out);
@@ -65,7 +65,7 @@ TEST(Inspect, ShippedModelFitsTheTerminal) {
   const auto file = (shared_dir() / "golden/zoo/espdet_pico_224_224_cat_s3.espdl").string();
   const auto outcome = run_program({"inspect", file});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_LE(longest_line(outcome.out), 100U);
+  EXPECT_LE(inspect_longest_line(outcome.out), 100U);
 }
 
 }  // namespace

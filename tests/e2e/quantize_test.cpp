@@ -12,11 +12,11 @@
 namespace espquant::test {
 namespace {
 
-const std::string kExample = std::string(ESPQUANT_SOURCE_DIR) + "/examples/gesture/";
+const std::string kQuantizeExample = std::string(ESPQUANT_SOURCE_DIR) + "/examples/gesture/";
 
 Outcome quantize(const std::string& out, std::vector<std::string> more = {}) {
-  std::vector<std::string> arguments{"quantize",      kExample + "gesture.onnx",
-                                     "--calib",       kExample + "calib.npz",
+  std::vector<std::string> arguments{"quantize",      kQuantizeExample + "gesture.onnx",
+                                     "--calib",       kQuantizeExample + "calib.npz",
                                      "--calib-count", "32",
                                      "--out",         out};
   arguments.insert(arguments.end(), more.begin(), more.end());
@@ -64,9 +64,9 @@ TEST(Quantize, EqualBytesForAnyNumberOfThreads) {
 TEST(Quantize, EvaluateGivesTheMetricsOfTheTestSet) {
   const TemporaryFolder folder;
   ASSERT_EQ(quantize(folder.path("out")).exit_code, 0);
-  const auto outcome =
-      run_program({"evaluate", model_in(folder.path("out")), "--data", kExample + "test.npz",
-                   "--count", "200", "--reference", kExample + "gesture.onnx", "--json"});
+  const auto outcome = run_program({"evaluate", model_in(folder.path("out")), "--data",
+                                    kQuantizeExample + "test.npz", "--count", "200", "--reference",
+                                    kQuantizeExample + "gesture.onnx", "--json"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const auto json = nlohmann::json::parse(outcome.out);
   EXPECT_EQ(json["samples"], 200);
@@ -88,7 +88,7 @@ TEST(Quantize, DataThatAreNotFiniteAreRefused) {
   x.mutable_data<float>()[100] = std::numeric_limits<float>::quiet_NaN();
   write_arrays(folder.path("nan.npz"), {{"input", x}});
   const auto out = folder.path("out");
-  expect_refused(run_program({"quantize", kExample + "gesture.onnx", "--calib",
+  expect_refused(run_program({"quantize", kQuantizeExample + "gesture.onnx", "--calib",
                               folder.path("nan.npz"), "--out", out}),
                  out, "sample 0");
 }
@@ -97,19 +97,19 @@ TEST(Quantize, DataOfTheWrongSizeAreRefused) {
   const TemporaryFolder folder;
   write_arrays(folder.path("small.npz"), {{"input", Tensor(DType::Float32, {4, 1, 10, 12})}});
   const auto out = folder.path("out");
-  expect_refused(run_program({"quantize", kExample + "gesture.onnx", "--calib",
+  expect_refused(run_program({"quantize", kQuantizeExample + "gesture.onnx", "--calib",
                               folder.path("small.npz"), "--out", out}),
                  out, "10");
 }
 
 TEST(Quantize, ATruncatedModelIsRefused) {
   const TemporaryFolder folder;
-  auto bytes = read_file(kExample + "gesture.onnx");
+  auto bytes = read_file(kQuantizeExample + "gesture.onnx");
   bytes.resize(bytes.size() / 2);
   write_text(folder.path("cut.onnx"), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   const auto out = folder.path("out");
   expect_refused(run_program({"quantize", folder.path("cut.onnx"), "--calib",
-                              kExample + "calib.npz", "--out", out}),
+                              kQuantizeExample + "calib.npz", "--out", out}),
                  out, "cut.onnx");
 }
 

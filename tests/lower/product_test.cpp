@@ -10,7 +10,7 @@ namespace {
 
 using test::QuantizedNetwork;
 
-constexpr int kIn = -4, kOut = -2;
+constexpr int kProductIn = -4, kProductOut = -2;
 
 Tensor small_integers(DType dtype, const Shape& shape, std::uint64_t seed) {
   Tensor t(dtype, shape);
@@ -49,7 +49,7 @@ std::vector<std::int64_t> expected_of(const Product& p, const Tensor& a, const T
         std::int64_t sum = 0;
         for (std::int64_t i = 0; i < k; ++i)
           sum += at(a, (x * m + row) * k + i) * at(b, (w * k + i) * n + column);
-        const std::int64_t y = round_shift(sum, kOut - 2 * kIn, rounding);
+        const std::int64_t y = round_shift(sum, kProductOut - 2 * kProductIn, rounding);
         result.push_back(std::clamp(y, -limit, limit - 1));
       }
   return result;
@@ -69,9 +69,10 @@ TEST_P(LowerProduct, GivesTheChipItsFilterInOrder) {
            Product{{2, 3, 4}, {1, 4, 19}, {{0, 0}, {1, 0}}},        // one filter for all
        }) {
     QuantizedNetwork net;
-    const ValueId a = net.input("a", p.a, kIn, bits), b = net.input("b", p.b, kIn, bits);
+    const ValueId a = net.input("a", p.a, kProductIn, bits),
+                  b = net.input("b", p.b, kProductIn, bits);
     const espdl::Model model =
-        test::lowered(net.finish({net.node("MatMul", {a, b}, {}, kOut, bits)}), chip);
+        test::lowered(net.finish({net.node("MatMul", {a, b}, {}, kProductOut, bits)}), chip);
     const sim::Program program(model, target);
     sim::Program::Frame frame(program);
     const Tensor x = small_integers(dtype, p.a, 1), w = small_integers(dtype, p.b, 2);
@@ -96,9 +97,9 @@ INSTANTIATE_TEST_SUITE_P(Chips, LowerProduct,
 TEST(LowerProduct, TheFirstOperandMayBeConstant) {
   QuantizedNetwork net;
   const Tensor w = Tensor::of<float>({2, 3}, std::vector<float>{1, -2, 0.5F, 0, 3, -1});
-  const ValueId b = net.input("b", {3, 2}, kIn);
-  const espdl::Model model =
-      test::lowered(net.finish({net.node("MatMul", {net.constant(w, kIn), b}, {}, kOut)}));
+  const ValueId b = net.input("b", {3, 2}, kProductIn);
+  const espdl::Model model = test::lowered(
+      net.finish({net.node("MatMul", {net.constant(w, kProductIn), b}, {}, kProductOut)}));
   const sim::Program program(model, find_target("esp32s3"));
   sim::Program::Frame frame(program);
   const std::vector<std::int8_t> x{16, 32, -16, 0, 48, 16};  // 1, 2; -1, 0; 3, 1
@@ -115,8 +116,8 @@ TEST(LowerProduct, RefusesWhatTheChipCannotMultiply) {
   const Graph five_axes = deep.finish({deep.node("MatMul", {a, b})});
   EXPECT_EQ(test::error_of([&] { test::lowered(five_axes); }).code(), ErrorCode::Illegal);
   QuantizedNetwork fine;
-  const ValueId x = fine.input("x", {2, 2}, kIn), y = fine.input("y", {2, 2}, kIn);
-  const Graph left_shift = fine.finish({fine.node("MatMul", {x, y}, {}, 2 * kIn - 1)});
+  const ValueId x = fine.input("x", {2, 2}, kProductIn), y = fine.input("y", {2, 2}, kProductIn);
+  const Graph left_shift = fine.finish({fine.node("MatMul", {x, y}, {}, 2 * kProductIn - 1)});
   EXPECT_EQ(test::error_of([&] { test::lowered(left_shift); }).code(), ErrorCode::Illegal);
 }
 

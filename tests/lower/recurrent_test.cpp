@@ -10,7 +10,7 @@ namespace {
 
 using test::QuantizedNetwork;
 
-constexpr int kIn = -6, kState = -7;
+constexpr int kRecurrentIn = -6, kState = -7;
 constexpr std::int64_t kSteps = 5, kFeatures = 6, kHidden = 4;
 
 struct Layer {
@@ -23,7 +23,7 @@ struct Layer {
 std::int64_t gates_of(const Layer& l) { return l.op == "LSTM" ? 4 : 3; }
 
 /// Weights that 8 bits hold.
-Tensor parameters(const Shape& shape, std::uint64_t seed) {
+Tensor recurrent_parameters(const Shape& shape, std::uint64_t seed) {
   Tensor t = test::random_tensor(shape, seed, -0.9F, 0.9F);
   for (float& v : t.mutable_data<float>()) v = std::ldexp(std::round(std::ldexp(v, 7)), -7);
   return t;
@@ -32,11 +32,13 @@ Tensor parameters(const Shape& shape, std::uint64_t seed) {
 /// The network of one layer, its sequence of hidden states and the last of them put out.
 Graph network_of(const Layer& l) {
   QuantizedNetwork net;
-  const ValueId x = net.input("x", {kSteps, 1, kFeatures}, kIn);
+  const ValueId x = net.input("x", {kSteps, 1, kFeatures}, kRecurrentIn);
   const std::int64_t rows = gates_of(l) * kHidden;
-  std::vector<ValueId> inputs{x, net.constant(parameters({l.directions, rows, kFeatures}, 1), -7),
-                              net.constant(parameters({l.directions, rows, kHidden}, 2), -7)};
-  if (l.biased) inputs.push_back(net.constant(parameters({l.directions, 2 * rows}, 3), -7));
+  std::vector<ValueId> inputs{
+      x, net.constant(recurrent_parameters({l.directions, rows, kFeatures}, 1), -7),
+      net.constant(recurrent_parameters({l.directions, rows, kHidden}, 2), -7)};
+  if (l.biased)
+    inputs.push_back(net.constant(recurrent_parameters({l.directions, 2 * rows}, 3), -7));
   test::AttributeList attributes{{"hidden_size", kHidden}};
   if (l.directions == 2) attributes.emplace_back("direction", std::string("bidirectional"));
   if (l.op == "GRU") attributes.emplace_back("linear_before_reset", std::int64_t{1});
@@ -59,8 +61,8 @@ TEST(LowerRecurrent, ComputesWhatTheFloatLayerDoes) {
       Tensor q(DType::Int8, x.shape());
       for (std::size_t i = 0; i < x.data<float>().size(); ++i) {
         q.mutable_data<std::int8_t>()[i] =
-            static_cast<std::int8_t>(std::lround(std::ldexp(x.data<float>()[i], -kIn)));
-        x.mutable_data<float>()[i] = std::ldexp(q.data<std::int8_t>()[i], kIn);
+            static_cast<std::int8_t>(std::lround(std::ldexp(x.data<float>()[i], -kRecurrentIn)));
+        x.mutable_data<float>()[i] = std::ldexp(q.data<std::int8_t>()[i], kRecurrentIn);
       }
       sim::Program::Frame frame(program);
       frame.set(program.inputs()[0], q);
@@ -91,10 +93,10 @@ TEST(LowerRecurrent, GatesAndCellStateHave16BitsOfOneExponent) {
 
 TEST(LowerRecurrent, OutputsThatNobodyNamedAreWrittenAllTheSame) {
   QuantizedNetwork net;
-  const ValueId x = net.input("x", {kSteps, 1, kFeatures}, kIn);
+  const ValueId x = net.input("x", {kSteps, 1, kFeatures}, kRecurrentIn);
   const auto outputs = net.nodes("LSTM",
-                                 {x, net.constant(parameters({1, 16, kFeatures}, 1), -7),
-                                  net.constant(parameters({1, 16, kHidden}, 2), -7)},
+                                 {x, net.constant(recurrent_parameters({1, 16, kFeatures}, 1), -7),
+                                  net.constant(recurrent_parameters({1, 16, kHidden}, 2), -7)},
                                  {{"hidden_size", kHidden}}, 1);
   const espdl::Model model = test::lowered(net.finish(outputs));
   EXPECT_EQ(test::the_node(model, "LSTM").outputs.size(), 3u);

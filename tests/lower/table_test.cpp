@@ -11,13 +11,13 @@ namespace {
 
 using test::QuantizedNetwork;
 
-constexpr int kIn = -4, kOut = -6;
+constexpr int kTableIn = -4, kTableOut = -6;
 
 espdl::Model activation(const std::string& op, const char* target = "esp32s3", int bits = 8,
                         const test::AttributeList& attributes = {}) {
   QuantizedNetwork net;
-  const ValueId x = net.input("x", {1, 8}, kIn, bits);
-  return test::lowered(net.finish({net.node(op, {x}, attributes, kOut, bits)}), target);
+  const ValueId x = net.input("x", {1, 8}, kTableIn, bits);
+  return test::lowered(net.finish({net.node(op, {x}, attributes, kTableOut, bits)}), target);
 }
 
 const espdl::Constant& table_of(const espdl::Model& model) {
@@ -28,7 +28,7 @@ const espdl::Constant& table_of(const espdl::Model& model) {
 std::vector<std::int8_t> evaluated(const std::function<double(double)>& f, bool half_even) {
   std::vector<std::int8_t> table;
   for (int q = -128; q < 128; ++q) {
-    const double y = std::ldexp(f(std::ldexp(q, kIn)), -kOut);
+    const double y = std::ldexp(f(std::ldexp(q, kTableIn)), -kTableOut);
     const double rounded = half_even ? std::nearbyint(y) : std::floor(y + 0.5);
     table.push_back(static_cast<std::int8_t>(std::clamp(rounded, -128.0, 127.0)));
   }
@@ -55,7 +55,7 @@ TEST(LowerTable, HoldsTheFunctionAtEveryInteger) {
     for (const char* target : {"esp32s3", "esp32p4", "esp32c3"}) {
       const auto model = activation(op, target, 8, given);
       EXPECT_EQ(model.nodes[0].op, op);
-      EXPECT_EQ(table_of(model).exponent(), kOut);
+      EXPECT_EQ(table_of(model).exponent(), kTableOut);
       EXPECT_EQ(test::elements_of<std::int8_t>(table_of(model).data),
                 evaluated(f, std::string(target) == "esp32p4"))
           << op << " on " << target;
@@ -65,10 +65,10 @@ TEST(LowerTable, HoldsTheFunctionAtEveryInteger) {
 
 TEST(LowerTable, AClipKeepsItsBoundsBesideItsTable) {
   QuantizedNetwork net;
-  const ValueId x = net.input("x", {1, 8}, kIn);
-  const ValueId low = net.constant(Tensor::scalar(-1.0F), kIn);
-  const ValueId high = net.constant(Tensor::scalar(1.5F), kIn);
-  const auto model = test::lowered(net.finish({net.node("Clip", {x, low, high}, {}, kOut)}));
+  const ValueId x = net.input("x", {1, 8}, kTableIn);
+  const ValueId low = net.constant(Tensor::scalar(-1.0F), kTableIn);
+  const ValueId high = net.constant(Tensor::scalar(1.5F), kTableIn);
+  const auto model = test::lowered(net.finish({net.node("Clip", {x, low, high}, {}, kTableOut)}));
   const auto& clip = test::the_node(model, "Clip");
   EXPECT_EQ(test::constant_of(model, clip, 1).data.data<std::int8_t>()[0], -16);
   EXPECT_EQ(test::constant_of(model, clip, 2).data.data<std::int8_t>()[0], 24);
@@ -96,23 +96,23 @@ TEST(LowerTable, At16BitsALutHasAnEntryPerInteger) {
   EXPECT_EQ(model.nodes[0].get_int("int16_lut_step", 0), 1);
   const auto table = test::elements_of<std::int16_t>(table_of(model).data);
   ASSERT_EQ(table.size(), 65536U);
-  EXPECT_EQ(table[32768], std::lround(std::ldexp(std::log(2.0), -kOut))) << "at zero";
+  EXPECT_EQ(table[32768], std::lround(std::ldexp(std::log(2.0), -kTableOut))) << "at zero";
 }
 
 TEST(LowerPRelu, OneSlopeIsATable) {
   QuantizedNetwork net;
-  const ValueId x = net.input("x", {1, 4, 2, 2}, kIn);
+  const ValueId x = net.input("x", {1, 4, 2, 2}, kTableIn);
   const ValueId slope = net.constant(Tensor::of<float>({1, 1, 1}, {0.25F}), -6);
-  const auto model = test::lowered(net.finish({net.node("PRelu", {x, slope}, {}, kOut)}));
+  const auto model = test::lowered(net.finish({net.node("PRelu", {x, slope}, {}, kTableOut)}));
   EXPECT_EQ(test::elements_of<std::int8_t>(table_of(model).data),
             evaluated([](double v) { return v < 0 ? 0.25 * v : v; }, false));
 }
 
 TEST(LowerPRelu, ASlopePerChannelIsAParameter) {
   QuantizedNetwork net;
-  const ValueId x = net.input("x", {1, 2, 3, 3}, kIn);
+  const ValueId x = net.input("x", {1, 2, 3, 3}, kTableIn);
   const ValueId slope = net.constant(Tensor::of<float>({2, 1, 1}, {0.25F, 0.5F}), -6);
-  const auto model = test::lowered(net.finish({net.node("PRelu", {x, slope}, {}, kIn)}));
+  const auto model = test::lowered(net.finish({net.node("PRelu", {x, slope}, {}, kTableIn)}));
   const auto& prelu = test::the_node(model, "PRelu");
   EXPECT_FALSE(prelu.has("lut"));
   EXPECT_EQ(test::elements_of<std::int8_t>(test::constant_of(model, prelu, 1).data),
@@ -122,8 +122,8 @@ TEST(LowerPRelu, ASlopePerChannelIsAParameter) {
 
 TEST(LowerTable, RefusesAChangeOfWidth) {
   QuantizedNetwork net;
-  const ValueId x = net.input("x", {1, 8}, kIn, 8);
-  const Graph graph = net.finish({net.node("Sigmoid", {x}, {}, kOut, 16)});
+  const ValueId x = net.input("x", {1, 8}, kTableIn, 8);
+  const Graph graph = net.finish({net.node("Sigmoid", {x}, {}, kTableOut, 16)});
   const auto error = test::error_of([&] { test::lowered(graph); });
   EXPECT_EQ(error.code(), ErrorCode::Illegal);
   EXPECT_EQ(error.node(), "Sigmoid");

@@ -7,12 +7,12 @@
 namespace espquant::ops {
 namespace {
 
-using test::counting;
-using test::floats;
-using test::Ints;
-using test::OneNode;
-using test::refusal;
-using test::values;
+using ops::test::Ints;
+using ops::test::refusal;
+using ops::test::values;
+using ops::test::counting;
+using ops::test::floats;
+using ops::test::OneNode;
 
 const Tensor kOnes2 = floats({1, 1, 2}, {1, 1});
 

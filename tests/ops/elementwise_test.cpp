@@ -7,12 +7,12 @@
 namespace espquant::ops {
 namespace {
 
-using test::counting;
-using test::floats;
-using test::ints;
-using test::OneNode;
-using test::refusal;
-using test::values;
+using ops::test::refusal;
+using ops::test::values;
+using ops::test::counting;
+using ops::test::floats;
+using ops::test::ints;
+using ops::test::OneNode;
 
 template <typename T>
 Tensor vector_of(std::initializer_list<T> v) {

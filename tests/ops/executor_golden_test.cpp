@@ -47,9 +47,9 @@ TEST_P(GoldenNetwork, AgreesWithOnnxRuntime) {
   const fs::path results = fs::path("golden/onnxruntime") / (name + ".npz");
   ESPQUANT_NEEDS_SHARED(model);
   ESPQUANT_NEEDS_SHARED(results);
-  Graph graph = onnx::import_model(test::shared_dir() / model);
+  Graph graph = onnx::import_model(espquant::test::shared_dir() / model);
   infer_shapes(graph);
-  const auto golden = data::read_npz(test::shared_dir() / results);
+  const auto golden = data::read_npz(espquant::test::shared_dir() / results);
   const auto batch = [&](const char* kind, ValueId v) -> const Tensor& {
     return golden.at(kind + graph.value(v).name);
   };
@@ -85,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenNetwork,
                                          "ultraface_rfb_320"),
                          without_dots);
 
-std::vector<Tensor> tensors_of(const fs::path& set, const std::string& kind) {
+std::vector<Tensor> executor_golden_tensors_of(const fs::path& set, const std::string& kind) {
   std::vector<Tensor> tensors;
   for (int i = 0; fs::exists(set / (kind + "_" + std::to_string(i) + ".pb")); ++i)
     tensors.push_back(
@@ -183,13 +183,14 @@ TEST(ExecutorOnnxNode, EveryCaseOfAnAcceleratedOperatorPasses) {
   options.float32_only = false;
   options.oldest_opset = 1;
   std::size_t cases = 0, fast = 0;
-  for (const auto& entry : fs::directory_iterator(test::shared_dir() / "golden" / "onnx_node")) {
+  for (const auto& entry :
+       fs::directory_iterator(espquant::test::shared_dir() / "golden" / "onnx_node")) {
     const std::string name = entry.path().filename();
     if (!is_accelerated(name)) continue;
     SCOPED_TRACE(name);
     const fs::path set = entry.path() / "test_data_set_0";
-    const auto inputs = tensors_of(set, "input");
-    const auto expected = tensors_of(set, "output");
+    const auto inputs = executor_golden_tensors_of(set, "input");
+    const auto expected = executor_golden_tensors_of(set, "output");
     const Graph graph =
         with_one_input(onnx::import_model(entry.path() / "model.onnx", options), inputs);
     const Executor executor(graph);
@@ -197,7 +198,7 @@ TEST(ExecutorOnnxNode, EveryCaseOfAnAcceleratedOperatorPasses) {
     const auto given = std::span(inputs).first(graph.inputs().size());
     const auto outputs = executor.run(given, workspace);
     for (std::size_t i = 0; i < expected.size(); ++i)
-      test::expect_close(outputs.at(i), expected[i], 1e-4, name);
+      espquant::test::expect_close(outputs.at(i), expected[i], 1e-4, name);
     ++cases;
     fast += executor.describe().find("reference") == std::string::npos ? 1 : 0;
   }

@@ -6,8 +6,8 @@
 namespace espquant::ops {
 namespace {
 
-using test::Ints;
-using test::Network;
+using espquant::test::Ints;
+using espquant::test::Network;
 
 /// Two branches that meet in a Concat, a Reshape between layouts, a Gemm.
 Graph branches() {
@@ -31,9 +31,10 @@ struct Recorded {
   std::vector<bool> channels_last;
 };
 
-Recorded run(const Executor& executor, Executor::Workspace& workspace, std::uint64_t seed) {
+Recorded executor_rerun_run(const Executor& executor, Executor::Workspace& workspace,
+                            std::uint64_t seed) {
   Recorded result;
-  const std::vector<Tensor> inputs{test::random_tensor({1, 3, 6, 6}, seed)};
+  const std::vector<Tensor> inputs{espquant::test::random_tensor({1, 3, 6, 6}, seed)};
   result.outputs = executor.run(inputs, workspace, [&](const Executor::View& view) {
     result.values.emplace_back(view.value, std::vector<float>(view.data.begin(), view.data.end()));
     result.channels_last.push_back(view.channels_last);
@@ -52,8 +53,8 @@ TEST(ExecutorRerun, ReplacedStepByStepOneRunBecomesTheOther) {
   const Graph graph = branches();
   const Executor executor(graph, {.keep_all = true});
   Executor::Workspace workspace(executor);
-  const Recorded other = run(executor, workspace, 1);
-  const Recorded first = run(executor, workspace, 2);
+  const Recorded other = executor_rerun_run(executor, workspace, 1);
+  const Recorded first = executor_rerun_run(executor, workspace, 2);
   EXPECT_FALSE(first.outputs[0].equals(other.outputs[0]));
   std::vector<Tensor> outputs;
   for (std::size_t i = 0; i < other.values.size(); ++i) {
@@ -69,7 +70,7 @@ TEST(ExecutorRerun, WhatDoesNotDependOnTheValueStands) {
   const Graph graph = branches();
   const Executor executor(graph, {.keep_all = true});
   Executor::Workspace workspace(executor);
-  const Recorded base = run(executor, workspace, 1);
+  const Recorded base = executor_rerun_run(executor, workspace, 1);
   for (std::size_t i = 0; i < base.values.size(); ++i) {
     const auto& [value, data] = base.values[i];
     const Executor::View same{value, data, *graph.value(value).shape, base.channels_last[i]};
@@ -84,7 +85,7 @@ TEST(ExecutorRerun, TakesEitherLayout) {
   const Graph graph = branches();
   const Executor executor(graph, {.keep_all = true});
   Executor::Workspace workspace(executor);
-  const Recorded base = run(executor, workspace, 1);
+  const Recorded base = executor_rerun_run(executor, workspace, 1);
   for (std::size_t i = 0; i < base.values.size(); ++i) {
     const auto& [value, data] = base.values[i];
     const Shape& shape = *graph.value(value).shape;

@@ -15,10 +15,10 @@
 namespace espquant::ops {
 namespace {
 
-using test::AttributeList;
-using test::Ints;
-using test::Network;
-using test::random_tensor;
+using espquant::test::AttributeList;
+using espquant::test::Ints;
+using espquant::test::Network;
+using espquant::test::random_tensor;
 
 constexpr double kTolerance = 1e-5;
 
@@ -31,8 +31,8 @@ std::vector<Tensor> random_inputs(const Graph& graph, std::uint64_t seed = 77) {
 
 using Observed = std::vector<std::pair<ValueId, Tensor>>;
 
-std::vector<Tensor> run(const Graph& graph, const std::vector<Tensor>& inputs,
-                        Executor::Options options, Observed* observed = nullptr) {
+std::vector<Tensor> executor_run(const Graph& graph, const std::vector<Tensor>& inputs,
+                                 Executor::Options options, Observed* observed = nullptr) {
   const Executor executor(graph, options);
   Executor::Workspace workspace(executor);
   if (observed == nullptr) return executor.run(inputs, workspace);
@@ -45,20 +45,20 @@ void expect_equal_outputs(const std::vector<Tensor>& actual, const std::vector<T
                           const std::string& what) {
   ASSERT_EQ(actual.size(), expected.size());
   for (std::size_t i = 0; i < actual.size(); ++i)
-    test::expect_close(actual[i], expected[i], kTolerance, what);
+    espquant::test::expect_close(actual[i], expected[i], kTolerance, what);
 }
 
 /// Outputs and everything observed agree with the reference kernels, fused or not.
 void expect_like_reference(const Graph& graph) {
   const auto inputs = random_inputs(graph);
   Observed observed, expected;
-  const auto outputs = run(graph, inputs, {.reference = true}, &expected);
-  expect_equal_outputs(run(graph, inputs, {}, &observed), outputs, print(graph));
-  expect_equal_outputs(run(graph, inputs, {.observe_all = false}), outputs, "fused");
+  const auto outputs = executor_run(graph, inputs, {.reference = true}, &expected);
+  expect_equal_outputs(executor_run(graph, inputs, {}, &observed), outputs, print(graph));
+  expect_equal_outputs(executor_run(graph, inputs, {.observe_all = false}), outputs, "fused");
   std::map<ValueId, Tensor> by_value(expected.begin(), expected.end());
   ASSERT_EQ(observed.size(), by_value.size());
   for (const auto& [value, tensor] : observed)
-    test::expect_close(tensor, by_value.at(value), kTolerance, graph.value(value).name);
+    espquant::test::expect_close(tensor, by_value.at(value), kTolerance, graph.value(value).name);
 }
 
 void expect_accelerated(const Graph& graph) {
@@ -69,7 +69,7 @@ void expect_accelerated(const Graph& graph) {
 std::vector<ValueId> none(Network&) { return {}; }
 
 /// One node on one random input, other inputs constant.
-struct OneNode {
+struct ExecutorCase {
   std::string op;
   Shape input;
   std::function<std::vector<ValueId>(Network&)> constants = none;
@@ -78,16 +78,18 @@ struct OneNode {
   std::int64_t opset = 17;
 };
 
-void PrintTo(const OneNode& c, std::ostream* out) { *out << c.op << " of " << to_string(c.input); }
+void PrintTo(const ExecutorCase& c, std::ostream* out) {
+  *out << c.op << " of " << to_string(c.input);
+}
 
-Graph graph_of(const OneNode& c) {
+Graph graph_of(const ExecutorCase& c) {
   Network net(c.opset);
   std::vector<ValueId> inputs{net.input("x", c.input)};
   for (ValueId v : c.constants(net)) inputs.push_back(v);
   return net.finish(net.nodes(c.op, inputs, c.attributes, c.outputs));
 }
 
-class Accelerated : public testing::TestWithParam<OneNode> {};
+class Accelerated : public testing::TestWithParam<ExecutorCase> {};
 
 TEST_P(Accelerated, GivesWhatTheReferenceGives) {
   const Graph graph = graph_of(GetParam());
@@ -111,7 +113,7 @@ auto int_constants(std::vector<Ints> lists) {
   };
 }
 
-std::vector<OneNode> convolutions() {
+std::vector<ExecutorCase> convolutions() {
   const auto w = [](std::vector<Shape> shapes) { return random_constants(std::move(shapes)); };
   return {
       {"Conv", {1, 3, 11, 9}, w({{8, 3, 3, 3}, {8}}), {{"pads", Ints{0, 1, 2, 1}}}},
@@ -161,7 +163,7 @@ std::vector<OneNode> convolutions() {
   };
 }
 
-std::vector<OneNode> pools() {
+std::vector<ExecutorCase> pools() {
   const AttributeList odd{
       {"kernel_shape", Ints{3, 2}}, {"strides", Ints{2, 2}}, {"pads", Ints{1, 0, 2, 1}}};
   AttributeList padded = odd, ceiled = odd;
@@ -186,7 +188,7 @@ std::vector<OneNode> pools() {
   };
 }
 
-std::vector<OneNode> products() {
+std::vector<ExecutorCase> products() {
   const auto w = [](std::vector<Shape> shapes) { return random_constants(std::move(shapes)); };
   return {
       {"Gemm", {1, 20}, w({{20, 7}, {7}})},
@@ -201,7 +203,7 @@ std::vector<OneNode> products() {
   };
 }
 
-std::vector<OneNode> elementwise() {
+std::vector<ExecutorCase> elementwise() {
   const Shape image{2, 5, 4, 3};
   const auto w = [](std::vector<Shape> shapes) {
     return random_constants(std::move(shapes), 0.5F, 2.0F);
@@ -240,7 +242,7 @@ std::vector<OneNode> elementwise() {
   };
 }
 
-std::vector<OneNode> moves() {
+std::vector<ExecutorCase> moves() {
   const Shape image{1, 8, 6, 4};
   const auto pads = [](Network& net) {
     return std::vector<ValueId>{net.ints({0, 1, 2, 0, 0, 0, 1, 3}), net.scalar(1.5F)};
@@ -276,7 +278,7 @@ std::vector<OneNode> moves() {
   };
 }
 
-std::string label(const testing::TestParamInfo<OneNode>& info) {
+std::string label(const testing::TestParamInfo<ExecutorCase>& info) {
   return info.param.op + std::to_string(info.index);
 }
 
@@ -287,10 +289,10 @@ INSTANTIATE_TEST_SUITE_P(Elementwise, Accelerated, testing::ValuesIn(elementwise
 INSTANTIATE_TEST_SUITE_P(Moves, Accelerated, testing::ValuesIn(moves()), label);
 
 /// The same nodes behind a convolution, so that their input stands channels-last.
-class BehindConvolution : public testing::TestWithParam<OneNode> {};
+class BehindConvolution : public testing::TestWithParam<ExecutorCase> {};
 
 TEST_P(BehindConvolution, GivesWhatTheReferenceGives) {
-  const OneNode& c = GetParam();
+  const ExecutorCase& c = GetParam();
   Network net(c.opset);
   const std::int64_t channels = c.input[1];
   Shape weights{channels, channels};
@@ -301,8 +303,9 @@ TEST_P(BehindConvolution, GivesWhatTheReferenceGives) {
   expect_like_reference(net.finish(net.nodes(c.op, inputs, c.attributes, c.outputs)));
 }
 
-std::vector<OneNode> on_images(std::vector<OneNode> cases) {
-  std::erase_if(cases, [](const OneNode& c) { return c.input.size() != 3 && c.input.size() != 4; });
+std::vector<ExecutorCase> on_images(std::vector<ExecutorCase> cases) {
+  std::erase_if(cases,
+                [](const ExecutorCase& c) { return c.input.size() != 3 && c.input.size() != 4; });
   return cases;
 }
 
@@ -371,7 +374,7 @@ TEST(Executor, ScalesByAnActivationPerChannel) {
 TEST(Executor, ObservesEveryFloatActivationOnceInOrderOfComputation) {
   const Graph graph = branched_network();
   Observed observed;
-  run(graph, random_inputs(graph), {}, &observed);
+  executor_run(graph, random_inputs(graph), {}, &observed);
   std::vector<ValueId> expected(graph.inputs().begin(), graph.inputs().end());
   for (NodeId n : graph.topological_order())
     for (ValueId v : graph.node(n).outputs) expected.push_back(v);
@@ -397,7 +400,7 @@ TEST(Executor, FusesOnlyWhatNobodyElseReads) {
   const ValueId d = net.node("Relu", {c});
   const Graph graph = net.finish({d, net.node("Add", {c, d})});
   Observed observed;
-  run(graph, random_inputs(graph), {.observe_all = false}, &observed);
+  executor_run(graph, random_inputs(graph), {.observe_all = false}, &observed);
   std::set<ValueId> seen;
   for (const auto& [value, tensor] : observed) seen.insert(value);
   EXPECT_FALSE(seen.contains(a));
@@ -443,7 +446,7 @@ TEST(Executor, NanComesThroughActivations) {
                                   net.node("Clip", {x, net.scalar(0), net.scalar(6)})});
   Tensor given(DType::Float32, {1, 37});
   for (std::size_t i : {std::size_t{3}, std::size_t{36}}) given.mutable_data<float>()[i] = NAN;
-  for (const Tensor& out : run(graph, {given}, {}))
+  for (const Tensor& out : executor_run(graph, {given}, {}))
     for (std::size_t i = 0; i < 37; ++i)
       EXPECT_EQ(std::isnan(out.data<float>()[i]), i == 3 || i == 36) << i;
 }
@@ -461,7 +464,7 @@ TEST(Executor, InputsThatArePassedThroughComeBack) {
   const ValueId x = net.input("x", {2, 3});
   const Graph graph = net.finish({x, net.node("Identity", {x})});
   const auto inputs = random_inputs(graph);
-  for (const Tensor& out : run(graph, inputs, {})) EXPECT_TRUE(out.equals(inputs[0]));
+  for (const Tensor& out : executor_run(graph, inputs, {})) EXPECT_TRUE(out.equals(inputs[0]));
 }
 
 TEST(Executor, EmptyTensorsAreLeftToTheReference) {

@@ -9,11 +9,11 @@
 namespace espquant::ops {
 namespace {
 
-using test::counting;
-using test::Floats;
-using test::Ints;
-using test::ints;
-using test::OneNode;
+using ops::test::Floats;
+using ops::test::Ints;
+using ops::test::counting;
+using ops::test::ints;
+using ops::test::OneNode;
 
 /// A sound example of each operator whose inputs are more than one tensor, or tensors of one shape.
 const std::map<std::string, OneNode, std::less<>>& structured_examples() {

@@ -8,7 +8,7 @@ namespace espquant::ops {
 namespace {
 
 Graph network(const char* file) {
-  Graph graph = onnx::import_model(test::shared_dir() / "models" / file);
+  Graph graph = onnx::import_model(espquant::test::shared_dir() / "models" / file);
   infer_shapes(graph);
   return graph;
 }
@@ -24,7 +24,8 @@ std::int64_t macs(const Graph& graph) {
 TEST(Networks, EveryValueGetsItsShape) {
   ESPQUANT_NEEDS_SHARED("models");
   std::size_t networks = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(test::shared_dir() / "models")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(espquant::test::shared_dir() / "models")) {
     if (entry.path().extension() != ".onnx") continue;
     SCOPED_TRACE(entry.path().filename());
     const Graph graph = network(entry.path().filename().c_str());
@@ -37,7 +38,7 @@ TEST(Networks, EveryValueGetsItsShape) {
 
 TEST(Networks, ASymbolicBatchBecomesTheOneAskedFor) {
   ESPQUANT_NEEDS_SHARED("models");
-  Graph graph = onnx::import_model(test::shared_dir() / "models" / "gesture_model.onnx");
+  Graph graph = onnx::import_model(espquant::test::shared_dir() / "models" / "gesture_model.onnx");
   infer_shapes(graph, 4);
   EXPECT_EQ(output_shape(graph), (Shape{4, 8}));
 }

@@ -32,7 +32,7 @@ const std::map<std::string, std::string>& known_not_to_run() {
   return kCases;
 }
 
-std::vector<Tensor> tensors_of(const fs::path& set, const std::string& kind) {
+std::vector<Tensor> onnx_node_tensors_of(const fs::path& set, const std::string& kind) {
   std::vector<Tensor> tensors;
   for (int i = 0; fs::exists(set / (kind + "_" + std::to_string(i) + ".pb")); ++i)
     tensors.push_back(
@@ -98,8 +98,8 @@ std::string run_case(const fs::path& folder) {
   for (int set = 0; fs::exists(folder / ("test_data_set_" + std::to_string(set))); ++set) {
     const fs::path data = folder / ("test_data_set_" + std::to_string(set));
     Graph graph = imported;
-    const auto expected = tensors_of(data, "output");
-    const auto actual = run_graph(graph, tensors_of(data, "input"));
+    const auto expected = onnx_node_tensors_of(data, "output");
+    const auto actual = run_graph(graph, onnx_node_tensors_of(data, "input"));
     for (std::size_t i = 0; i < expected.size(); ++i)
       if (const std::string d = difference(actual.at(i), expected[i]); !d.empty())
         return "output " + std::to_string(i) + ": " + d;
@@ -110,7 +110,8 @@ std::string run_case(const fs::path& folder) {
 TEST(OnnxNode, EveryCaseRunsOrIsListed) {
   ESPQUANT_NEEDS_SHARED("golden/onnx_node");
   std::vector<fs::path> folders;
-  for (const auto& entry : fs::directory_iterator(test::shared_dir() / "golden" / "onnx_node"))
+  for (const auto& entry :
+       fs::directory_iterator(espquant::test::shared_dir() / "golden" / "onnx_node"))
     if (fs::exists(entry.path() / "model.onnx")) folders.push_back(entry.path());
   std::sort(folders.begin(), folders.end());
   std::size_t ran = 0;

@@ -7,9 +7,9 @@
 namespace espquant::ops {
 namespace {
 
-using test::counting;
-using test::error_of;
-using test::ints;
+using espquant::ops::test::counting;
+using espquant::ops::test::error_of;
+using espquant::ops::test::ints;
 
 TEST(Registry, IsInAlphabeticalOrderWithoutTwins) {
   const auto ops = all_ops();
@@ -115,9 +115,9 @@ TEST(InferShapes, AnOutputThatTheOperatorLacksIsMalformed) {
 }
 
 TEST(InferShapes, ATensorOfAbsurdSizeIsRefusedBeforeMemoryIsTaken) {
-  const test::OneNode expand("Expand", {counting({1}), ints({1 << 20, 1 << 20})});
+  const ops::test::OneNode expand("Expand", {counting({1}), ints({1 << 20, 1 << 20})});
   EXPECT_EQ(error_of([&] { expand.run(); }).code(), ErrorCode::BadData);
-  const test::OneNode shapes("ConstantOfShape", {ints({INT64_MAX, 0})});
+  const ops::test::OneNode shapes("ConstantOfShape", {ints({INT64_MAX, 0})});
   EXPECT_EQ(error_of([&] { shapes.run(); }).code(), ErrorCode::BadData);
 }
 
@@ -137,18 +137,18 @@ TEST(FoldNode, LeavesWhatDependsOnDataOrIsTooLarge) {
 }
 
 TEST(RunNode, NamesTheNodeThatFails) {
-  const Error e = error_of([] { test::OneNode("Add", {counting({2}), counting({3})}).run(); });
+  const Error e = error_of([] { ops::test::OneNode("Add", {counting({2}), counting({3})}).run(); });
   EXPECT_EQ(e.code(), ErrorCode::BadData);
   EXPECT_EQ(e.node(), "n");
 }
 
 TEST(RunNode, AMissingInputIsMalformed) {
   EXPECT_EQ(error_of([] {
-              test::OneNode("MatMul", {counting({2, 2})}).run();
+              ops::test::OneNode("MatMul", {counting({2, 2})}).run();
             }).code(),
             ErrorCode::Malformed);
   EXPECT_EQ(error_of([] {
-              test::OneNode("Add", {Tensor(), counting({3})}).run();
+              ops::test::OneNode("Add", {Tensor(), counting({3})}).run();
             }).code(),
             ErrorCode::Malformed);
 }

@@ -8,9 +8,9 @@
 namespace espquant::ops {
 namespace {
 
-using test::OneNode;
-using test::refusal;
-using test::values;
+using ops::test::refusal;
+using ops::test::values;
+using ops::test::OneNode;
 
 constexpr std::int64_t kSteps = 4, kBatch = 2, kInput = 3, kHidden = 5;
 
@@ -32,8 +32,8 @@ OneNode cell(const std::string& op, const char* direction, Tensor x) {
 
 /// The same tensor with axis 0 in the other order.
 Tensor reversed(const Tensor& t) {
-  return OneNode("Slice",
-                 {t, test::ints({-1}), test::ints({INT64_MIN}), test::ints({0}), test::ints({-1})})
+  return OneNode("Slice", {t, ops::test::ints({-1}), ops::test::ints({INT64_MIN}),
+                           ops::test::ints({0}), ops::test::ints({-1})})
       .result();
 }
 
@@ -88,11 +88,12 @@ INSTANTIATE_TEST_SUITE_P(Cells, Recurrent, testing::Values("GRU", "LSTM"),
 TEST(Gru, TheResetGateActsBeforeOrAfterTheRecurrentProduct) {
   // One unit, weights zero but for the candidate's: r = 1/2, z = 1/2, h0 = 1, Rb_h = 2, R_h = 3.
   const auto run = [](std::int64_t after) {
-    OneNode node("GRU",
-                 {Tensor(DType::Float32, {1, 1, 1}), Tensor(DType::Float32, {1, 3, 1}),
-                  test::floats({1, 3, 1}, {0, 0, 3}), test::floats({1, 6}, {0, 0, 0, 0, 0, 2}),
-                  Tensor(), test::floats({1, 1, 1}, {1})},
-                 {{"linear_before_reset", after}});
+    OneNode node(
+        "GRU",
+        {Tensor(DType::Float32, {1, 1, 1}), Tensor(DType::Float32, {1, 3, 1}),
+         ops::test::floats({1, 3, 1}, {0, 0, 3}), ops::test::floats({1, 6}, {0, 0, 0, 0, 0, 2}),
+         Tensor(), ops::test::floats({1, 1, 1}, {1})},
+        {{"linear_before_reset", after}});
     return values(node.result())[0];
   };
   EXPECT_FLOAT_EQ(run(0), 0.5F * std::tanh(3 * 0.5F + 2) + 0.5F);

@@ -7,13 +7,13 @@
 namespace espquant::ops {
 namespace {
 
-using test::counting;
-using test::floats;
-using test::ints;
-using test::Ints;
-using test::OneNode;
-using test::refusal;
-using test::values;
+using ops::test::Ints;
+using ops::test::refusal;
+using ops::test::values;
+using ops::test::counting;
+using ops::test::floats;
+using ops::test::ints;
+using ops::test::OneNode;
 
 TEST(Reduce, AxesAsAttributeOrInput) {
   const Tensor x = counting({2, 3});

@@ -5,14 +5,14 @@
 namespace espquant::ops {
 namespace {
 
-using test::counting;
-using test::floats;
-using test::Floats;
-using test::ints;
-using test::Ints;
-using test::OneNode;
-using test::refusal;
-using test::values;
+using ops::test::Floats;
+using ops::test::Ints;
+using ops::test::refusal;
+using ops::test::values;
+using ops::test::counting;
+using ops::test::floats;
+using ops::test::ints;
+using ops::test::OneNode;
 
 OneNode by_scale(Tensor x, std::initializer_list<float> scales) {
   const auto count = static_cast<std::int64_t>(scales.size());

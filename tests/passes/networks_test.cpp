@@ -12,14 +12,14 @@ namespace {
 namespace fs = std::filesystem;
 using test::Operators;
 
-struct Network {
+struct NetworkCase {
   const char* file;
   /// How often each operator is left, in the alphabetical order of their names.
   std::map<std::string, int> operators;
 };
-void PrintTo(const Network& n, std::ostream* out) { *out << n.file; }
+void PrintTo(const NetworkCase& n, std::ostream* out) { *out << n.file; }
 
-Graph import(const Network& network) {
+Graph import(const NetworkCase& network) {
   return onnx::import_model(test::shared_dir() / "models" / network.file);
 }
 
@@ -34,7 +34,7 @@ Tensor slice_of(const Tensor& batch, std::int64_t index) {
   return image;
 }
 
-class SimplifiedNetwork : public testing::TestWithParam<Network> {};
+class SimplifiedNetwork : public testing::TestWithParam<NetworkCase> {};
 
 TEST_P(SimplifiedNetwork, IsMadeOfTheseOperators) {
   ESPQUANT_NEEDS_SHARED(fs::path("models") / GetParam().file);
@@ -70,67 +70,67 @@ TEST_P(SimplifiedNetwork, SurvivesExportAndStaysAsItIs) {
 INSTANTIATE_TEST_SUITE_P(
     Shared, SimplifiedNetwork,
     testing::Values(
-        Network{"ad_autoencoder_toycar.onnx", {{"Gemm", 10}, {"Relu", 9}}},
-        Network{"espdet_pico_224_224_cat.onnx",
-                {{"Add", 5},
-                 {"Concat", 10},
-                 {"Conv", 101},
-                 {"MaxPool", 3},
-                 {"Relu", 93},
-                 {"Resize", 2},
-                 {"Split", 3}}},
-        Network{"gesture_model.onnx",
-                {{"Add", 2},
-                 {"Clip", 9},
-                 {"Conv", 13},
-                 {"Flatten", 1},
-                 {"Gemm", 1},
-                 {"GlobalAveragePool", 1}}},
-        Network{"hand_keypoint_mlp.onnx", {{"Gemm", 3}, {"Relu", 2}, {"Softmax", 1}}},
-        Network{"ic_resnet8_cifar10.onnx",
-                {{"Add", 3},
-                 {"AveragePool", 1},
-                 {"Conv", 9},
-                 {"Flatten", 1},
-                 {"Gemm", 1},
-                 {"Relu", 7},
-                 {"Softmax", 1},
-                 {"Transpose", 1}}},
-        Network{
+        NetworkCase{"ad_autoencoder_toycar.onnx", {{"Gemm", 10}, {"Relu", 9}}},
+        NetworkCase{"espdet_pico_224_224_cat.onnx",
+                    {{"Add", 5},
+                     {"Concat", 10},
+                     {"Conv", 101},
+                     {"MaxPool", 3},
+                     {"Relu", 93},
+                     {"Resize", 2},
+                     {"Split", 3}}},
+        NetworkCase{"gesture_model.onnx",
+                    {{"Add", 2},
+                     {"Clip", 9},
+                     {"Conv", 13},
+                     {"Flatten", 1},
+                     {"Gemm", 1},
+                     {"GlobalAveragePool", 1}}},
+        NetworkCase{"hand_keypoint_mlp.onnx", {{"Gemm", 3}, {"Relu", 2}, {"Softmax", 1}}},
+        NetworkCase{"ic_resnet8_cifar10.onnx",
+                    {{"Add", 3},
+                     {"AveragePool", 1},
+                     {"Conv", 9},
+                     {"Flatten", 1},
+                     {"Gemm", 1},
+                     {"Relu", 7},
+                     {"Softmax", 1},
+                     {"Transpose", 1}}},
+        NetworkCase{
             "mobilenet_v1_0.25_224.onnx",
             {{"Clip", 27}, {"Conv", 27}, {"Flatten", 1}, {"Gemm", 1}, {"GlobalAveragePool", 1}}},
-        Network{"resnet20_cifar10.onnx",
-                {{"Add", 9},
-                 {"AveragePool", 1},
-                 {"Conv", 19},
-                 {"Gemm", 1},
-                 {"Pad", 2},
-                 {"Relu", 19},
-                 {"Reshape", 1},
-                 {"Slice", 2}}},
-        Network{"sign_digits_lightgesturenet.onnx",
-                {{"Add", 2},
-                 {"Clip", 9},
-                 {"Conv", 13},
-                 {"Flatten", 1},
-                 {"Gemm", 1},
-                 {"GlobalAveragePool", 1}}},
-        Network{"sww_streaming_wakeword.onnx",
-                {{"Conv", 8},
-                 {"Flatten", 1},
-                 {"Gemm", 1},
-                 {"Relu", 4},
-                 {"Softmax", 1},
-                 {"Transpose", 1}}},
-        Network{"ultraface_rfb_320.onnx",
-                {{"Add", 1},
-                 {"Concat", 3},
-                 {"Conv", 52},
-                 {"Relu", 37},
-                 {"Reshape", 8},
-                 {"Softmax", 1},
-                 {"Transpose", 8}}}),
-    [](const testing::TestParamInfo<Network>& n) {
+        NetworkCase{"resnet20_cifar10.onnx",
+                    {{"Add", 9},
+                     {"AveragePool", 1},
+                     {"Conv", 19},
+                     {"Gemm", 1},
+                     {"Pad", 2},
+                     {"Relu", 19},
+                     {"Reshape", 1},
+                     {"Slice", 2}}},
+        NetworkCase{"sign_digits_lightgesturenet.onnx",
+                    {{"Add", 2},
+                     {"Clip", 9},
+                     {"Conv", 13},
+                     {"Flatten", 1},
+                     {"Gemm", 1},
+                     {"GlobalAveragePool", 1}}},
+        NetworkCase{"sww_streaming_wakeword.onnx",
+                    {{"Conv", 8},
+                     {"Flatten", 1},
+                     {"Gemm", 1},
+                     {"Relu", 4},
+                     {"Softmax", 1},
+                     {"Transpose", 1}}},
+        NetworkCase{"ultraface_rfb_320.onnx",
+                    {{"Add", 1},
+                     {"Concat", 3},
+                     {"Conv", 52},
+                     {"Relu", 37},
+                     {"Reshape", 8},
+                     {"Softmax", 1},
+                     {"Transpose", 8}}}),
+    [](const testing::TestParamInfo<NetworkCase>& n) {
       std::string name = fs::path(n.param.file).stem();
       std::replace(name.begin(), name.end(), '.', '_');
       return name;

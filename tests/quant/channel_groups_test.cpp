@@ -12,8 +12,8 @@ namespace {
 using test::Ints;
 using test::Network;
 
-ValueId convolve(Network& net, ValueId x, std::int64_t from, std::int64_t to,
-                 std::int64_t groups = 1) {
+ValueId channel_groups_convolve(Network& net, ValueId x, std::int64_t from, std::int64_t to,
+                                std::int64_t groups = 1) {
   return net.node("Conv", {x, net.random({to, from / groups, 1, 1}), net.random({to})},
                   {{"group", groups}});
 }
@@ -28,9 +28,9 @@ const ChannelGroup* group_with(const std::vector<ChannelGroup>& groups, ValueId 
 TEST(ChannelGroups, LieBetweenLayersInALine) {
   Network net;
   const ValueId x = net.input("x", {1, 3, 4, 4});
-  const ValueId a = convolve(net, x, 3, 8);
+  const ValueId a = channel_groups_convolve(net, x, 3, 8);
   const ValueId relu = net.node("Relu", {a});
-  const ValueId b = convolve(net, relu, 8, 5);
+  const ValueId b = channel_groups_convolve(net, relu, 8, 5);
   const Graph graph = net.finish({b});
   const auto groups = channel_groups(graph, false);
   ASSERT_EQ(groups.size(), 1u);
@@ -44,9 +44,9 @@ TEST(ChannelGroups, LieBetweenLayersInALine) {
 TEST(ChannelGroups, EndAtADepthwiseConvOnBothSides) {
   Network net;
   const ValueId x = net.input("x", {1, 3, 4, 4});
-  const ValueId a = convolve(net, x, 3, 8);
-  const ValueId deep = convolve(net, a, 8, 8, 8);
-  const ValueId b = convolve(net, deep, 8, 5);
+  const ValueId a = channel_groups_convolve(net, x, 3, 8);
+  const ValueId deep = channel_groups_convolve(net, a, 8, 8, 8);
+  const ValueId b = channel_groups_convolve(net, deep, 8, 5);
   const Graph graph = net.finish({b});
   const auto groups = channel_groups(graph, false);
   ASSERT_EQ(groups.size(), 2u);
@@ -58,8 +58,9 @@ TEST(ChannelGroups, EndAtADepthwiseConvOnBothSides) {
 TEST(ChannelGroups, OfABranchHaveAllItsReaders) {
   Network net;
   const ValueId x = net.input("x", {1, 3, 4, 4});
-  const ValueId a = convolve(net, x, 3, 8);
-  const ValueId b = convolve(net, a, 8, 5), c = convolve(net, net.node("Relu", {a}), 8, 5);
+  const ValueId a = channel_groups_convolve(net, x, 3, 8);
+  const ValueId b = channel_groups_convolve(net, a, 8, 5),
+                c = channel_groups_convolve(net, net.node("Relu", {a}), 8, 5);
   const auto groups = channel_groups(net.finish({b, c}), false);
   ASSERT_EQ(groups.size(), 1u);
   EXPECT_EQ(groups[0].readers.size(), 2u);
@@ -68,10 +69,10 @@ TEST(ChannelGroups, OfABranchHaveAllItsReaders) {
 TEST(ChannelGroups, StopAtAnAddOrPassThroughItAsAsked) {
   Network net;
   const ValueId x = net.input("x", {1, 3, 4, 4});
-  const ValueId a = convolve(net, x, 3, 8);
-  const ValueId b = convolve(net, a, 8, 8);
+  const ValueId a = channel_groups_convolve(net, x, 3, 8);
+  const ValueId b = channel_groups_convolve(net, a, 8, 8);
   const ValueId sum = net.node("Add", {a, b});
-  const ValueId c = convolve(net, sum, 8, 5);
+  const ValueId c = channel_groups_convolve(net, sum, 8, 5);
   const Graph graph = net.finish({c});
   EXPECT_TRUE(channel_groups(graph, false).empty());
   const auto groups = channel_groups(graph, true);
@@ -85,9 +86,9 @@ TEST(ChannelGroups, ArePinnedByAnAddOfAConstantOrOfAnotherShape) {
   for (const bool constant : {true, false}) {
     Network net;
     const ValueId x = net.input("x", {1, 8, 4, 4});
-    const ValueId a = convolve(net, x, 8, 8);
+    const ValueId a = channel_groups_convolve(net, x, 8, 8);
     const ValueId other = constant ? net.random({1, 8, 1, 1}) : net.node("GlobalMaxPool", {a});
-    const ValueId b = convolve(net, net.node("Add", {a, other}), 8, 5);
+    const ValueId b = channel_groups_convolve(net, net.node("Add", {a, other}), 8, 5);
     EXPECT_TRUE(channel_groups(net.finish({b}), true).empty()) << constant;
   }
 }
@@ -96,7 +97,7 @@ TEST(ChannelGroups, ReachAGemmThroughAFlattenOfOnePixel) {
   for (const std::int64_t pixels : {1, 2}) {
     Network net;
     const ValueId x = net.input("x", {1, 3, pixels, pixels});
-    const ValueId a = convolve(net, x, 3, 8);
+    const ValueId a = channel_groups_convolve(net, x, 3, 8);
     const ValueId flat = net.node("Flatten", {a});
     const ValueId b = net.node("Gemm", {flat, net.random({8 * pixels * pixels, 5})});
     EXPECT_EQ(channel_groups(net.finish({b}), false).size(), pixels == 1 ? 1u : 0u);
@@ -107,10 +108,11 @@ TEST(ChannelGroups, CarryACapUnlessCapsDiffer) {
   for (const float second : {6.0F, 4.0F}) {
     Network net;
     const ValueId x = net.input("x", {1, 3, 4, 4});
-    const ValueId a = convolve(net, x, 3, 8);
+    const ValueId a = channel_groups_convolve(net, x, 3, 8);
     const ValueId low = net.scalar(0);
-    const ValueId b = convolve(net, net.node("Clip", {a, low, net.scalar(6)}), 8, 5);
-    const ValueId c = convolve(net, net.node("Clip", {a, low, net.scalar(second)}), 8, 5);
+    const ValueId b = channel_groups_convolve(net, net.node("Clip", {a, low, net.scalar(6)}), 8, 5);
+    const ValueId c =
+        channel_groups_convolve(net, net.node("Clip", {a, low, net.scalar(second)}), 8, 5);
     const auto groups = channel_groups(net.finish({b, c}), false);
     ASSERT_EQ(groups.size(), second == 6 ? 1u : 0u);
     if (second == 6) {
@@ -122,19 +124,19 @@ TEST(ChannelGroups, CarryACapUnlessCapsDiffer) {
 TEST(ChannelGroups, ArePinnedByWhatIsNotHomogeneous) {
   Network net;
   const ValueId x = net.input("x", {1, 3, 4, 4});
-  const ValueId a = convolve(net, x, 3, 8);
-  const ValueId b = convolve(net, net.node("Sigmoid", {a}), 8, 5);
+  const ValueId a = channel_groups_convolve(net, x, 3, 8);
+  const ValueId b = channel_groups_convolve(net, net.node("Sigmoid", {a}), 8, 5);
   EXPECT_TRUE(channel_groups(net.finish({b}), true).empty());
 }
 
-struct Layer {
+struct ChannelGroupsLayer {
   const char* what;
   Graph graph;
 };
 
 /// Layers of every kind that can be scaled, one node each.
-std::vector<Layer> layers() {
-  std::vector<Layer> all;
+std::vector<ChannelGroupsLayer> layers() {
+  std::vector<ChannelGroupsLayer> all;
   const auto add = [&](const char* what, const std::string& op, Shape input, Shape weights,
                        std::int64_t outputs, const test::AttributeList& attributes) {
     Network net;
@@ -162,7 +164,7 @@ Tensor times(Tensor t, std::span<const float> factors) {
 }
 
 TEST(ScaleChannels, OfOutputsMultipliesThem) {
-  for (const Layer& l : layers()) {
+  for (const ChannelGroupsLayer& l : layers()) {
     const Tensor x = test::random_tensor(*l.graph.value(l.graph.inputs()[0]).shape, 9);
     const Tensor before = test::evaluate(l.graph, {x})[0];
     std::vector<float> factors(static_cast<std::size_t>(before.shape()[1]), 1.0F);
@@ -175,7 +177,7 @@ TEST(ScaleChannels, OfOutputsMultipliesThem) {
 }
 
 TEST(ScaleChannels, OfInputsIsUndoneByTheWeights) {
-  for (const Layer& l : layers()) {
+  for (const ChannelGroupsLayer& l : layers()) {
     const Tensor x = test::random_tensor(*l.graph.value(l.graph.inputs()[0]).shape, 9);
     const std::vector<float> factors = {1, 0.25F, 3, 5};
     Graph scaled = l.graph;
@@ -186,7 +188,7 @@ TEST(ScaleChannels, OfInputsIsUndoneByTheWeights) {
 }
 
 TEST(ChannelMaxima, FollowTheirChannel) {
-  for (const Layer& l : layers()) {
+  for (const ChannelGroupsLayer& l : layers()) {
     const Node& n = l.graph.node(0);
     auto outputs = output_channel_maxima(l.graph, n);
     auto inputs = input_channel_maxima(l.graph, n);

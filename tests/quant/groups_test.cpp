@@ -13,7 +13,7 @@ using test::Network;
 
 bool share(const ValueSets& sets, ValueId a, ValueId b) { return sets.find(a) == sets.find(b); }
 
-ValueId convolve(Network& net, ValueId x) {
+ValueId groups_convolve(Network& net, ValueId x) {
   return net.node("Conv", {x, net.random({4, 4, 1, 1}), net.random({4})});
 }
 
@@ -60,7 +60,7 @@ TEST(ExponentGroups, JoinTheHiddenStatesOfARecurrentLayer) {
 TEST(ExponentGroups, JoinALayerAndItsActivation) {
   Network net;
   const ValueId x = net.input("x", {1, 4, 6, 6});
-  const ValueId y = convolve(net, x);
+  const ValueId y = groups_convolve(net, x);
   const ValueId capped = net.node("Clip", {y, net.scalar(0), net.scalar(6)});
   const ValueSets sets = exponent_groups(net.finish({capped}));
   EXPECT_TRUE(share(sets, y, capped));
@@ -70,10 +70,10 @@ TEST(ExponentGroups, JoinALayerAndItsActivation) {
 TEST(ExponentGroups, OperandsOfAnAddJoinItUnlessTheyAreReadElsewhereToo) {
   Network net;
   const ValueId x = net.input("x", {1, 4, 6, 6});
-  const ValueId branched = convolve(net, x);
-  const ValueId own = convolve(net, branched);
+  const ValueId branched = groups_convolve(net, x);
+  const ValueId own = groups_convolve(net, branched);
   const ValueId sum = net.node("Add", {branched, own});
-  const ValueId last = convolve(net, sum);
+  const ValueId last = groups_convolve(net, sum);
   const ValueSets sets = exponent_groups(net.finish({last}));
   EXPECT_TRUE(share(sets, own, sum));
   EXPECT_FALSE(share(sets, branched, sum));
@@ -92,11 +92,11 @@ TEST(ExponentGroups, InputsAndOutputsOfTheNetworkDoNotJoinAnAdd) {
 TEST(FollowingActivation, IsTheOnlyReader) {
   Network net;
   const ValueId x = net.input("x", {1, 4, 6, 6});
-  const ValueId alone = convolve(net, x);
+  const ValueId alone = groups_convolve(net, x);
   const ValueId relu = net.node("Relu", {alone});
-  const ValueId shared = convolve(net, relu);
+  const ValueId shared = groups_convolve(net, relu);
   const ValueId a = net.node("Relu", {shared}), b = net.node("Sigmoid", {shared});
-  const ValueId shown = convolve(net, a);
+  const ValueId shown = groups_convolve(net, a);
   const ValueId c = net.node("Relu", {shown});
   const Graph graph = net.finish({b, c, shown});
   const auto following = [&](ValueId v) {
@@ -143,10 +143,10 @@ TEST(IsWeighted, NeedsConstantWeights) {
 TEST(ScaleGroups, ReachFromLayerToLayerThroughHomogeneousNodes) {
   Network net;
   const ValueId x = net.input("x", {1, 4, 6, 6});
-  const ValueId y = convolve(net, x);
+  const ValueId y = groups_convolve(net, x);
   const ValueId relu = net.node("Relu", {y});
-  const ValueId sum = net.node("Add", {relu, convolve(net, relu)});
-  const ValueId last = convolve(net, sum);
+  const ValueId sum = net.node("Add", {relu, groups_convolve(net, relu)});
+  const ValueId last = groups_convolve(net, sum);
   const ScaleGroups groups = scale_groups(net.finish({last}));
   EXPECT_TRUE(share(groups.sets, y, sum));
   EXPECT_FALSE(groups.fixed[static_cast<std::size_t>(groups.sets.find(y))]);
@@ -160,10 +160,10 @@ TEST(ScaleGroups, AreFixedByWhatIsNotHomogeneous) {
   for (const char* op : {"Sigmoid", "Add"}) {
     Network net;
     const ValueId x = net.input("x", {1, 4, 6, 6});
-    const ValueId y = convolve(net, x);
+    const ValueId y = groups_convolve(net, x);
     const bool adds = std::string(op) == "Add";
     const ValueId z = adds ? net.node(op, {y, net.scalar(1)}) : net.node(op, {y});
-    const ValueId last = convolve(net, z);
+    const ValueId last = groups_convolve(net, z);
     const ScaleGroups groups = scale_groups(net.finish({last}));
     EXPECT_TRUE(groups.fixed[static_cast<std::size_t>(groups.sets.find(y))]) << op;
     EXPECT_TRUE(groups.fixed[static_cast<std::size_t>(groups.sets.find(z))]) << op;

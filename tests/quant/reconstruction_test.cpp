@@ -9,8 +9,8 @@
 namespace espquant::quant {
 namespace {
 
-WeightRows random_rows(Random& random, std::int64_t rows, std::int64_t columns,
-                       std::int64_t rows_per_group) {
+WeightRows reconstruction_random_rows(Random& random, std::int64_t rows, std::int64_t columns,
+                                      std::int64_t rows_per_group) {
   WeightRows w;
   w.rows = rows;
   w.columns = columns;
@@ -78,7 +78,8 @@ class ReconstructionOf : public testing::TestWithParam<Kind> {
   WeightRows rows(Random& random) const {
     const Kind& k = GetParam();
     const std::int64_t groups = k.rows / k.rows_per_group;
-    return random_rows(random, k.rows, k.taps * k.channels / groups, k.rows_per_group);
+    return reconstruction_random_rows(random, k.rows, k.taps * k.channels / groups,
+                                      k.rows_per_group);
   }
   LayerEvidence inputs(Random& random, std::int64_t positions = 600) const {
     return random_inputs(random, positions, GetParam().taps, GetParam().channels);
@@ -169,7 +170,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, ReconstructionOf,
 
 TEST(Reconstruction, OfADepthwiseLayerIsThatOfEachChannelByItself) {
   Random random(5);
-  const WeightRows rows = random_rows(random, 4, 9, 1);
+  const WeightRows rows = reconstruction_random_rows(random, 4, 9, 1);
   LayerEvidence evidence = random_inputs(random, 300, 9, 4);
   evidence.outputs = outputs_of(rows, evidence);
   for (float& v : evidence.inputs) v = 0.9F * v + random.uniform(-0.05F, 0.05F);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr Rounding kRounding = Rounding::HalfUp;
 
-WeightRows random_rows(Random& random, std::int64_t rows, std::int64_t columns) {
+WeightRows rounding_random_rows(Random& random, std::int64_t rows, std::int64_t columns) {
   WeightRows w;
   w.rows = w.rows_per_group = rows;
   w.columns = columns;
@@ -73,7 +73,7 @@ std::vector<float> nearest(const WeightRows& rows, const TensorQuant& quant) {
 
 TEST(Rounding, WithoutKnowledgeGoesToTheNearest) {
   Random random(1);
-  const WeightRows rows = random_rows(random, 3, 50);
+  const WeightRows rows = rounding_random_rows(random, 3, 50);
   const TensorQuant quant{8, {-6}, -1};
   const auto rounded = nearest(rows, quant);
   for (std::size_t i = 0; i < rounded.size(); ++i)
@@ -93,7 +93,7 @@ TEST(Rounding, TiesGoWhereTheChipRoundsThem) {
 
 TEST(Rounding, StaysOnTheGridAndWithinItsBits) {
   Random random(2);
-  const WeightRows rows = random_rows(random, 4, 32);
+  const WeightRows rows = rounding_random_rows(random, 4, 32);
   const calib::Covariance c = correlated_inputs(random, 1, 32);
   // A grid that ends at 0.99, and one that ends at half the range.
   for (const int exponent : {-7, -8}) {
@@ -111,7 +111,7 @@ TEST(Rounding, OutputErrorIsNeverLargerThanOfTheNearest) {
   for (std::uint64_t seed = 0; seed < 30; ++seed) {
     Random random(seed);
     const std::int64_t columns = random.between(4, 40);
-    const WeightRows rows = random_rows(random, 6, columns);
+    const WeightRows rows = rounding_random_rows(random, 6, columns);
     const calib::Covariance c = correlated_inputs(random, 1, columns);
     const TensorQuant quant{8, {-5}, -1};
     for (const bool absorbs : {false, true}) {
@@ -125,7 +125,7 @@ TEST(Rounding, OutputErrorIsNeverLargerThanOfTheNearest) {
 
 TEST(Rounding, GainsMuchWhereInputsAreCorrelated) {
   Random random(3);
-  const WeightRows rows = random_rows(random, 16, 40);
+  const WeightRows rows = rounding_random_rows(random, 16, 40);
   const calib::Covariance c = correlated_inputs(random, 1, 40);
   const TensorQuant quant{8, {-5}, -1};
   const auto rounded = rounded_weights(rows, quant, {&c, 0, true}, kRounding);
@@ -135,7 +135,7 @@ TEST(Rounding, GainsMuchWhereInputsAreCorrelated) {
 
 TEST(Rounding, NoSingleStepOfAWeightWouldLowerTheError) {
   Random random(8);
-  const WeightRows rows = random_rows(random, 3, 20);
+  const WeightRows rows = rounding_random_rows(random, 3, 20);
   const calib::Covariance c = correlated_inputs(random, 1, 20);
   const float step = 1.0F / 32;
   const std::vector<float> rounded =
@@ -162,7 +162,7 @@ TEST(Rounding, NoSingleStepOfAWeightWouldLowerTheError) {
 
 TEST(Rounding, OfIndependentInputsIsToTheNearest) {
   Random random(4);
-  const WeightRows rows = random_rows(random, 4, 24);
+  const WeightRows rows = rounding_random_rows(random, 4, 24);
   calib::Covariance c{1, 24, 100, std::vector<double>(24, 0.0), std::vector<float>(24 * 24, 0.0F)};
   for (std::size_t i = 0; i < 24; ++i) c.second_moment[i * 24 + i] = 1;
   const TensorQuant quant{8, {-6}, -1};
@@ -171,7 +171,7 @@ TEST(Rounding, OfIndependentInputsIsToTheNearest) {
 
 TEST(Rounding, NoiseOfTheInputDrownsCorrelations) {
   Random random(5);
-  const WeightRows rows = random_rows(random, 4, 24);
+  const WeightRows rows = rounding_random_rows(random, 4, 24);
   const calib::Covariance c = correlated_inputs(random, 1, 24);
   const TensorQuant quant{8, {-6}, -1};
   EXPECT_EQ(rounded_weights(rows, quant, {&c, 1e6, true}, kRounding), nearest(rows, quant));
@@ -179,7 +179,7 @@ TEST(Rounding, NoiseOfTheInputDrownsCorrelations) {
 
 TEST(Rounding, UsesTheExponentOfEachRowAndTheCovarianceOfItsGroup) {
   Random random(6);
-  WeightRows both = random_rows(random, 4, 12);
+  WeightRows both = rounding_random_rows(random, 4, 12);
   both.rows_per_group = 2;
   const calib::Covariance c = correlated_inputs(random, 2, 12);
   const TensorQuant quant{8, {-4, -5, -6, -7}, 0};
@@ -200,7 +200,7 @@ TEST(Rounding, UsesTheExponentOfEachRowAndTheCovarianceOfItsGroup) {
 
 TEST(Rounding, OfInputsThatNeverVaryIsToTheNearest) {
   Random random(7);
-  const WeightRows rows = random_rows(random, 2, 8);
+  const WeightRows rows = rounding_random_rows(random, 2, 8);
   const calib::Covariance still{1, 8, 10, std::vector<double>(8, 0.0),
                                 std::vector<float>(64, 0.0F)};
   const TensorQuant quant{8, {-6}, -1};

@@ -14,13 +14,13 @@ namespace {
 using test::Network;
 
 /// A node of one layer whose weights count 0, 1, 2, ...
-struct Layer {
+struct WeightsLayer {
   Graph graph;
   const Node& node() const { return graph.node(0); }
 };
 
-Layer layer_of(const std::string& op, Shape input, Shape weights,
-               const test::AttributeList& attributes = {}) {
+WeightsLayer layer_of(const std::string& op, Shape input, Shape weights,
+                      const test::AttributeList& attributes = {}) {
   Network net;
   Tensor w(DType::Float32, std::move(weights));
   float next = 0;
@@ -30,7 +30,7 @@ Layer layer_of(const std::string& op, Shape input, Shape weights,
 }
 
 TEST(WeightRows, AreTheFiltersOfAConv) {
-  const Layer l = layer_of("Conv", {1, 4, 5, 5}, {6, 2, 1, 3}, {{"group", std::int64_t{2}}});
+  const WeightsLayer l = layer_of("Conv", {1, 4, 5, 5}, {6, 2, 1, 3}, {{"group", std::int64_t{2}}});
   const WeightRows rows = weight_rows(l.graph, l.node());
   EXPECT_EQ(rows.rows, 6);
   EXPECT_EQ(rows.columns, 6);
@@ -40,31 +40,31 @@ TEST(WeightRows, AreTheFiltersOfAConv) {
 }
 
 TEST(WeightRows, AreColumnsOfAGemmUnlessItIsTransposed) {
-  const Layer plain = layer_of("Gemm", {1, 3}, {3, 2});
+  const WeightsLayer plain = layer_of("Gemm", {1, 3}, {3, 2});
   EXPECT_EQ(weight_rows(plain.graph, plain.node()).values, (std::vector<float>{0, 2, 4, 1, 3, 5}));
-  const Layer transposed = layer_of("Gemm", {1, 2}, {3, 2}, {{"transB", std::int64_t{1}}});
+  const WeightsLayer transposed = layer_of("Gemm", {1, 2}, {3, 2}, {{"transB", std::int64_t{1}}});
   EXPECT_EQ(weight_rows(transposed.graph, transposed.node()).values,
             (std::vector<float>{0, 1, 2, 3, 4, 5}));
   EXPECT_EQ(weight_rows(transposed.graph, transposed.node()).rows, 3);
 }
 
 TEST(WeightRows, AreColumnsOfAMatMul) {
-  const Layer l = layer_of("MatMul", {1, 4, 3}, {3, 2});
+  const WeightsLayer l = layer_of("MatMul", {1, 4, 3}, {3, 2});
   EXPECT_EQ(weight_rows(l.graph, l.node()).values, (std::vector<float>{0, 2, 4, 1, 3, 5}));
 }
 
 TEST(WeightRows, OfAConvTransposeCollectAllInputsOfAnOutputChannel) {
-  const Layer l = layer_of("ConvTranspose", {1, 2, 4, 4}, {2, 3, 1, 2});
+  const WeightsLayer l = layer_of("ConvTranspose", {1, 2, 4, 4}, {2, 3, 1, 2});
   EXPECT_EQ(weight_rows(l.graph, l.node()).values,
             (std::vector<float>{0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11}));
 }
 
 TEST(WeightRows, SetIsTheInverseOfGet) {
-  const std::vector<Layer> layers = {
+  const std::vector<WeightsLayer> layers = {
       layer_of("Conv", {1, 2, 5, 5}, {4, 2, 3, 3}), layer_of("Gemm", {1, 3}, {3, 2}),
       layer_of("Gemm", {1, 2}, {3, 2}, {{"transB", std::int64_t{1}}}),
       layer_of("MatMul", {1, 4, 3}, {3, 2}), layer_of("ConvTranspose", {1, 2, 4, 4}, {2, 3, 2, 2})};
-  for (const Layer& l : layers) {
+  for (const WeightsLayer& l : layers) {
     Graph copy = l.graph;
     const Tensor before = copy.value(l.node().inputs[1]).constant;
     std::vector<float> values = weight_rows(copy, l.node()).values;
@@ -79,7 +79,8 @@ TEST(WeightRows, SetIsTheInverseOfGet) {
 
 TEST(WeightRows, ImportanceIsTheMeanSquareUnderEachWeight) {
   // One pixel of 2 channels beside one of padding: a tap over padding counts half as often.
-  const Layer l = layer_of("Conv", {1, 2, 1, 2}, {1, 2, 1, 2}, {{"pads", test::Ints{0, 1, 0, 0}}});
+  const WeightsLayer l =
+      layer_of("Conv", {1, 2, 1, 2}, {1, 2, 1, 2}, {{"pads", test::Ints{0, 1, 0, 0}}});
   calib::Statistics statistics;
   statistics.values.resize(l.graph.value_count());
   calib::ValueStatistics& input = statistics.values[static_cast<std::size_t>(l.node().inputs[0])];

@@ -53,7 +53,7 @@ TEST(ModelFileText, SaysWhereTheBytesGo) {
   EXPECT_NE(text.find("4,096"), std::string::npos) << "the whole file";
 }
 
-TEST(ModelFileJson, HoldsWhatTheTextShortens) {
+TEST(Json, HoldsWhatTheTextShortens) {
   const Json json = Json::parse(to_json(wordy_model(), facts()));
   EXPECT_EQ(json["name"], long_name("model"));
   EXPECT_EQ(json["inputs"][0]["name"], long_name("in"));
@@ -63,7 +63,7 @@ TEST(ModelFileJson, HoldsWhatTheTextShortens) {
   EXPECT_FALSE(json.contains("latency")) << "not asked for";
 }
 
-TEST(ModelFileJson, BytesThatAreNoUtf8DoNotSpoilIt) {
+TEST(Json, BytesThatAreNoUtf8DoNotSpoilIt) {
   auto model = wordy_model();
   model.doc = model.name = "\xff\xfe";
   EXPECT_TRUE(Json::accept(to_json(model, facts())));

@@ -83,7 +83,7 @@ std::vector<Finding> findings_of(const Model& model, std::string_view target = "
   return check(model, find_target(target));
 }
 
-std::string text_of(const std::vector<Finding>& findings) {
+std::string check_text_of(const std::vector<Finding>& findings) {
   std::string text;
   for (const auto& f : findings)
     text += f.node + " | " + f.tensor + " | " + f.rule + " | " + f.name + " | " + f.message +
@@ -93,7 +93,7 @@ std::string text_of(const std::vector<Finding>& findings) {
 
 TEST(Check, FindsNothingInAGoodModel) {
   const auto findings = findings_of(good_model());
-  EXPECT_TRUE(findings.empty()) << text_of(findings);
+  EXPECT_TRUE(findings.empty()) << check_text_of(findings);
 }
 
 struct Spoilt {
@@ -113,10 +113,10 @@ TEST_P(CheckFinds, ThisAlone) {
   Model model = good_model();
   spoilt.spoil(model);
   const auto findings = findings_of(model, spoilt.target);
-  ASSERT_EQ(findings.size(), 1U) << text_of(findings);
+  ASSERT_EQ(findings.size(), 1U) << check_text_of(findings);
   const Finding& finding = findings[0];
   EXPECT_EQ(finding.severity, Severity::Defect);
-  EXPECT_EQ(finding.name, spoilt.name) << text_of(findings);
+  EXPECT_EQ(finding.name, spoilt.name) << check_text_of(findings);
   EXPECT_EQ(finding.node.empty() ? finding.tensor : finding.node, spoilt.place);
   EXPECT_EQ(finding.rule, spoilt.rule);
   EXPECT_FALSE(finding.message.empty());
@@ -247,7 +247,7 @@ TEST(Check, ListsAllDefects) {
   value_of(model, "convolved").exponents = {-5};
   constant_of(model, "table").data = Tensor(DType::Int8, {17});
   const auto findings = findings_of(model);
-  ASSERT_EQ(findings.size(), 3U) << text_of(findings);
+  ASSERT_EQ(findings.size(), 3U) << check_text_of(findings);
   EXPECT_EQ(findings[0].node, "conv");
   EXPECT_EQ(findings[1].node, "sum");
   EXPECT_EQ(findings[2].node, "squash");
@@ -260,12 +260,12 @@ TEST(Check, TheP4HasWiderBiasesAndShiftsPerChannel) {
   constant_of(model, "filter").exponents.assign(kChannels, -6);
   constant_of(model, "bias").exponents.assign(kChannels, -10);
   const auto findings = findings_of(model, "esp32p4");
-  EXPECT_TRUE(findings.empty()) << text_of(findings);
+  EXPECT_TRUE(findings.empty()) << check_text_of(findings);
 }
 
 TEST(Check, AFileOfAnotherChipWithEqualFiltersIsANote) {
   const auto findings = findings_of(good_model(), "esp32p4");
-  ASSERT_EQ(findings.size(), 1U) << text_of(findings);
+  ASSERT_EQ(findings.size(), 1U) << check_text_of(findings);
   EXPECT_EQ(findings[0].severity, Severity::Note);
   EXPECT_EQ(findings[0].name, "other-target");
 }
@@ -275,7 +275,7 @@ TEST(Check, TheTargetOfTheFileTellsHowUnlabelledFiltersArePacked) {
   constant_of(model, "filter").doc.clear();
   EXPECT_TRUE(findings_of(model).empty());
   const auto findings = findings_of(model, "esp32");
-  ASSERT_EQ(findings.size(), 1U) << text_of(findings);
+  ASSERT_EQ(findings.size(), 1U) << check_text_of(findings);
   EXPECT_EQ(findings[0].severity, Severity::Defect);
   EXPECT_EQ(findings[0].name, "other-target");
 }
@@ -285,7 +285,7 @@ TEST(Check, WhatTheReaderFoundIsListedAndNotJudgedAgain) {
   std::erase_if(model.initializers, [](const auto& c) { return c.name == "filter"; });
   const std::vector<Error> known = {Error(ErrorCode::Malformed, "cut off").tensor("filter")};
   const auto findings = check(model, find_target("esp32s3"), known);
-  ASSERT_EQ(findings.size(), 1U) << text_of(findings);
+  ASSERT_EQ(findings.size(), 1U) << check_text_of(findings);
   EXPECT_EQ(findings[0].tensor, "filter");
   EXPECT_EQ(findings[0].message, "cut off");
 }

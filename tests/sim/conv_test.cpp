@@ -211,8 +211,8 @@ TEST(Conv, S3ClipsInt16LanesAt40Bits) {
   EXPECT_EQ(conv(x, w, 8, 25).run<std::int16_t>("esp32p4")[0], 600 * 32);
 }
 
-/// The refusal of a convolution on the S3.
-Error refusal(const OneNode& node) {
+/// The conv_refusal of a convolution on the S3.
+Error conv_refusal(const OneNode& node) {
   try {
     node.result("esp32s3");
   } catch (const Error& error) {
@@ -224,33 +224,37 @@ Error refusal(const OneNode& node) {
 
 TEST(Conv, RefusesWhatTheChipCannotCompute) {
   const Tensor x = filled8({1, 4, 4, 4}, 1), w = filled8({4, 3, 3, 4}, 1);
-  EXPECT_EQ(refusal(conv(x, w, 16).attribute("pads", Ints{3, 0, 0, 0})).code(), ErrorCode::Illegal);
-  EXPECT_EQ(refusal(conv(x, w, 16).attribute("activation", std::string("Sigmoid"))).code(),
+  EXPECT_EQ(conv_refusal(conv(x, w, 16).attribute("pads", Ints{3, 0, 0, 0})).code(),
             ErrorCode::Illegal);
-  EXPECT_EQ(refusal(conv(x, w, 16).constant(int16({1, 2, 3, 4}))).code(), ErrorCode::Illegal);
-  EXPECT_EQ(refusal(conv(filled8({2, 4, 4, 4}, 1), w, 16)).code(), ErrorCode::Illegal);
+  EXPECT_EQ(conv_refusal(conv(x, w, 16).attribute("activation", std::string("Sigmoid"))).code(),
+            ErrorCode::Illegal);
+  EXPECT_EQ(conv_refusal(conv(x, w, 16).constant(int16({1, 2, 3, 4}))).code(), ErrorCode::Illegal);
+  EXPECT_EQ(conv_refusal(conv(filled8({2, 4, 4, 4}, 1), w, 16)).code(), ErrorCode::Illegal);
 
   OneNode grouped("Conv");
   grouped.input(x)
       .constant(filled8({3, 3, 2, 4}, 1))
       .attribute("group", std::int64_t{2})
       .output(DType::Int8);
-  EXPECT_EQ(refusal(grouped).code(), ErrorCode::Illegal);
-  EXPECT_FALSE(refusal(grouped).remedy().empty());
+  EXPECT_EQ(conv_refusal(grouped).code(), ErrorCode::Illegal);
+  EXPECT_FALSE(conv_refusal(grouped).remedy().empty());
 }
 
 TEST(Conv, RefusesShapesThatDoNotFit) {
   const Tensor x = filled8({1, 4, 4, 4}, 1);
-  EXPECT_EQ(refusal(conv(x, filled8({4, 3, 3, 5}, 1), 16)).code(), ErrorCode::Malformed);
-  EXPECT_EQ(refusal(conv(x, filled8({4, 5, 5, 4}, 1), 16)).code(), ErrorCode::Malformed);
-  EXPECT_EQ(refusal(conv(x, filled8({4, 1, 1, 4}, 1), 16).attribute("strides", Ints{0, 1})).code(),
-            ErrorCode::Malformed);
-  EXPECT_EQ(refusal(conv(x, filled8({4, 1, 1, 4}, 1), 16).attribute("pads", Ints{0, 0, 0})).code(),
-            ErrorCode::Malformed);
-  EXPECT_EQ(refusal(conv(x, filled8({4, 1, 1, 4}, 1), 16).constant(int32({1}))).code(),
+  EXPECT_EQ(conv_refusal(conv(x, filled8({4, 3, 3, 5}, 1), 16)).code(), ErrorCode::Malformed);
+  EXPECT_EQ(conv_refusal(conv(x, filled8({4, 5, 5, 4}, 1), 16)).code(), ErrorCode::Malformed);
+  EXPECT_EQ(
+      conv_refusal(conv(x, filled8({4, 1, 1, 4}, 1), 16).attribute("strides", Ints{0, 1})).code(),
+      ErrorCode::Malformed);
+  EXPECT_EQ(
+      conv_refusal(conv(x, filled8({4, 1, 1, 4}, 1), 16).attribute("pads", Ints{0, 0, 0})).code(),
+      ErrorCode::Malformed);
+  EXPECT_EQ(conv_refusal(conv(x, filled8({4, 1, 1, 4}, 1), 16).constant(int32({1}))).code(),
             ErrorCode::Malformed);
   EXPECT_EQ(
-      refusal(OneNode("Conv").input(x).input(filled8({1, 1, 4, 4}, 1)).output(DType::Int8)).code(),
+      conv_refusal(OneNode("Conv").input(x).input(filled8({1, 1, 4, 4}, 1)).output(DType::Int8))
+          .code(),
       ErrorCode::Unsupported);
 }
 

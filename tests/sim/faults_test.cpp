@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string text_of(const fs::path& file) {
+std::string faults_text_of(const fs::path& file) {
   std::ifstream in(file);
   std::stringstream text;
   text << in.rdbuf();
@@ -42,7 +42,7 @@ std::set<std::string> faults_in_the_code() {
   std::set<std::string> names;
   for (const auto& file : fs::directory_iterator(fs::path(ESPQUANT_SOURCE_DIR) / "src/sim"))
     for (const char* call : {"add_fault(", "faults.emplace_back("})
-      collect_literals(text_of(file.path()), call, names);
+      collect_literals(faults_text_of(file.path()), call, names);
   return names;
 }
 

@@ -79,7 +79,7 @@ TEST(Program, RunsTwiceOnTheSameInput) {
 }
 
 /// The message of the Error that preparing the model throws.
-std::string refusal(const espdl::Model& model, ErrorCode code) {
+std::string program_refusal(const espdl::Model& model, ErrorCode code) {
   try {
     Program(model, find_target("esp32s3"));
   } catch (const Error& error) {
@@ -93,7 +93,7 @@ std::string refusal(const espdl::Model& model, ErrorCode code) {
 TEST(Program, NamesTheNodeOfAnUnknownOperator) {
   espdl::Model model = chain();
   model.nodes[1].op = "Frobnicate";
-  const std::string message = refusal(model, ErrorCode::Unsupported);
+  const std::string message = program_refusal(model, ErrorCode::Unsupported);
   EXPECT_NE(message.find("Frobnicate"), std::string::npos);
   EXPECT_NE(message.find("RequantizeLinear of a"), std::string::npos);
 }
@@ -101,28 +101,28 @@ TEST(Program, NamesTheNodeOfAnUnknownOperator) {
 TEST(Program, RefusesATensorThatNothingProduces) {
   espdl::Model model = chain();
   model.nodes[1].inputs = {"nowhere"};
-  EXPECT_NE(refusal(model, ErrorCode::Malformed).find("nowhere"), std::string::npos);
+  EXPECT_NE(program_refusal(model, ErrorCode::Malformed).find("nowhere"), std::string::npos);
   model = chain();
   model.outputs = {"nowhere"};
-  EXPECT_NE(refusal(model, ErrorCode::Malformed).find("nowhere"), std::string::npos);
+  EXPECT_NE(program_refusal(model, ErrorCode::Malformed).find("nowhere"), std::string::npos);
 }
 
 TEST(Program, RefusesATensorThatIsProducedTwice) {
   espdl::Model model = chain();
   model.nodes[2].outputs = {"b"};
-  EXPECT_NE(refusal(model, ErrorCode::Malformed).find("twice"), std::string::npos);
+  EXPECT_NE(program_refusal(model, ErrorCode::Malformed).find("twice"), std::string::npos);
 }
 
 TEST(Program, RefusesAnInputThatIsNotDescribed) {
   espdl::Model model = chain();
   model.values.erase(model.values.begin());
-  EXPECT_NE(refusal(model, ErrorCode::Malformed).find("'in'"), std::string::npos);
+  EXPECT_NE(program_refusal(model, ErrorCode::Malformed).find("'in'"), std::string::npos);
 }
 
 TEST(Program, RefusesShapesBeyondAnyChip) {
   espdl::Model model = chain();
   model.values[0].shape = {std::int64_t{1} << 40};
-  refusal(model, ErrorCode::BadData);
+  program_refusal(model, ErrorCode::BadData);
 }
 
 TEST(Program, AFrameTakesTensorsOfItsTypeAndShapeOnly) {

@@ -10,21 +10,21 @@ namespace espquant::strategy {
 namespace {
 
 using test::Network;
-using Equalization = Recipe::Equalization;
+using Equalization = recipe::Recipe::Equalization;
 
 BalancedNetwork balanced(const Graph& network, const Equalization& equalization) {
   Workbench plain(network, test::settings_for("esp32s3"), test::random_samples(network, 16, -1, 2));
   return balance(plain, equalization, Means::MatchOrUndo);
 }
 
-std::vector<std::string> names_of(const std::vector<EqualizationTrial>& trials) {
+std::vector<std::string> balanced_names_of(const std::vector<EqualizationTrial>& trials) {
   std::vector<std::string> names;
   for (const EqualizationTrial& t : trials) names.emplace_back(name_of(t.way));
   return names;
 }
 
 /// The network equalized in one way and no other.
-EqualizationTrial equalized(const Graph& network, Equalization e, Relu6 relu6) {
+EqualizationTrial equalized(const Graph& network, Equalization e, recipe::Relu6 relu6) {
   e.relu6 = relu6;
   e.undo_if_worse = e.even_activations = false;
   return balanced(network, e).kept();
@@ -40,14 +40,16 @@ Graph without_caps() {
 TEST(Balanced, TriesNoneAtAllAndTheWaysThatAreAskedFor) {
   const Graph network = test::small_network();
   Equalization e;
-  EXPECT_EQ(names_of(balanced(network, e).trials),
+  EXPECT_EQ(balanced_names_of(balanced(network, e).trials),
             (std::vector<std::string>{"none", "caps kept", "activations", "ReLU6 to ReLU"}));
   e.even_activations = false;
-  e.relu6 = Relu6::Keep;
-  EXPECT_EQ(names_of(balanced(network, e).trials), (std::vector<std::string>{"none", "caps kept"}));
-  e.relu6 = Relu6::ToRelu;
+  e.relu6 = recipe::Relu6::Keep;
+  EXPECT_EQ(balanced_names_of(balanced(network, e).trials),
+            (std::vector<std::string>{"none", "caps kept"}));
+  e.relu6 = recipe::Relu6::ToRelu;
   e.undo_if_worse = false;
-  EXPECT_EQ(names_of(balanced(network, e).trials), std::vector<std::string>{"ReLU6 to ReLU"});
+  EXPECT_EQ(balanced_names_of(balanced(network, e).trials),
+            std::vector<std::string>{"ReLU6 to ReLU"});
 }
 
 /// Two layers; the channels between them reach from 1/16 to 1.
@@ -98,26 +100,28 @@ TEST(Balanced, DoesNotMeasureAConversionThatIsWorseByItself) {
 }
 
 TEST(Balanced, WithoutCapsThereIsOneWay) {
-  for (const Relu6 relu6 : {Relu6::Auto, Relu6::Keep, Relu6::ToRelu}) {
+  for (const recipe::Relu6 relu6 :
+       {recipe::Relu6::Auto, recipe::Relu6::Keep, recipe::Relu6::ToRelu}) {
     Equalization e;
     e.relu6 = relu6;
     e.undo_if_worse = e.even_activations = false;
-    EXPECT_EQ(names_of(balanced(without_caps(), e).trials), std::vector<std::string>{"caps kept"});
+    EXPECT_EQ(balanced_names_of(balanced(without_caps(), e).trials),
+              std::vector<std::string>{"caps kept"});
   }
 }
 
 TEST(Balanced, KeepsTheFloatFunctionOnTheData) {
-  for (const Relu6 relu6 : {Relu6::Keep, Relu6::ToRelu}) {
+  for (const recipe::Relu6 relu6 : {recipe::Relu6::Keep, recipe::Relu6::ToRelu}) {
     const EqualizationTrial v = equalized(test::small_network(), {}, relu6);
     EXPECT_LT(v.equalization_change, 1e-4) << name_of(v.way);
-    if (relu6 == Relu6::Keep) {
+    if (relu6 == recipe::Relu6::Keep) {
       EXPECT_EQ(v.conversion_noise.ratio(), 0);
     }
   }
 }
 
 TEST(Balanced, KnowsWhatTurningCapsIntoRelusDoes) {
-  const EqualizationTrial turned = equalized(test::small_network(), {}, Relu6::ToRelu);
+  const EqualizationTrial turned = equalized(test::small_network(), {}, recipe::Relu6::ToRelu);
   EXPECT_EQ(turned.caps_removed, 2);
   EXPECT_GT(turned.conversion_noise.ratio(), 0) << "the caps are reached";
 }
@@ -135,9 +139,9 @@ TEST(Balanced, NoneIsTheNetworkAsItIs) {
 
 TEST(Balanced, LevelDecidesWhetherAddsAreCrossed) {
   Equalization e;
-  const int through = equalized(test::small_network(), e, Relu6::ToRelu).groups;
+  const int through = equalized(test::small_network(), e, recipe::Relu6::ToRelu).groups;
   e.level = 1;
-  EXPECT_LT(equalized(test::small_network(), e, Relu6::ToRelu).groups, through);
+  EXPECT_LT(equalized(test::small_network(), e, recipe::Relu6::ToRelu).groups, through);
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ calib::SampleSource small_source() {
           }};
 }
 
-Contender contender(Preparation& shared, Recipe recipe) {
+Contender contender(Preparation& shared, recipe::Recipe recipe) {
   Contender c;
   c.options.target = &find_target("esp32s3");
   c.options.recipe = std::move(recipe);
@@ -55,8 +55,8 @@ Contender contender(Preparation& shared, Recipe recipe) {
 
 TEST(Compare, MeasuresWhatEachRecipeCosts) {
   Preparation shared(small_network(), small_source());
-  const std::vector<Contender> contenders{contender(shared, find_recipe("int8")),
-                                          contender(shared, find_recipe("int16"))};
+  const std::vector<Contender> contenders{contender(shared, recipe::find_recipe("int8")),
+                                          contender(shared, recipe::find_recipe("int16"))};
   const auto results = compare_recipes(contenders, small_source(), {});
   ASSERT_EQ(results.size(), 2u);
   for (const Compared& r : results) {
@@ -78,7 +78,7 @@ TEST(Compare, WhatIsSharedDoesNotChangeTheFile) {
   Preparation shared(small_network(), small_source());
   std::vector<Contender> contenders;
   for (const char* name : {"int8", "mixed", "balanced"})
-    contenders.push_back(contender(shared, find_recipe(name)));
+    contenders.push_back(contender(shared, recipe::find_recipe(name)));
   const auto together = compare_recipes(contenders, small_source(), {});
   for (std::size_t i = 0; i < contenders.size(); ++i) {
     Preparation own(small_network(), small_source());
@@ -90,9 +90,9 @@ TEST(Compare, WhatIsSharedDoesNotChangeTheFile) {
 
 TEST(Compare, ALongerNameIsNoDisadvantage) {
   Preparation shared(small_network(), small_source());
-  Recipe longer = find_recipe("int8");
+  recipe::Recipe longer = recipe::find_recipe("int8");
   longer.name = "the_same_by_a_name_of_more_than_sixteen_letters";
-  const std::vector<Contender> contenders{contender(shared, find_recipe("int8")),
+  const std::vector<Contender> contenders{contender(shared, recipe::find_recipe("int8")),
                                           contender(shared, longer)};
   const auto results = compare_recipes(contenders, small_source(), {});
   EXPECT_LT(results[0].file.size(), results[1].file.size());
@@ -102,11 +102,11 @@ TEST(Compare, ALongerNameIsNoDisadvantage) {
 
 TEST(Compare, ARefusedRecipeLeavesTheOthers) {
   Preparation shared(small_network(), small_source());
-  Recipe impossible = find_recipe("int8");
+  recipe::Recipe impossible = recipe::find_recipe("int8");
   impossible.name = "impossible";
-  impossible.quantization.granularity = Granularity::Channel;
+  impossible.quantization.granularity = recipe::Granularity::Channel;
   const std::vector<Contender> contenders{contender(shared, impossible),
-                                          contender(shared, find_recipe("int8"))};
+                                          contender(shared, recipe::find_recipe("int8"))};
   const auto results = compare_recipes(contenders, small_source(), {});
   EXPECT_NE(results[0].refusal.find("per channel"), std::string::npos) << results[0].refusal;
   EXPECT_FALSE(results[0].unbeaten);
@@ -120,7 +120,8 @@ TEST(Preparation, EqualSettingsShareAWorkbench) {
   EXPECT_EQ(&network, &shared.simplified({}));
   const Target& target = find_target("esp32s3");
   const auto bench = [&](const char* recipe) {
-    return shared.workbench(network, settings_of(find_recipe(recipe), network.network, target));
+    return shared.workbench(network,
+                            settings_of(recipe::find_recipe(recipe), network.network, target));
   };
   EXPECT_EQ(bench("balanced"), bench("mixed"));
   EXPECT_NE(bench("int8"), bench("int16"));

@@ -14,13 +14,13 @@ namespace {
 
 using test::Network;
 
-Workbench& small_bench() {
+Workbench& mixed_small_bench() {
   static Workbench bench(passes::simplify(test::small_network()), test::settings_for("esp32s3"),
                          test::random_samples(test::small_network(), 16, -1, 2));
   return bench;
 }
 
-MixedResult choose(const Recipe::Mixed& mixed, Workbench& bench = small_bench()) {
+MixedResult choose(const recipe::Recipe::Mixed& mixed, Workbench& bench = mixed_small_bench()) {
   return choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, {});
 }
 
@@ -32,14 +32,14 @@ std::set<std::string> wide_layers(const MixedResult& result) {
 }
 
 double noise_of(const quant::Settings& settings) {
-  return Trials(small_bench(), settings, Means::AsTheyAre).make(settings).noise.ratio();
+  return Trials(mixed_small_bench(), settings, Means::AsTheyAre).make(settings).noise.ratio();
 }
 
-double plain_noise() { return noise_of(small_bench().settings()); }
+double plain_noise() { return noise_of(mixed_small_bench().settings()); }
 
 TEST(Mixed, TakesNoMoreLayersThanAllowed) {
   for (const std::int64_t most : {1, 2}) {
-    Recipe::Mixed mixed;
+    recipe::Recipe::Mixed mixed;
     mixed.max_16bit = most;
     const MixedResult result = choose(mixed);
     EXPECT_EQ(result.chosen.size(), static_cast<std::size_t>(most));
@@ -48,10 +48,10 @@ TEST(Mixed, TakesNoMoreLayersThanAllowed) {
 }
 
 TEST(Mixed, ALayersNoiseIsThatOfItAloneAt8Bits) {
-  Recipe::Mixed mixed;
+  recipe::Recipe::Mixed mixed;
   mixed.max_16bit = 1;
   const MixedResult result = choose(mixed);
-  quant::Settings wide = small_bench().settings();
+  quant::Settings wide = mixed_small_bench().settings();
   for (const LayerEffect& e : result.effects) wide.layer_bits[e.layer] = 16;
   for (const LayerEffect& e : result.effects) {
     quant::Settings one_narrow = wide;
@@ -64,7 +64,7 @@ TEST(Mixed, ALayersNoiseIsThatOfItAloneAt8Bits) {
 }
 
 TEST(Mixed, TakesNoiseAway) {
-  Recipe::Mixed mixed;
+  recipe::Recipe::Mixed mixed;
   mixed.max_16bit = 2;
   const MixedResult result = choose(mixed);
   EXPECT_LT(noise_of(result.settings), 0.8 * plain_noise());
@@ -78,7 +78,7 @@ TEST(Mixed, WithoutALimitNothingWorthItIsLeft) {
 }
 
 TEST(Mixed, MeasuresEachSetOfLayersThatMoveTogetherOnce) {
-  Recipe::Mixed mixed;
+  recipe::Recipe::Mixed mixed;
   mixed.max_16bit = 1;
   std::set<std::string> layers;
   for (const LayerEffect& e : choose(mixed).effects) layers.insert(e.layer);
@@ -88,7 +88,7 @@ TEST(Mixed, MeasuresEachSetOfLayersThatMoveTogetherOnce) {
 }
 
 TEST(Mixed, KeepsTheFileWithinItsBudget) {
-  Recipe::Mixed mixed;
+  recipe::Recipe::Mixed mixed;
   mixed.budget_kb = 0.001;
   EXPECT_TRUE(choose(mixed).chosen.empty());
   mixed.budget_kb = 1;
@@ -98,7 +98,7 @@ TEST(Mixed, KeepsTheFileWithinItsBudget) {
 }
 
 TEST(Mixed, KeepsTheTimeWithinItsBudget) {
-  Recipe::Mixed mixed;
+  recipe::Recipe::Mixed mixed;
   mixed.budget_ms = 1e-9;
   for (const LayerEffect& c : choose(mixed).chosen) EXPECT_LE(c.milliseconds, 1e-9);
   mixed.budget_ms = 0.2;
@@ -108,7 +108,7 @@ TEST(Mixed, KeepsTheTimeWithinItsBudget) {
 }
 
 TEST(Mixed, StopsOnceTheNoiseIsLowEnough) {
-  Recipe::Mixed mixed;
+  recipe::Recipe::Mixed mixed;
   mixed.noise_target = 2 * plain_noise();
   EXPECT_TRUE(choose(mixed).chosen.empty()) << "met without any";
   mixed.noise_target = 0.5 * plain_noise();
@@ -124,7 +124,7 @@ TEST(Mixed, StopsOnceTheNoiseIsLowEnough) {
 }
 
 TEST(Mixed, SaysWhereAGoalCannotBeMet) {
-  Recipe::Mixed mixed;
+  recipe::Recipe::Mixed mixed;
   mixed.noise_target = 0.5 * plain_noise();
   EXPECT_TRUE(choose(mixed).goals_met);
   mixed.max_16bit = 1;
@@ -139,7 +139,7 @@ TEST(Mixed, AnAccuracyGoalNeedsClassScores) {
   const ValueId x = net.input("x", {1, 4, 4, 4});
   const Graph images = net.finish({net.node("Conv", {x, net.random({4, 4, 1, 1})})});
   Workbench bench(images, test::settings_for("esp32s3"), test::random_samples(images, 16));
-  Recipe::Mixed mixed;
+  recipe::Recipe::Mixed mixed;
   mixed.accuracy_within = 0.01;
   const Error error = test::error_of([&] { choose(mixed, bench); });
   EXPECT_EQ(error.code(), ErrorCode::Usage);
@@ -147,7 +147,7 @@ TEST(Mixed, AnAccuracyGoalNeedsClassScores) {
 }
 
 TEST(Mixed, AnAccuracyGoalThatIsMetTakesNoLayer) {
-  Recipe::Mixed mixed;
+  recipe::Recipe::Mixed mixed;
   mixed.accuracy_within = 1;
   EXPECT_TRUE(choose(mixed).chosen.empty());
 }
@@ -166,7 +166,7 @@ Graph heads() {
 TEST(Mixed, ListsAreTakenAsTheyAreAndIdleLayersNamed) {
   const Graph graph = heads();
   Workbench bench(graph, test::settings_for("esp32s3"), test::random_samples(graph, 32));
-  Recipe::Mixed mixed;
+  recipe::Recipe::Mixed mixed;
   mixed.layers = {"Gemm*"};
   const MixedResult result = choose(mixed, bench);
   EXPECT_EQ(wide_layers(result), (std::set<std::string>{"Gemm", "Gemm_1"}));
@@ -175,7 +175,7 @@ TEST(Mixed, ListsAreTakenAsTheyAreAndIdleLayersNamed) {
 }
 
 TEST(Mixed, LayersOfAListThatKeepEachOtherWideAreLookedAtTogether) {
-  Recipe::Mixed mixed;
+  recipe::Recipe::Mixed mixed;
   // The Add has the exponent of the last convolution.
   mixed.layers = {"Conv_3", "Add"};
   EXPECT_TRUE(choose(mixed).idle.empty());

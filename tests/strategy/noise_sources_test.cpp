@@ -31,7 +31,7 @@ Workbench bench_of(const Graph& network) {
                    test::random_samples(network, 16, -1, 2));
 }
 
-std::vector<std::string> names_of(const std::vector<MovableLayer>& layers) {
+std::vector<std::string> noise_sources_names_of(const std::vector<MovableLayer>& layers) {
   std::vector<std::string> names;
   for (const MovableLayer& layer : layers) names.push_back(layer.name);
   return names;
@@ -40,7 +40,7 @@ std::vector<std::string> names_of(const std::vector<MovableLayer>& layers) {
 TEST(MovableLayers, SpeakForWhatSharesTheirExponent) {
   const Workbench bench = bench_of(passes::simplify(test::small_network()));
   // The last convolution stands for the Add as well.
-  EXPECT_EQ(names_of(movable_layers(bench, bench.settings())),
+  EXPECT_EQ(noise_sources_names_of(movable_layers(bench, bench.settings())),
             (std::vector<std::string>{"Conv", "Conv_1", "Conv_2", "Conv_3", "GlobalAveragePool",
                                       "Gemm"}));
 }
@@ -50,7 +50,7 @@ TEST(MovableLayers, WhatTheRecipeGivesAWidthIsNotOneOfThem) {
   quant::Settings settings = bench.settings();
   settings.layer_bits["Conv_1"] = 8;
   settings.layer_bits["Gemm"] = 16;
-  EXPECT_EQ(names_of(movable_layers(bench, settings)),
+  EXPECT_EQ(noise_sources_names_of(movable_layers(bench, settings)),
             (std::vector<std::string>{"Conv", "Conv_2", "Conv_3", "GlobalAveragePool"}));
 }
 
@@ -60,7 +60,7 @@ TEST(MovableLayers, WhatGivesOutFloatsReadsEitherWidth) {
   const ValueId scores = net.node("Gemm", {x, net.random({8, 4})});
   const Workbench bench = bench_of(net.finish({net.node("Softmax", {scores})}));
   const std::vector<MovableLayer> layers = movable_layers(bench, bench.settings());
-  EXPECT_EQ(names_of(layers), std::vector<std::string>{"Gemm"});
+  EXPECT_EQ(noise_sources_names_of(layers), std::vector<std::string>{"Gemm"});
   EXPECT_TRUE(shared_tensors(bench, layers).empty());
 }
 

@@ -15,7 +15,7 @@
 namespace espquant::strategy {
 namespace {
 
-QuantizeOptions options_for(const Recipe& recipe, const char* target = "esp32s3") {
+QuantizeOptions options_for(const recipe::Recipe& recipe, const char* target = "esp32s3") {
   QuantizeOptions options;
   options.recipe = recipe;
   options.target = &find_target(target);
@@ -29,8 +29,8 @@ QuantizedModel quantized(const QuantizeOptions& options) {
 }
 
 /// One layer for mixed, so that tests are quick.
-Recipe recipe_of(const std::string& name) {
-  Recipe recipe = find_recipe(name);
+recipe::Recipe recipe_of(const std::string& name) {
+  recipe::Recipe recipe = recipe::find_recipe(name);
   if (recipe.mixed.enabled) recipe.mixed.max_16bit = 1;
   return recipe;
 }
@@ -50,7 +50,7 @@ TEST_P(QuantizeBy, TheStoredRecipeGivesTheSameFileAgain) {
   const auto stored = std::find_if(metadata.begin(), metadata.end(),
                                    [](const auto& m) { return m.first == "espquant.recipe"; });
   ASSERT_NE(stored, metadata.end());
-  options.recipe = parse_recipe(stored->second, "metadata");
+  options.recipe = recipe::parse_recipe(stored->second, "metadata");
   EXPECT_EQ(options.recipe, first.recipe);
   EXPECT_EQ(espdl::write_model(quantized(options).model), espdl::write_model(first.model));
 }
@@ -147,7 +147,7 @@ class WholeNetwork : public testing::TestWithParam<std::tuple<const char*, const
   /// The noise of the network, after its file was seen to give its own test values.
   static double noise_of(const Graph& network) {
     const auto& [chip, recipe] = GetParam();
-    const QuantizeOptions options = options_for(find_recipe(recipe), chip);
+    const QuantizeOptions options = options_for(recipe::find_recipe(recipe), chip);
     const QuantizedModel result =
         quantize_model(network, test::random_samples(network, 32, -1, 1), options);
     const sim::Program program(result.model, *options.target);
@@ -195,10 +195,11 @@ Graph last_state_network() {
 TEST(QuantizeModel, ALayerMayNameItsLastStateOnly) {
   const Graph network = last_state_network();
   const calib::SampleSource samples = test::random_samples(network, 32, -1, 1);
-  Recipe listed = find_recipe("mixed");
+  recipe::Recipe listed = recipe::find_recipe("mixed");
   listed.mixed.max_16bit.reset();
   listed.mixed.layers = {"lstm"};
-  for (const Recipe& recipe : {find_recipe("int8"), find_recipe("mixed"), listed}) {
+  for (const recipe::Recipe& recipe :
+       {recipe::find_recipe("int8"), recipe::find_recipe("mixed"), listed}) {
     const QuantizedModel result = quantize_model(network, samples, options_for(recipe));
     const espdl::ValueInfo* x = result.model.find_value("x");
     ASSERT_NE(x, nullptr);
@@ -236,7 +237,7 @@ TEST(QuantizeModel, EveryNodeOfTheModelIsInTheReport) {
   const QuantizedModel result = quantized(options_for(recipe_of("int8")));
   EXPECT_EQ(result.noise.samples, 4);
   std::set<std::string> reported;
-  for (const LayerNoise& layer : result.noise.layers) reported.insert(layer.node);
+  for (const measure::LayerNoise& layer : result.noise.layers) reported.insert(layer.node);
   for (const char* name : {"Conv", "Conv_1", "Conv_2", "Conv_3", "Gemm"})
     EXPECT_TRUE(reported.contains(name)) << name;
 }
@@ -250,15 +251,15 @@ TEST(QuantizeModel, LeavesTestValuesOutWhereAskedTo) {
 }
 
 TEST(QuantizeModel, RefusesWhatTheChipCannotDo) {
-  Recipe recipe = recipe_of("int8");
-  recipe.quantization.granularity = Granularity::Channel;
+  recipe::Recipe recipe = recipe_of("int8");
+  recipe.quantization.granularity = recipe::Granularity::Channel;
   const Error error = test::error_of([&] { quantized(options_for(recipe)); });
   EXPECT_EQ(error.code(), ErrorCode::Illegal);
   EXPECT_NE(error.remedy().find("esp32p4"), std::string::npos);
 }
 
 TEST(QuantizeModel, RefusesPatternsThatMatchNoLayer) {
-  Recipe recipe = recipe_of("int8");
+  recipe::Recipe recipe = recipe_of("int8");
   recipe.layers.push_back({"Konv_1", 16, std::nullopt, std::nullopt});
   EXPECT_EQ(test::error_of([&] { quantized(options_for(recipe)); }).code(), ErrorCode::Usage);
 }

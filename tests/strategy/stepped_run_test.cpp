@@ -6,7 +6,7 @@
 
 #include "base/parallel.h"
 #include "espdl/writer.h"
-#include "strategy/simulate.h"
+#include "measure/simulate.h"
 #include "strategy/workbench.h"
 #include "tests/strategy/small_network.h"
 
@@ -15,7 +15,7 @@ namespace {
 
 using test::Network;
 
-constexpr std::int64_t kSamples = 16;
+constexpr std::int64_t kSteppedRunSamples = 16;
 
 /// A network, quantized, with their biases off by several steps.
 struct Shifted {
@@ -36,7 +36,8 @@ struct Shifted {
       for (float& b : before.graph.value(n.inputs[2]).constant.mutable_data<float>()) b += 3 * step;
     }
     before.lowered = lower::lower(before.graph, *settings.target);
-    run = run_float(executor, inputs_of(source, evenly_spread(kSamples, kSamples)), *plan);
+    run = run_float(
+        executor, inputs_of(source, evenly_spread(kSteppedRunSamples, kSteppedRunSamples)), *plan);
   }
 
   Candidate matched() const { return run_in_step(before, *plan, *settings.target, run, true); }
@@ -53,7 +54,7 @@ struct Shifted {
 
   Graph network;
   quant::Settings settings;
-  calib::SampleSource source = test::random_samples(network, kSamples, -1, 2);
+  calib::SampleSource source = test::random_samples(network, kSteppedRunSamples, -1, 2);
   std::optional<quant::Plan> plan;
   Candidate before;
   FloatRun run;
@@ -73,7 +74,7 @@ std::vector<double> channel_means(const std::vector<std::vector<Tensor>>& output
 
 std::vector<std::vector<Tensor>> simulated_outputs(const Candidate& candidate, const Shifted& s) {
   const sim::Program program(candidate.lowered.model, *s.settings.target);
-  const SimulatedNetwork network(program, candidate.graph);
+  const measure::SimulatedNetwork network(program, candidate.graph);
   sim::Program::Frame frame(program);
   std::vector<std::vector<Tensor>> outputs;
   for (const auto& inputs : s.run.inputs) outputs.push_back(network.run(inputs, frame));
@@ -103,10 +104,10 @@ TEST(MatchMeans, MakesTheMeansOnTheChipThoseOfTheFloatNetwork) {
 TEST(MatchMeans, KnowsTheNoiseOfTheResult) {
   const Shifted s("esp32s3");
   const Candidate after = s.matched();
-  const Noise measured =
+  const measure::Noise measured =
       output_noise(sim::Program(after.lowered.model, *s.settings.target), after.graph, s.run);
   EXPECT_DOUBLE_EQ(after.noise.ratio(), measured.ratio());
-  const Noise before =
+  const measure::Noise before =
       output_noise(sim::Program(s.before.lowered.model, *s.settings.target), s.before.graph, s.run);
   EXPECT_LT(after.noise.noise, before.noise);
 }

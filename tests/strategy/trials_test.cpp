@@ -6,16 +6,16 @@
 
 #include "base/fixed_point.h"
 #include "espdl/writer.h"
-#include "strategy/simulate.h"
+#include "measure/simulate.h"
 #include "tests/strategy/small_network.h"
 
 namespace espquant::strategy {
 namespace {
 
 // As many as are needed to hold some of them out.
-constexpr std::int64_t kSamples = 72;
+constexpr std::int64_t kTrialsSamples = 72;
 
-const Workbench& small_bench(const char* chip) {
+const Workbench& trials_small_bench(const char* chip) {
   static std::map<std::string, Workbench> benches;
   const auto known = benches.find(chip);
   if (known != benches.end()) return known->second;
@@ -24,7 +24,7 @@ const Workbench& small_bench(const char* chip) {
       benches
           .emplace(std::piecewise_construct, std::forward_as_tuple(chip),
                    std::forward_as_tuple(network, test::settings_for(chip),
-                                         test::random_samples(network, kSamples, -1, 2)))
+                                         test::random_samples(network, kTrialsSamples, -1, 2)))
           .first->second;
   made.hold_out();
   return made;
@@ -51,7 +51,7 @@ void expect_equal(const Candidate& actual, const Candidate& expected, std::strin
 
 class TrialsFor : public testing::TestWithParam<std::tuple<const char*, Means>> {
  protected:
-  const Workbench& bench() const { return small_bench(std::get<0>(GetParam())); }
+  const Workbench& bench() const { return trials_small_bench(std::get<0>(GetParam())); }
   Means means() const { return std::get<1>(GetParam()); }
   Trials trials() const { return Trials(bench(), bench().settings(), means()); }
   Candidate by_itself(const quant::Settings& settings) const {
@@ -99,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(Chips, TrialsFor,
 
 TEST(Narrowing, RoundsATensorAsTheChipDoes) {
   for (const char* chip : {"esp32s3", "esp32p4"}) {
-    const Workbench& bench = small_bench(chip);
+    const Workbench& bench = trials_small_bench(chip);
     quant::Settings wide = bench.settings();
     wide.bits = 16;
     const Candidate candidate = bench.draft(wide);
@@ -109,10 +109,10 @@ TEST(Narrowing, RoundsATensorAsTheChipDoes) {
     // Half of all values lie between two steps of twice the size.
     const float step = std::ldexp(1.0F, exponent + 1);
 
-    const SimulatedNetwork network(program, candidate.graph);
+    const measure::SimulatedNetwork network(program, candidate.graph);
     sim::Program::Frame frame(program);
     const FloatRun& run = bench.run();
-    Noise expected;
+    measure::Noise expected;
     for (std::size_t s = run.first_judged(); s < run.inputs.size(); ++s) {
       Tensor y = network.run(run.inputs[s], frame)[0];
       for (float& v : y.mutable_data<float>())
@@ -127,7 +127,7 @@ TEST(Narrowing, RoundsATensorAsTheChipDoes) {
 }
 
 TEST(SteppedRun, SharesTheNodesBeforeTheFirstThatDiffers) {
-  const Workbench& bench = small_bench("esp32s3");
+  const Workbench& bench = trials_small_bench("esp32s3");
   const auto begin = [&](const quant::Settings& settings) {
     return std::make_unique<SteppedRun>(bench.draft(settings), bench.plan(), *settings.target,
                                         bench.run(), true);

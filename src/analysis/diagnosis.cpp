@@ -1,0 +1,287 @@
+#include "analysis/diagnosis.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace espquant::analysis {
+namespace {
+
+// 30 dB. Well-used 8 bits give 35 to 50 dB per layer, and some ten layers of 40 dB add up to it.
+constexpr double kNotable = 1e-3;
+// Rounding weights that fill half of 8 bits costs a filter 2e-4 to 1e-3 of its energy; at 1 % three
+// bits are unused.
+constexpr double kNotableWeightNoise = 1e-2;
+// A step eight times as coarse as 99.9 % of the values need: three of eight bits.
+constexpr double kOutlierBits = 3;
+// The smallest filter has lost four of its eight bits to the largest.
+constexpr double kUnevenSpread = 16;
+// Scores of a trained network come within a step of each other in one or two of a hundred samples.
+constexpr double kCloseShare = 0.125;
+constexpr std::int64_t kLeastDecisions = 8;
+// Clipping is the reason only where it outweighs rounding.
+constexpr double kMainShare = 0.5;
+
+std::string percent(double fraction) { return fmt::format("{:.3g} %", 100 * fraction); }
+
+// Zeros are exact at any step.
+double rounding_noise(const LayerFacts& layer) {
+  if (layer.accumulated.signal <= 0) return 0;
+  const double uniform = layer.step() * layer.step() / 12;
+  return uniform * static_cast<double>(layer.values - layer.zeros) / layer.accumulated.signal;
+}
+
+double largest_magnitude(const LayerFacts& layer) {
+  return std::max(std::abs(static_cast<double>(layer.min)),
+                  std::abs(static_cast<double>(layer.max)));
+}
+
+// Bits that lie above what 99.9 % of the values need.
+double unused_bits(const LayerFacts& layer) {
+  if (layer.typical <= 0 || layer.bits > 16) return 0;
+  const double covered =
+      std::min(largest_magnitude(layer), std::ldexp(layer.step(), layer.bits - 1));
+  return std::max(0.0, std::log2(covered / layer.typical));
+}
+
+double outlier_noise(const LayerFacts& layer) {
+  const double unused = unused_bits(layer);
+  return unused < kOutlierBits ? 0 : rounding_noise(layer) * (1 - std::exp2(-2 * unused));
+}
+
+// Coarse weights matter as far as anything shows of them, in the layer or at the network's output.
+bool shows(const LayerFacts& layer) {
+  return std::max(layer.alone.ratio(), layer.at_output.ratio()) >= kNotable;
+}
+
+double uneven_noise(const LayerFacts& layer) {
+  if (!layer.weights || !shows(layer) || layer.weights->per_channel ||
+      layer.weights->spread < kUnevenSpread)
+    return 0;
+  return layer.weights->noise_without_bias;
+}
+
+double bias_noise(const LayerFacts& layer) {
+  if (!layer.weights || !shows(layer) || layer.weights->excess_bias_bits <= 0) return 0;
+  return layer.weights->noise - layer.weights->noise_without_bias;
+}
+
+double clipping_noise(const LayerFacts& layer) {
+  const double noise = layer.clipping.ratio();
+  return noise >= kMainShare * std::max(layer.alone.ratio(), rounding_noise(layer)) ? noise : 0;
+}
+
+double saturation_noise(const LayerFacts& layer) {
+  return layer.saturation && layer.saturation->changed > 0 ? layer.saturation->effect.ratio() : 0;
+}
+
+double close_share(const LayerFacts& layer) {
+  if (layer.decisions < kLeastDecisions) return 0;
+  return static_cast<double>(layer.close_decisions) / static_cast<double>(layer.decisions);
+}
+
+Reason reason_for(const LayerFacts& layer) {
+  struct Candidate {
+    Reason reason;
+    double noise, least;
+  };
+  // Of equal ones the earlier.
+  const Candidate candidates[] = {
+      {Reason::Saturation, saturation_noise(layer), kNotable},
+      {Reason::CoarseLogits, close_share(layer), kCloseShare},
+      {Reason::ClippedActivation, clipping_noise(layer), kNotable},
+      {Reason::WideBias, bias_noise(layer), kNotableWeightNoise},
+      {Reason::UnevenChannels, uneven_noise(layer), kNotableWeightNoise},
+      {Reason::OutlierRange, outlier_noise(layer), kNotable},
+  };
+  const Candidate* found = nullptr;
+  for (const Candidate& c : candidates)
+    if (c.noise >= c.least && (found == nullptr || c.noise > found->noise)) found = &c;
+  return found == nullptr ? Reason::Nothing : found->reason;
+}
+
+// As a word of a shell's command line.
+std::string setting(const LayerFacts& layer, std::string_view assignment) {
+  std::string word = fmt::format("layer.{}.{}", layer.node, assignment);
+  const bool plain = std::all_of(word.begin(), word.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 ||
+           std::string_view("_./-=:").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  return plain ? "--set " + word : "--set '" + word + "'";
+}
+
+std::string wider(const LayerFacts& layer) {
+  return fmt::format("{} (or --recipe mixed, which chooses)", setting(layer, "bits=16"));
+}
+
+std::string explain_outliers(const LayerFacts& layer) {
+  return fmt::format(
+      "99.9 % of its values are within {:.3g}, but the largest is {:.3g}; {:.1f} of its {} bits "
+      "are "
+      "there for the rest, and a step of {:.3g} is coarse for most.",
+      layer.typical, largest_magnitude(layer), unused_bits(layer), layer.bits, layer.step());
+}
+
+std::string explain_uneven(const LayerFacts& layer) {
+  return fmt::format(
+      "Its filters differ {:.3g} times in size and share one exponent, so that rounding takes {} "
+      "of an average filter.",
+      layer.weights->spread, percent(layer.weights->noise_without_bias));
+}
+
+std::string explain_bias(const LayerFacts& layer, const Target& target) {
+  return fmt::format(
+      "Its bias needs {} bits more than the {} that {} has for it, so its weights have a step that "
+      "much coarser, which takes {} of an average filter instead of {}.",
+      layer.weights->excess_bias_bits, target.bias_bits(layer.bits), target.name,
+      percent(layer.weights->noise), percent(layer.weights->noise_without_bias));
+}
+
+std::string explain_logits(const LayerFacts& layer) {
+  return fmt::format(
+      "Its best two scores are less than one step ({:.3g}) apart in {} of {} samples, because "
+      "their "
+      "range, {:.3g} to {:.3g}, is large beside their differences; such answers change at random.",
+      layer.step(), layer.close_decisions, layer.decisions, layer.min, layer.max);
+}
+
+std::string explain_clipping(const LayerFacts& layer) {
+  return fmt::format(
+      "{} of its values lie beyond what its integers reach ({:.3g}; they go up to {:.3g}), and "
+      "clipping them makes a noise of {}.",
+      percent(layer.clipped_share()), std::ldexp(layer.step(), layer.bits - 1),
+      largest_magnitude(layer), percent(layer.clipping.ratio()));
+}
+
+std::string explain_saturation(const LayerFacts& layer, const Target& target) {
+  const measure::LayerSaturation& s = *layer.saturation;
+  return fmt::format(
+      "Its sums reach {:.3g} times what the {}-bit registers of {} hold; that changes {} of its "
+      "outputs and makes a noise of {}.",
+      s.books.peak, target.accumulator_bits(layer.bits), target.name,
+      percent(static_cast<double>(s.changed) / static_cast<double>(s.elements)),
+      percent(s.effect.ratio()));
+}
+
+std::string explain_nothing(const LayerFacts& layer) {
+  return fmt::format(
+      "Nothing remarkable in itself: its values, {:.3g} to {:.3g}, have a step of {:.3g} in its {} "
+      "bits. Rounding them makes a noise of {}; with rounded inputs and weights it is {}.",
+      layer.min, layer.max, layer.step(), layer.bits, percent(rounding_noise(layer)),
+      percent(layer.alone.ratio()));
+}
+
+std::string remedy_for_outliers(const LayerFacts& layer, const recipe::Recipe& recipe) {
+  if (recipe.calibration.method == quant::Method::MinMax)
+    return fmt::format("--method auto, which clips as far as it pays; or {}.",
+                       setting(layer, "method=percentile"));
+  return layer.bits == 8 ? wider(layer) + "." : std::string();
+}
+
+std::string remedy_for_channels(const LayerFacts& layer, const recipe::Recipe& recipe,
+                                const Target& target) {
+  if (target.per_channel_weights)
+    return "--weights channel: an exponent for each filter costs nothing on this chip.";
+  std::string text;
+  if (!recipe.equalization.enabled) text = "--recipe balanced, which evens filters out; or ";
+  return text + wider(layer) +
+         (recipe.equalization.enabled ? "; the esp32p4 has an exponent for each filter." : ".");
+}
+
+std::string remedy_for_bias(const LayerFacts& layer, const recipe::Recipe& recipe,
+                            const Target& target) {
+  std::string text;
+  if (!recipe.equalization.enabled)
+    text = "--recipe balanced, which moves biases on to the next layer; or ";
+  if (layer.bits == 8)
+    text += fmt::format("{}, with {} bits for biases.", setting(layer, "bits=16"),
+                        target.bias_bits(16));
+  return text;
+}
+
+std::string remedy_for_clipping(const LayerFacts& layer, const recipe::Recipe& recipe) {
+  if (recipe.calibration.method == quant::Method::Auto)
+    return layer.bits == 8 ? wider(layer) + "; more, or more typical, calibration samples."
+                           : "more, or more typical, calibration samples.";
+  return fmt::format("--method auto; or {}, which clips nothing.", setting(layer, "method=minmax"));
+}
+
+std::string remedy_of(Reason reason, const LayerFacts& layer, const recipe::Recipe& recipe,
+                      const Target& target) {
+  switch (reason) {
+    case Reason::OutlierRange:
+      return remedy_for_outliers(layer, recipe);
+    case Reason::UnevenChannels:
+      return remedy_for_channels(layer, recipe, target);
+    case Reason::WideBias:
+      return remedy_for_bias(layer, recipe, target);
+    case Reason::ClippedActivation:
+      return remedy_for_clipping(layer, recipe);
+    case Reason::Nothing:
+      if (!shows(layer)) return {};
+      [[fallthrough]];
+    case Reason::CoarseLogits:
+    case Reason::Saturation:
+      return layer.bits == 8 ? wider(layer) + "." : std::string();
+  }
+  return {};
+}
+
+std::string explain(Reason reason, const LayerFacts& layer, const Target& target) {
+  switch (reason) {
+    case Reason::OutlierRange:
+      return explain_outliers(layer);
+    case Reason::UnevenChannels:
+      return explain_uneven(layer);
+    case Reason::WideBias:
+      return explain_bias(layer, target);
+    case Reason::CoarseLogits:
+      return explain_logits(layer);
+    case Reason::ClippedActivation:
+      return explain_clipping(layer);
+    case Reason::Saturation:
+      return explain_saturation(layer, target);
+    case Reason::Nothing:
+      return explain_nothing(layer);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view code_of(Reason reason) {
+  switch (reason) {
+    case Reason::Nothing:
+      return "-";
+    case Reason::OutlierRange:
+      return "outliers";
+    case Reason::UnevenChannels:
+      return "uneven channels";
+    case Reason::WideBias:
+      return "wide bias";
+    case Reason::CoarseLogits:
+      return "coarse logits";
+    case Reason::ClippedActivation:
+      return "clipped";
+    case Reason::Saturation:
+      return "saturation";
+  }
+  return "";
+}
+
+double LayerFacts::step() const { return bits > 16 ? 0 : std::ldexp(1.0, exponent); }
+
+double LayerFacts::clipped_share() const {
+  return values > 0 ? static_cast<double>(clipped) / static_cast<double>(values) : 0;
+}
+
+Diagnosis diagnose(const LayerFacts& layer, const recipe::Recipe& recipe, const Target& target) {
+  const Reason reason = reason_for(layer);
+  Diagnosis diagnosis{reason, explain(reason, layer, target), {}};
+  // Recipes have no rules for inputs.
+  if (layer.op != kInput) diagnosis.remedy = remedy_of(reason, layer, recipe, target);
+  return diagnosis;
+}
+
+}  // namespace espquant::analysis

@@ -1,0 +1,129 @@
+#include "measure/evaluate.h"
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "base/parallel.h"
+
+namespace espquant::measure {
+namespace {
+
+std::int64_t arg_max(const Tensor& scores) {
+  const auto data = scores.data<float>();
+  return std::max_element(data.begin(), data.end()) - data.begin();
+}
+
+// One row of at least two scores per sample.
+bool is_class_scores(const Shape& shape) {
+  std::int64_t largest = 1;
+  for (std::int64_t extent : shape) largest = std::max(largest, extent);
+  return largest >= 2 && element_count(shape) == largest;
+}
+
+struct EvaluateWorker {
+  EvaluateWorker(std::span<const sim::Program* const> programs, const ops::Executor* reference) {
+    for (const sim::Program* program : programs) frames.emplace_back(*program);
+    if (reference != nullptr) workspace = std::make_unique<ops::Executor::Workspace>(*reference);
+  }
+  std::deque<sim::Program::Frame> frames;
+  std::unique_ptr<ops::Executor::Workspace> workspace;
+};
+
+struct Outcome {
+  Noise noise;
+  std::int64_t predicted = -1;
+};
+
+/// What all programs, and the float network, make of one sample.
+struct SampleOutcomes {
+  std::vector<Outcome> programs;
+  std::int64_t expected = -1;
+};
+
+Evaluation summary_of(std::size_t program, const std::vector<SampleOutcomes>& samples,
+                      std::span<const std::int64_t> labels, bool referenced, bool scores) {
+  Noise noise;
+  std::int64_t right = 0, reference_right = 0, lost = 0, agreed = 0;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const Outcome& outcome = samples[i].programs[program];
+    noise.add(outcome.noise);
+    agreed += outcome.predicted == samples[i].expected ? 1 : 0;
+    if (labels.empty()) continue;
+    const bool is_right = outcome.predicted == labels[i];
+    const bool reference_is_right = samples[i].expected == labels[i];
+    right += is_right ? 1 : 0;
+    reference_right += reference_is_right ? 1 : 0;
+    lost += reference_is_right && !is_right ? 1 : 0;
+  }
+  const auto share = [&](std::int64_t n) {
+    return static_cast<double>(n) / static_cast<double>(std::max<std::size_t>(samples.size(), 1));
+  };
+  Evaluation result;
+  result.samples = static_cast<std::int64_t>(samples.size());
+  if (referenced) {
+    result.noise = noise;
+    if (scores) result.agreement = share(agreed);
+    if (scores && !labels.empty()) {
+      result.reference_accuracy = share(reference_right);
+      result.lost = share(lost);
+    }
+  }
+  if (scores && !labels.empty()) result.accuracy = share(right);
+  return result;
+}
+
+}  // namespace
+
+std::vector<Evaluation> evaluate_all(std::span<const sim::Program* const> programs,
+                                     const Graph& network, const ops::Executor* reference,
+                                     const calib::SampleSource& source,
+                                     std::span<const std::int64_t> labels,
+                                     const calib::Progress& progress) {
+  std::vector<SimulatedNetwork> simulated;
+  for (const sim::Program* program : programs) simulated.emplace_back(*program, network);
+  std::vector<std::unique_ptr<EvaluateWorker>> workers(static_cast<std::size_t>(thread_count()));
+  std::vector<SampleOutcomes> samples(static_cast<std::size_t>(source.count));
+  std::atomic<std::int64_t> done = 0;
+  std::mutex progress_mutex;
+  parallel_for(source.count, [&](std::int64_t i) {
+    auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
+    if (!worker) worker = std::make_unique<EvaluateWorker>(programs, reference);
+    SampleOutcomes& mine = samples[static_cast<std::size_t>(i)];
+    mine.programs.resize(programs.size());
+    const std::vector<Tensor> inputs = source.sample(i);
+    std::vector<Tensor> expected;
+    if (reference != nullptr) {
+      expected = reference->run(inputs, *worker->workspace);
+      mine.expected = arg_max(expected.front());
+    }
+    for (std::size_t p = 0; p < programs.size(); ++p) {
+      const std::vector<Tensor> actual = simulated[p].run(inputs, worker->frames[p]);
+      mine.programs[p].predicted = arg_max(actual.front());
+      for (std::size_t o = 0; o < expected.size(); ++o)
+        mine.programs[p].noise.add(actual[o].data<float>(), expected[o].data<float>());
+    }
+    const std::int64_t finished = ++done;
+    if (progress) {
+      std::lock_guard lock(progress_mutex);
+      progress(finished, source.count);
+    }
+  });
+
+  const bool scores = is_class_scores(*network.value(network.outputs().front()).shape);
+  std::vector<Evaluation> results;
+  for (std::size_t p = 0; p < programs.size(); ++p)
+    results.push_back(summary_of(p, samples, labels, reference != nullptr, scores));
+  return results;
+}
+
+Evaluation evaluate(const sim::Program& program, const Graph& network,
+                    const ops::Executor* reference, const calib::SampleSource& source,
+                    std::span<const std::int64_t> labels, const calib::Progress& progress) {
+  const sim::Program* one[] = {&program};
+  return evaluate_all(one, network, reference, source, labels, progress).front();
+}
+
+}  // namespace espquant::measure

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "calib/calibrate.h"
+#include "measure/layer_noise.h"
+#include "ops/executor.h"
+
+namespace espquant::measure {
+
+/// How a simulated network does on data, beside the float one. Fractions in [0, 1].
+struct Evaluation {
+  std::int64_t samples = 0;
+  std::optional<Noise> noise;
+  /// Share of samples whose largest class score is at the label; where there are labels.
+  std::optional<double> accuracy, reference_accuracy;
+  /// Share of samples that the float network gets right and the simulated one does not.
+  std::optional<double> lost;
+  /// Share of samples in which both networks have their largest score at the same class.
+  std::optional<double> agreement;
+};
+
+/// `network` gives names and shapes of inputs and outputs; `reference` (float, of that network) may
+/// be null. Class scores are the first output, when it has one value per class for each sample.
+/// `labels` may be empty.
+Evaluation evaluate(const sim::Program& program, const Graph& network,
+                    const ops::Executor* reference, const calib::SampleSource& source,
+                    std::span<const std::int64_t> labels, const calib::Progress& progress = {});
+
+/// The same of several programs for one network, in their order: each sample is read, and run in
+/// float, once.
+std::vector<Evaluation> evaluate_all(std::span<const sim::Program* const> programs,
+                                     const Graph& network, const ops::Executor* reference,
+                                     const calib::SampleSource& source,
+                                     std::span<const std::int64_t> labels,
+                                     const calib::Progress& progress = {});
+
+}  // namespace espquant::measure

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "calib/calibrate.h"
+#include "lower/lower.h"
+#include "measure/simulate.h"
+#include "ops/executor.h"
+
+namespace espquant::measure {
+
+/// Sum of squared differences and of squares of the float signal.
+struct Noise {
+  double noise = 0, signal = 0;
+
+  void add(std::span<const float> actual, std::span<const float> reference);
+  void add(const Noise& other) {
+    noise += other.noise;
+    signal += other.signal;
+  }
+  /// Noise over signal; 0 when there is neither.
+  double ratio() const { return signal > 0 ? noise / signal : noise > 0 ? 1.0 : 0.0; }
+};
+
+/// What one node of the chip's model does to the signal.
+struct LayerNoise {
+  std::string node, op, tensor;
+  DType dtype = DType::Undefined;
+  int exponent = 0;
+  /// Of its output after everything before it was quantized too.
+  Noise accumulated;
+  /// Of its output when its inputs are the float network's, quantized.
+  Noise alone;
+};
+
+struct NoiseReport {
+  std::vector<LayerNoise> layers;
+  /// Over all outputs of the network.
+  Noise output;
+  std::int64_t samples = 0;
+};
+
+/// One sample as it was measured, in the thread that measured it.
+struct MeasuredSample {
+  /// Which of `samples`.
+  std::int64_t index = 0;
+  /// By tensor of the program, in its order: what the float network computes; empty where it has no
+  /// such tensor.
+  const std::vector<std::vector<float>>& expected;
+  /// As the chip computes it.
+  sim::Program::Frame& frame;
+  /// Of the float run.
+  ops::Executor::Workspace& workspace;
+  std::span<const Tensor> outputs;
+};
+using SampleVisitor = std::function<void(const MeasuredSample&)>;
+
+/// Compares every tensor that the chip writes with the float network's, in one float and two
+/// simulated passes over `samples`. `visit`, where given, sees every
+/// sample too, from several threads. The result does not depend on the number of threads.
+NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& program,
+                          const lower::Orders& orders, const calib::SampleSource& source,
+                          std::span<const std::int64_t> samples, const SampleVisitor& visit = {});
+
+}  // namespace espquant::measure
