@@ -5,7 +5,7 @@ function(espquant_room name)
   cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBS;SOURCES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
   add_library(espquant_${name} STATIC ${sources} ${ROOM_SOURCES})
-  espquant_unity(espquant_${name})
+  espquant_unity(espquant_${name} ${CMAKE_SOURCE_DIR}/src)
   target_include_directories(espquant_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/src)
   target_link_libraries(espquant_${name} PUBLIC espquant_flags)
   foreach(room IN LISTS ROOM_DEPENDS)
@@ -17,24 +17,48 @@ function(espquant_room name)
   target_link_libraries(espquant_${name} PRIVATE ${ROOM_LIBS})
 endfunction()
 
-# Compiles the sources of `target` several to an object, which takes most of a fresh build's time off:
-# headers are read, and templates instantiated, once for all of them. Such files share their anonymous
-# namespaces, so their helpers have names of their own. What Highway reads again for every instruction
-# set stays alone.
-function(espquant_unity target)
+# Compiles the sources of `target`, which lie below `root`, several to an object, which takes most of a
+# fresh build's time off: headers are read, and templates instantiated, once for all of them. Such files
+# share their anonymous namespaces, so their helpers have names of their own. What Highway reads again
+# for every instruction set stays alone. `root` is an include folder of `target`: the generated files
+# name no absolute path, unlike CMake's own unity builds, so that a compiler cache serves every checkout.
+function(espquant_unity target root)
   if(NOT ESPQUANT_UNITY)
     return()
   endif()
-  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  set(batch_size 8)
   get_target_property(sources ${target} SOURCES)
+  set(batch "")
+  set(batches 0)
+  set(in_batch 0)
   foreach(source IN LISTS sources)
-    if(source MATCHES "\\.cpp$" AND EXISTS ${source})
-      file(STRINGS ${source} again REGEX "hwy/foreach_target.h")
-      if(again)
-        set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-      endif()
+    if(NOT source MATCHES "\\.cpp$" OR NOT EXISTS ${source})
+      continue()
+    endif()
+    file(STRINGS ${source} again REGEX "hwy/foreach_target.h")
+    if(again)
+      continue()
+    endif()
+    file(RELATIVE_PATH path ${root} ${source})
+    string(APPEND batch "#include \"${path}\"\n")
+    set_source_files_properties(${source} PROPERTIES HEADER_FILE_ONLY ON)
+    math(EXPR in_batch "${in_batch} + 1")
+    if(in_batch EQUAL batch_size)
+      espquant_unity_batch(${target} ${batches} "${batch}")
+      math(EXPR batches "${batches} + 1")
+      set(in_batch 0)
+      set(batch "")
     endif()
   endforeach()
+  if(in_batch GREATER 0)
+    espquant_unity_batch(${target} ${batches} "${batch}")
+  endif()
+endfunction()
+
+function(espquant_unity_batch target number text)
+  set(file ${CMAKE_CURRENT_BINARY_DIR}/unity/${target}_${number}.cpp)
+  file(CONFIGURE OUTPUT ${file} CONTENT "${text}" @ONLY)  # leaves a file alone that is the same
+  target_sources(${target} PRIVATE ${file})
 endfunction()
 
 # The tests of a room: every tests/<name>/*_test.cpp, in one program.
@@ -45,7 +69,7 @@ function(espquant_room_tests name)
     return()
   endif()
   add_executable(test_${name} ${sources})
-  espquant_unity(test_${name})
+  espquant_unity(test_${name} ${CMAKE_SOURCE_DIR})
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(test_${name} PRIVATE espquant_flags GTest::gtest_main ${T_LIBS})
   gtest_discover_tests(test_${name} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
