@@ -7,11 +7,12 @@
 
 #include "base/file.h"
 #include "tests/e2e/program.h"
+#include "tests/support/source_dir.h"
 
 namespace espquant::test {
 namespace {
 
-const std::string kCompareExample = std::string(ESPQUANT_SOURCE_DIR) + "/examples/gesture/";
+const std::string kCompareExample = source_dir().string() + "/examples/gesture/";
 
 Outcome compare(const std::string& out, std::vector<std::string> more = {}) {
   std::vector<std::string> arguments{"compare",       kCompareExample + "gesture.onnx",

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "tests/e2e/program.h"
+#include "tests/support/source_dir.h"
 
 /// What the documentation says of the tree and the program.
 namespace espquant::test {
@@ -15,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kRoot = ESPQUANT_SOURCE_DIR;
+const fs::path kRoot = source_dir();
 
 std::string text_of(const fs::path& path) {
   std::ostringstream text;

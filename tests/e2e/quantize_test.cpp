@@ -8,11 +8,12 @@
 #include "base/file.h"
 #include "tests/e2e/program.h"
 #include "tests/support/shared.h"
+#include "tests/support/source_dir.h"
 
 namespace espquant::test {
 namespace {
 
-const std::string kQuantizeExample = std::string(ESPQUANT_SOURCE_DIR) + "/examples/gesture/";
+const std::string kQuantizeExample = source_dir().string() + "/examples/gesture/";
 
 Outcome quantize(const std::string& out, std::vector<std::string> more = {}) {
   std::vector<std::string> arguments{"quantize",      kQuantizeExample + "gesture.onnx",

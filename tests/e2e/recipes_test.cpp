@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "tests/e2e/program.h"
+#include "tests/support/source_dir.h"
 
 namespace espquant::test {
 namespace {
@@ -18,7 +19,7 @@ TEST(Recipes, AreListed) {
 TEST(Recipes, ArePrintedAsTheyAre) {
   const auto outcome = run_program({"recipes", "balanced"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  const auto file = read_file(ESPQUANT_SOURCE_DIR "/recipes/balanced.toml");
+  const auto file = read_file(source_dir() / "recipes/balanced.toml");
   EXPECT_EQ(outcome.out, std::string(reinterpret_cast<const char*>(file.data()), file.size()));
 }
 

@@ -7,6 +7,7 @@
 
 #include "recipe/embedded_recipes.h"
 #include "tests/support/errors.h"
+#include "tests/support/source_dir.h"
 
 namespace espquant::recipe {
 namespace {
@@ -289,7 +290,7 @@ TEST(Recipes, AreCalledAsTheirFiles) {
     EXPECT_NE(find_recipe(text.name).description, "");
     EXPECT_EQ(find_recipe_text(text.name), text.text);
     std::ostringstream file;
-    file << std::ifstream(ESPQUANT_SOURCE_DIR "/recipes/" + std::string(text.name) + ".toml")
+    file << std::ifstream(test::source_dir() / "recipes" / (std::string(text.name) + ".toml"))
                 .rdbuf();
     EXPECT_EQ(text.text, file.str());
   }
@@ -340,7 +341,7 @@ std::string default_of(const std::string& path) {
 
 TEST(Recipes, EveryKeyAndItsDefaultIsDocumented) {
   std::ostringstream page;
-  page << std::ifstream(ESPQUANT_SOURCE_DIR "/docs/recipes.md").rdbuf();
+  page << std::ifstream(test::source_dir() / "docs/recipes.md").rdbuf();
   for (const std::string& key : recipe_keys()) {
     const std::string row = "| `" + key + "` | " + default_of(key) + " |";
     EXPECT_NE(page.str().find(row), std::string::npos) << row;

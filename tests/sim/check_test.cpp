@@ -10,6 +10,7 @@
 #include "espdl/filter_layout.h"
 #include "sim/fault_texts.h"
 #include "sim/kernel.h"
+#include "tests/support/source_dir.h"
 
 namespace espquant::sim {
 namespace {
@@ -301,7 +302,7 @@ TEST(Check, EveryOperatorHasItsSection) {
 }
 
 TEST(Check, EveryFaultHasATextAndASectionInTheDocumentation) {
-  std::ifstream file(std::string(ESPQUANT_SOURCE_DIR) + "/docs/runtime-faults.md");
+  std::ifstream file(espquant::test::source_dir() / "docs/runtime-faults.md");
   std::vector<std::string> sections;
   for (std::string line; std::getline(file, line);)
     if (line.starts_with("## ") && line != "## Refused") sections.push_back(line.substr(3));

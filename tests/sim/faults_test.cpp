@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "tests/support/shared.h"
+#include "tests/support/source_dir.h"
 
 namespace espquant::test {
 namespace {
@@ -40,7 +41,7 @@ void collect_literals(const std::string& code, std::string_view call,
 
 std::set<std::string> faults_in_the_code() {
   std::set<std::string> names;
-  for (const auto& file : fs::directory_iterator(fs::path(ESPQUANT_SOURCE_DIR) / "src/sim"))
+  for (const auto& file : fs::directory_iterator(espquant::test::source_dir() / "src/sim"))
     for (const char* call : {"add_fault(", "faults.emplace_back("})
       collect_literals(faults_text_of(file.path()), call, names);
   return names;
@@ -48,7 +49,7 @@ std::set<std::string> faults_in_the_code() {
 
 std::set<std::string> documented_faults() {
   std::set<std::string> names;
-  std::ifstream in(fs::path(ESPQUANT_SOURCE_DIR) / "docs/runtime-faults.md");
+  std::ifstream in(espquant::test::source_dir() / "docs/runtime-faults.md");
   for (std::string line; std::getline(in, line);)
     if (line.starts_with("## ") && is_fault_name(line.substr(3))) names.insert(line.substr(3));
   return names;

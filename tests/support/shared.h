@@ -6,13 +6,15 @@
 #include <filesystem>
 #include <string>
 
+#include "tests/support/source_dir.h"
+
 namespace espquant::test {
 
 /// The folder of models, data and golden results: ESPQUANT_SHARED, else ../shared beside the
 /// project.
 inline std::filesystem::path shared_dir() {
   if (const char* dir = std::getenv("ESPQUANT_SHARED")) return dir;
-  return std::filesystem::path(ESPQUANT_SOURCE_DIR) / ".." / "shared";
+  return source_dir() / ".." / "shared";
 }
 
 /// Skips the calling test, with the reason, where the shared material is not at hand.
