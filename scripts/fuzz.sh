@@ -7,12 +7,20 @@
 #                                             the simulator's fast kernels against plain loops; prints
 #                                             what it compared, or the problem that differs and how to
 #                                             replay it.
+#   scripts/fuzz.sh graphs [seconds] [seed]   random networks: quantized, taken through the last gate, and
+#                                             computed a second time in memory as the runtime plans it;
+#                                             prints what differs, and what was refused.
 set -eu
 cd "$(dirname "$0")/.."
 
 if [ "${1:-}" = differential ]; then
   scripts/build.sh kernels_fuzz
   exec build/tests/kernels_fuzz --seconds "${2:-300}" --seed "${3:-1}"
+fi
+
+if [ "${1:-}" = graphs ]; then
+  scripts/build.sh graphs_fuzz
+  exec nice build/tests/graphs_fuzz --seconds "${2:-300}" --seed "${3:-1}"
 fi
 
 seconds="${1:-300}"

@@ -53,6 +53,8 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
   const espdl::Model model = command.file.load();
   const sim::Program program(model, command.file.target_for(model));
   print_faults(program);
+  print_overwrites(cost::plan_memory(model, program.target()).overwrites,
+                   "saturation is measured as if it were not");
   const bool compared = !command.reference.empty();
   const Graph network = compared ? load_network(command.reference) : outline(model);
   std::unique_ptr<ops::Executor> reference;

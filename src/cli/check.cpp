@@ -1,18 +1,15 @@
-#include "sim/check.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "cli/wrap.h"
-#include "cost/memory_plan.h"
 #include "espdl/package.h"
+#include "measure/planned_memory.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -36,36 +33,14 @@ struct Checked {
   }
 };
 
-/// What the runtime's memory planner lets a node destroy while it is still needed. Nothing where
-/// the model is too broken to be planned, which has its own findings.
-void add_overwrites(const espdl::Model& model, const Target& target,
-                    std::vector<sim::Finding>& findings) try {
-  std::set<std::string> lost;
-  for (const auto& overwrite : cost::plan_memory(model, target).overwrites) {
-    if (!lost.insert(overwrite.tensor).second) continue;
-    findings.push_back(
-        {.node = overwrite.node,
-         .tensor = overwrite.tensor,
-         .rule = "ESP-DL 5.2",
-         .name = "overwritten",
-         .message = "the node writes over this tensor in place, but it is read later",
-         .remedy = "Move the node behind the last reader of the tensor, or insert an "
-                   "operator that does not work in place, as Transpose or Slice"});
-  }
-} catch (const Error& error) {
-  if (error.code() == ErrorCode::Internal) throw;
-}
-
 Checked check_one(const ModelFile& file, std::span<const std::byte> bytes, std::string name) {
   espdl::ReadOptions options = file.read_options();
   options.name = name;
   std::vector<Error> unreadable;
   const espdl::Model model = espdl::read_model(bytes, options, unreadable);
   const Target& target = file.target_for(model);
-  Checked checked{std::move(name), std::string(target.name), model.nodes.size(),
-                  sim::check(model, target, unreadable)};
-  add_overwrites(model, target, checked.findings);
-  return checked;
+  return {std::move(name), std::string(target.name), model.nodes.size(),
+          measure::check_model(model, target, unreadable)};
 }
 
 /// The named model, else all of a package.

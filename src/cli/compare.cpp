@@ -128,7 +128,7 @@ std::string compare_table_of(const std::vector<strategy::Compared>& results) {
       continue;
     }
     table.add_row(
-        {r.unbeaten ? "*" : "", r.recipe.name, report::human_bytes(r.file.size()),
+        {r.unbeaten ? "*" : "", r.recipe.name, report::human_bytes(r.file->bytes().size()),
          report::human_bytes(r.merits.activation_bytes),
          fmt::format("{} of {}", r.wide_nodes, r.nodes), noise_text(r.merits.noise_to_signal),
          percent_or_blank(r.evaluation.accuracy, 2), percent_or_blank(r.evaluation.agreement, 2),
@@ -167,7 +167,7 @@ ordered_json compare_json_of(const strategy::Compared& r, const std::vector<fs::
   }
   for (const fs::path& file : files) j["files"].push_back(file.lexically_relative(dir).string());
   j["unbeaten"] = r.unbeaten;
-  j["file_bytes"] = r.file.size();
+  j["file_bytes"] = r.file->bytes().size();
   j["activation_bytes"] = r.merits.activation_bytes;
   j["layers"] = r.nodes;
   j["layers_16bit"] = r.wide_nodes;
@@ -244,7 +244,7 @@ void run_compare(const CompareCommand& command, Context& context) {
     files.emplace_back();
     if (r.refusal.empty())
       files.back() = add_quantized(output, command.out, command.network_name(), r.recipe.name,
-                                   r.model, target, r.file);
+                                   r.model, target, *r.file);
   }
   ordered_json json = compare_json_of(results, files, target, command);
   const fs::path summary = command.out / "compare.json";

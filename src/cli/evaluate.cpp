@@ -12,6 +12,7 @@
 #include "cli/network.h"
 #include "cli/port_metadata.h"
 #include "cli/progress.h"
+#include "measure/planned_memory.h"
 
 namespace espquant::cli {
 namespace {
@@ -26,8 +27,9 @@ struct EvaluateCommand {
 
 void run_evaluate(const EvaluateCommand& command, Context& context) {
   const espdl::Model model = command.file.load();
-  const sim::Program program(model, command.file.target_for(model), command.simulation);
+  sim::Program program(model, command.file.target_for(model), command.simulation);
   print_faults(program);
+  print_overwrites(measure::compute_in_planned_memory(program), kComputedAsPlanned);
   const bool compared = !command.reference.empty();
   const Graph network = compared ? load_network(command.reference) : outline(model);
   std::unique_ptr<ops::Executor> reference;

@@ -105,4 +105,12 @@ void print_faults(const sim::Program& program) {
                fault.node, fault.name);
 }
 
+void print_overwrites(std::span<const cost::Overwrite> overwrites, std::string_view consequence) {
+  for (const auto& overwrite : overwrites)
+    fmt::print(stderr,
+               "espquant: warning: node '{}': the runtime's memory plan lets it write over '{}', "
+               "which is still needed: {} (see docs/memory-and-speed.md)\n",
+               overwrite.node, overwrite.tensor, consequence);
+}
+
 }  // namespace espquant::cli

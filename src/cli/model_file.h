@@ -3,9 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "cost/memory_plan.h"
 #include "espdl/container.h"
 #include "espdl/model.h"
 #include "espdl/reader.h"
@@ -43,5 +46,12 @@ void add_simulation(CLI::App& command, sim::Options& options);
 
 /// One line on stderr for each known fault of the runtime that the model meets.
 void print_faults(const sim::Program& program);
+
+/// One line on stderr for each tensor that the runtime's memory plan loses. `consequence` says what
+/// that means for the command.
+void print_overwrites(std::span<const cost::Overwrite> overwrites, std::string_view consequence);
+
+/// Of a command whose result is computed in memory as the runtime plans it.
+inline constexpr std::string_view kComputedAsPlanned = "the result is computed with what is left";
 
 }  // namespace espquant::cli

@@ -12,7 +12,6 @@
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
 #include "espdl/statistics.h"
-#include "espdl/writer.h"
 #include "measure/evaluate.h"
 #include "report/table.h"
 #include "strategy/quantize_model.h"
@@ -220,8 +219,8 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   std::vector<fs::path> files;
   espdl::SizeByKind size;
   timed("write", [&] {
-    const std::vector<std::byte> file = espdl::write_model(result.model);
-    size = espdl::size_by_kind(result.model, file.size());
+    const strategy::SoundFile file = strategy::pass_last_gate(result.model, target);
+    size = espdl::size_by_kind(result.model, file.bytes().size());
     OutputFiles output;
     files = add_quantized(output, command.out,
                           command.name.empty() ? command.model.stem().string() : command.name,
@@ -231,6 +230,9 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
 
   for (const auto& warning : data.dataset->warnings())
     fmt::print(stderr, "espquant: note: {}\n", warning);
+  for (const auto& input : result.unread_inputs)
+    fmt::print(stderr, "espquant: note: no node reads the input '{}': the file is without it\n",
+               input);
   for (const auto& fault : result.faults)
     fmt::print(
         stderr,

@@ -33,11 +33,11 @@ std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preproc
 std::vector<fs::path> add_quantized(OutputFiles& output, const fs::path& dir,
                                     const std::string& name, const std::string& recipe,
                                     const espdl::Model& model, const Target& target,
-                                    std::span<const std::byte> file) {
+                                    const strategy::SoundFile& file) {
   const std::string base = fmt::format("{}_{}", name, recipe);
   const fs::path stem = dir / base / base;
   const auto with = [&](const char* extension) { return fs::path(stem.string() + extension); };
-  output.add(with(".espdl"), file);
+  output.add(with(".espdl"), file.bytes());
   output.add(with(".info"), espdl::info_text(model));
   const recipe::Recipe used =
       recipe::parse_recipe(model.metadata_value("espquant.recipe"), "espquant.recipe");

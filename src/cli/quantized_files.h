@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "data/preprocess.h"
 #include "graph/graph.h"
+#include "strategy/last_gate.h"
 #include "strategy/workbench.h"
 
 /// From an .onnx to the files of its quantized models, as `quantize` and `compare` go.
@@ -22,12 +23,12 @@ std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preproc
                                                              const recipe::Recipe& recipe);
 
 /// Adds DIR/NAME_RECIPE/NAME_RECIPE.espdl, .info and .json to `output`. `file` is what
-/// write_model() makes of `model`. Returns the paths.
+/// pass_last_gate() makes of `model`. Returns the paths.
 std::vector<std::filesystem::path> add_quantized(OutputFiles& output,
                                                  const std::filesystem::path& dir,
                                                  const std::string& name, const std::string& recipe,
                                                  const espdl::Model& model, const Target& target,
-                                                 std::span<const std::byte> file);
+                                                 const strategy::SoundFile& file);
 
 /// A bar on stderr for the stage that goes on, until the result is destroyed.
 strategy::StageProgress show_stages(bool quiet);

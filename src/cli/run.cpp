@@ -15,6 +15,7 @@
 #include "data/dataset.h"
 #include "data/image.h"
 #include "data/npz.h"
+#include "measure/planned_memory.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -281,8 +282,9 @@ void execute(const RunCommand& command, const Context& context) {
     throw Error(ErrorCode::Usage, "the output must be an .npz or .npy file")
         .file(command.output.string());
   const espdl::Model model = command.file.load();
-  const sim::Program program(model, command.file.target_for(model), command.simulation);
+  sim::Program program(model, command.file.target_for(model), command.simulation);
   print_faults(program);
+  print_overwrites(measure::compute_in_planned_memory(program), kComputedAsPlanned);
   if (program.inputs().empty())
     throw Error(ErrorCode::Unsupported, "the model has no inputs").file(command.file.path.string());
   const Frames inputs = InputReader(command, program, context.quiet).read();

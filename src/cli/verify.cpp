@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "data/npz.h"
+#include "measure/planned_memory.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -78,7 +79,8 @@ std::string verify_table_of(const std::vector<sim::OutputCheck>& checks) {
 }
 
 std::string verify_json_of(const std::vector<sim::OutputCheck>& checks, const sim::Program& program,
-                           const VerifyCommand& command, bool passed) {
+                           const VerifyCommand& command,
+                           std::span<const cost::Overwrite> overwrites, bool passed) {
   nlohmann::ordered_json json;
   json["file"] = command.file.path.string();
   json["target"] = program.target().name;
@@ -96,13 +98,19 @@ std::string verify_json_of(const std::vector<sim::OutputCheck>& checks, const si
   json["faults"] = nlohmann::ordered_json::array();
   for (const auto& fault : program.faults())
     json["faults"].push_back({{"node", fault.node}, {"name", fault.name}});
+  for (const auto& overwrite : overwrites)
+    json["faults"].push_back({{"node", overwrite.node}, {"name", "overwritten"}});
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
 }
 
 void run_verify(const VerifyCommand& command, Context& context) {
   const espdl::Model model = command.file.load();
-  const sim::Program program(model, command.file.target_for(model), command.simulation);
-  if (!command.json) print_faults(program);
+  sim::Program program(model, command.file.target_for(model), command.simulation);
+  const auto overwrites = measure::compute_in_planned_memory(program);
+  if (!command.json) {
+    print_faults(program);
+    print_overwrites(overwrites, kComputedAsPlanned);
+  }
   const auto checks =
       command.against.empty() ? verify_stored(program, command) : verify_against(program, command);
   const auto count = [&](auto&& predicate) {
@@ -112,7 +120,7 @@ void run_verify(const VerifyCommand& command, Context& context) {
   const bool all_passed = passed == static_cast<std::ptrdiff_t>(checks.size());
   if (!all_passed) context.exit_code = 1;
   if (command.json) {
-    fmt::print("{}", verify_json_of(checks, program, command, all_passed));
+    fmt::print("{}", verify_json_of(checks, program, command, overwrites, all_passed));
   } else if (!context.quiet) {
     fmt::print("{}{} on {}: {} of {} outputs exact, {} within tolerance, {} differ\n",
                verify_table_of(checks), command.file.path.string(), program.target().name,

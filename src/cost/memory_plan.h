@@ -48,7 +48,8 @@ struct TensorPlace {
 /// A tensor whose elements the runtime destroys while they are still needed.
 struct Overwrite {
   std::string tensor;
-  std::string node;  ///< that writes over it
+  std::string node;      ///< that writes over it
+  std::size_t step = 0;  ///< the index of that node
 };
 
 /// Bytes that a node takes from the heap beside the plan (ESP-DL 5.3, last paragraph).

@@ -56,7 +56,7 @@ std::vector<Overwrite> find_overwrites(const espdl::Model& model,
         output.data = tensors[numbers.at(output.place->shares)].data;
       for (const std::size_t t : live)
         if (tensors[t].data != output.data && overlap(*tensors[t].place, *output.place))
-          found.push_back({tensors[t].place->name, node.name});
+          found.push_back({tensors[t].place->name, node.name, step});
       if (output.last_read > step) live.push_back(at->second);
     }
   }

@@ -82,13 +82,26 @@ std::vector<std::string> supported_operators() {
   return names;
 }
 
+std::vector<ValueId> unread_inputs(const Graph& graph) {
+  std::vector<ValueId> unread;
+  for (ValueId v : graph.inputs())
+    if (graph.value(v).consumers.empty() && !graph.is_output(v)) unread.push_back(v);
+  return unread;
+}
+
 Lowered lower(const Graph& graph, const Target& target) {
   Builder b(graph, target);
   espdl::Model& model = b.model();
   model.name = graph.name;
   model.producer = "espquant";
   model.metadata.emplace_back("target", target.name);
+  const std::vector<ValueId> unread = unread_inputs(graph);
+  if (unread.size() == graph.inputs().size())
+    throw Error(ErrorCode::Illegal,
+                "no node reads an input of the network: its outputs are constant")
+        .remedy("Check how the network was exported; a constant needs no chip");
   for (ValueId v : graph.inputs()) {
+    if (std::find(unread.begin(), unread.end(), v) != unread.end()) continue;
     const std::size_t rank = b.shape(v).size();
     std::set<ValueId> seen;
     const Perm perm = rank >= 3 && reaches_channels_last(graph, v, seen) ? channels_last_perm(rank)
@@ -111,7 +124,8 @@ Lowered lower(const Graph& graph, const Target& target) {
     model.metadata.emplace_back(layout_key(graph.value(v).name),
                                 fmt::format("{}", fmt::join(perm, ",")));
   };
-  for (ValueId v : graph.inputs()) note_layout(v, b.stored(v).perm);
+  for (ValueId v : graph.inputs())
+    if (b.is_stored(v)) note_layout(v, b.stored(v).perm);
   for (ValueId v : graph.outputs()) {
     if (!b.is_stored(v))
       throw Error(ErrorCode::Illegal, "this output is a constant, which the chip cannot put out")

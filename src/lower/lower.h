@@ -38,9 +38,14 @@ struct Lowered {
 /// Lowers a quantized Graph (a TensorQuant on every integer tensor) for `target`: activations in
 /// N,H,W,C, filters in the chip's order, tables for unary operators, requantize nodes where
 /// exponents meet. Transposes are lazy: a value keeps the order it was computed in until a reader
-/// needs another. Throws Error(Illegal) or Error(Unsupported) with the node's name, the rule and a
-/// remedy for what the chip cannot run correctly.
+/// needs another. Inputs that nobody reads are left out. Throws Error(Illegal) or
+/// Error(Unsupported) with the node's name, the rule and a remedy for what the chip cannot run
+/// correctly.
 Lowered lower(const Graph& graph, const Target& target);
+
+/// Inputs of the network that no node reads and that are no outputs. They are left out of the
+/// model: the runtime makes no tensor for them, and would write to it all the same (ESP-DL 1.5).
+std::vector<ValueId> unread_inputs(const Graph& graph);
 
 /// The integers that the chip gets for the bias (input 2) of a Conv or Gemm of a quantized Graph.
 /// Throws Error(Illegal) where its field cannot hold them.

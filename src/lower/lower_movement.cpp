@@ -49,6 +49,7 @@ void lower_reshape(Builder& b, const Node& n) {
   const Stored stored = b.stored(in);
   const Perm natural = identity_perm(before.size());
   std::string input;
+  std::int64_t first_extent = before[0];
   const bool same = same_order(before, stored.perm, natural);
   const auto& readers = graph.value(out).consumers;
   const bool into_gemm =
@@ -61,11 +62,13 @@ void lower_reshape(Builder& b, const Node& n) {
   if (same || into_gemm) {
     const auto& q = graph.value(in).quant;
     input = q ? b.read_as(in, stored.perm, *q) : b.read(in, stored.perm);
+    first_extent = before[static_cast<std::size_t>(stored.perm[0])];
   } else {
     input = read_own(b, in, natural);
   }
   const Perm perm = identity_perm(after.size());
-  if (n.op == "Flatten" && n.attributes.get_int("axis", 1) == 1) {
+  // A Flatten goes by the axes as they are stored, of which others may be first.
+  if (n.op == "Flatten" && n.attributes.get_int("axis", 1) == 1 && first_extent == after[0]) {
     b.node("Flatten", n.name, {input}, {b.define(out, perm)}, bits_of(b, out)).attributes["axis"] =
         std::int64_t{1};
   } else {

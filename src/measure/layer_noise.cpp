@@ -1,6 +1,8 @@
 #include "measure/layer_noise.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <memory>
 
 #include "base/parallel.h"
@@ -18,7 +20,8 @@ void Noise::add(std::span<const float> actual, std::span<const float> reference)
       n += d * d;
       s += reference[i] * reference[i];
     }
-    noise += static_cast<double>(n);
+    // So that NaN loses every comparison with a number.
+    noise += std::isnan(n) ? std::numeric_limits<double>::infinity() : static_cast<double>(n);
     signal += static_cast<double>(s);
   }
 }
@@ -42,9 +45,25 @@ struct LayerNoiseWorker {
 struct SampleNoise {
   std::vector<Noise> accumulated, alone;
   Noise output;
+  std::optional<std::size_t> not_finite;
 };
 
+bool is_finite(std::span<const std::byte> bytes, const sim::TensorDesc& desc) {
+  if (desc.dtype != DType::Float32) return true;
+  const auto* values = reinterpret_cast<const float*>(bytes.data());
+  return std::all_of(values, values + element_count(desc.shape),
+                     [](float v) { return std::isfinite(v); });
+}
+
 }  // namespace
+
+std::optional<std::size_t> first_not_finite(const sim::Program& program,
+                                            sim::Program::Frame& frame) {
+  for (std::size_t n = 0; n < program.node_count(); ++n)
+    for (std::size_t t : program.node_outputs(n))
+      if (!is_finite(frame.bytes(t), program.desc(t))) return n;
+  return std::nullopt;
+}
 
 NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& program,
                           const lower::Orders& orders, const calib::SampleSource& source,
@@ -81,6 +100,7 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
         store(values[tensor], program.desc(tensor), program.target(),
               worker->single.bytes(tensor).data());
     };
+    mine.not_finite = first_not_finite(program, worker->whole);
     for (std::size_t t : program.inputs()) set_float(t);
     for (std::size_t n = 0; n < program.node_count(); ++n) {
       worker->single.run_node(n);
@@ -112,7 +132,11 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
     }
     report.layers.push_back(std::move(layer));
   }
-  for (const SampleNoise& s : found) report.output.add(s.output);
+  for (const SampleNoise& s : found) {
+    report.output.add(s.output);
+    if (s.not_finite && (!report.not_finite || *s.not_finite < *report.not_finite))
+      report.not_finite = s.not_finite;
+  }
   return report;
 }
 

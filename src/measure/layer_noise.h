@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct NoiseReport {
   /// Over all outputs of the network.
   Noise output;
   std::int64_t samples = 0;
+  /// The first node that made the chip compute NaN or infinity, as index into `layers`.
+  std::optional<std::size_t> not_finite;
 };
 
 /// One sample as it was measured, in the thread that measured it.
@@ -56,6 +59,11 @@ struct MeasuredSample {
   std::span<const Tensor> outputs;
 };
 using SampleVisitor = std::function<void(const MeasuredSample&)>;
+
+/// The first node in whose float outputs a NaN or an infinity stands. `frame` keeps all tensors and
+/// has run.
+std::optional<std::size_t> first_not_finite(const sim::Program& program,
+                                            sim::Program::Frame& frame);
 
 /// Compares every tensor that the chip writes with the float network's, in one float and two
 /// simulated passes over `samples`. `visit`, where given, sees every

@@ -112,16 +112,24 @@ SimulatedNetwork::SimulatedNetwork(const sim::Program& program, const Graph& net
       ports.push_back({tensor, *value.shape, stored_order(program, tensor, *value.shape)});
     }
   };
-  match(network.inputs(), program.inputs(), inputs_, "inputs");
+  given_inputs_ = network.inputs().size();
+  std::vector<ValueId> kept(network.inputs().begin(), network.inputs().end());
+  if (kept.size() != program.inputs().size())
+    for (ValueId unread : lower::unread_inputs(network)) std::erase(kept, unread);
+  match(kept, program.inputs(), inputs_, "inputs");
+  for (ValueId v : kept)
+    positions_.push_back(static_cast<std::size_t>(
+        std::find(network.inputs().begin(), network.inputs().end(), v) - network.inputs().begin()));
   match(network.outputs(), program.outputs(), outputs_, "outputs");
 }
 
 void SimulatedNetwork::feed(std::span<const Tensor> inputs, sim::Program::Frame& frame) const {
-  ESPQUANT_ASSERT(inputs.size() == inputs_.size(), "one tensor per input");
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
+  ESPQUANT_ASSERT(inputs.size() == given_inputs_, "one tensor per input");
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
     const Port& port = inputs_[i];
+    const Tensor& given = inputs[positions_[i]];
     const bool natural = std::is_sorted(port.order.begin(), port.order.end());
-    const Tensor ordered = natural ? inputs[i] : inputs[i].transposed(port.order);
+    const Tensor ordered = natural ? given : given.transposed(port.order);
     store(ordered.data<float>(), program_.desc(port.tensor), program_.target(),
           frame.bytes(port.tensor).data());
   }

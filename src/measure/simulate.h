@@ -28,7 +28,8 @@ void load(const std::byte* stored, const sim::TensorDesc& desc, std::span<float>
 class SimulatedNetwork {
  public:
   /// Matches inputs and outputs of `network` (names, shapes) with those of the program: by name,
-  /// else by position. Throws Error(BadData) where they do not fit.
+  /// else by position. Inputs that no node of the network reads may be missing in the program.
+  /// Throws Error(BadData) where they do not fit.
   SimulatedNetwork(const sim::Program& program, const Graph& network);
 
   const sim::Program& program() const { return program_; }
@@ -47,6 +48,9 @@ class SimulatedNetwork {
   };
   const sim::Program& program_;
   std::vector<Port> inputs_, outputs_;
+  /// Inputs of the network, and which of them each of inputs_ is.
+  std::size_t given_inputs_ = 0;
+  std::vector<std::size_t> positions_;
 };
 
 }  // namespace espquant::measure

@@ -174,7 +174,20 @@ void Program::plan_memory() {
   }
 }
 
+void Program::lay_out(const MemoryLayout& layout) {
+  for (TensorSlot& tensor : tensors_) {
+    const auto place = layout.offsets.find(tensor.name);
+    ESPQUANT_ASSERT(place != layout.offsets.end(), "a layout misses a tensor: " + tensor.name);
+    ESPQUANT_ASSERT(place->second + tensor.desc.byte_size() <= layout.size,
+                    "a tensor lies outside of its memory: " + tensor.name);
+    tensor.planned_offset = place->second;
+  }
+  planned_size_ = layout.size;
+  laid_out_ = true;
+}
+
 Program::Frame::Frame(const Program& program, bool keep_all) : program_(program) {
+  keep_all |= program.laid_out_;
   const std::size_t size = keep_all ? program.full_size_ : program.arena_size_;
   arena_ = allocate_bytes(size);
   for (const TensorSlot& tensor : program.tensors_)
@@ -191,6 +204,54 @@ Program::Frame::Frame(const Program& program, bool keep_all) : program_(program)
       args.outputs.push_back(t == kNone ? nullptr : address_[t]);
     args_.push_back(std::move(args));
   }
+  if (program.laid_out_) make_planned_memory();
+}
+
+/// Kernels take aligned operands that their outputs do not overlap, which the chip's memory does
+/// not give: a node reads copies of what lies there, and what it wrote is copied back.
+void Program::Frame::make_planned_memory() {
+  planned_ = allocate_bytes(program_.planned_size_);
+  std::size_t largest = 0;
+  for (const Step& step : program_.steps_) {
+    std::size_t size = 0;
+    for (std::size_t t : step.inputs)
+      if (t != kNone) size += aligned_size(program_.desc(t).byte_size());
+    largest = std::max(largest, size);
+  }
+  operands_ = allocate_bytes(largest);
+  for (std::size_t n = 0; n < args_.size(); ++n) {
+    std::byte* next = operands_.get();
+    for (std::size_t i = 0; i < args_[n].inputs.size(); ++i) {
+      const std::size_t t = program_.steps_[n].inputs[i];
+      if (t == kNone) continue;
+      args_[n].inputs[i] = next;
+      next += aligned_size(program_.desc(t).byte_size());
+    }
+  }
+}
+
+void Program::Frame::load_from_plan(std::size_t node) {
+  if (node == 0)
+    for (std::size_t t : program_.inputs_)
+      std::memcpy(planned_.get() + program_.tensors_[t].planned_offset, address_[t],
+                  program_.desc(t).byte_size());
+  std::byte* next = operands_.get();
+  for (std::size_t t : program_.steps_[node].inputs) {
+    if (t == kNone) continue;
+    std::memcpy(next, planned_.get() + program_.tensors_[t].planned_offset,
+                program_.desc(t).byte_size());
+    next += aligned_size(program_.desc(t).byte_size());
+  }
+}
+
+void Program::Frame::store_to_plan(std::size_t node) {
+  for (std::size_t t : program_.steps_[node].outputs)
+    std::memcpy(planned_.get() + program_.tensors_[t].planned_offset, address_[t],
+                program_.desc(t).byte_size());
+  if (node + 1 < program_.steps_.size()) return;
+  for (std::size_t t : program_.outputs_)
+    std::memcpy(address_[t], planned_.get() + program_.tensors_[t].planned_offset,
+                program_.desc(t).byte_size());
 }
 
 std::span<std::byte> Program::Frame::bytes(std::size_t tensor) {
@@ -223,7 +284,9 @@ void Program::Frame::run_node(std::size_t node) { run_step(node); }
 
 void Program::Frame::run_step(std::size_t node) {
   workspace_.saturation = saturation != nullptr ? &(*saturation)[node] : nullptr;
+  if (planned_ != nullptr) load_from_plan(node);
   program_.steps_[node].kernel->run({args_[node].inputs, args_[node].outputs, workspace_});
+  if (planned_ != nullptr) store_to_plan(node);
 }
 
 void Program::Frame::reset() { workspace_.reset(); }

@@ -14,6 +14,12 @@ namespace espquant::sim {
 /// a target that is not known.
 const Target& target_of(const espdl::Model& model);
 
+/// Where each activation lies in the memory of a chip, by name, in bytes.
+struct MemoryLayout {
+  std::map<std::string, std::size_t, std::less<>> offsets;
+  std::size_t size = 0;
+};
+
 /// An espdl::Model made ready to run as the chip runs it. Immutable and thread-safe; one Frame per
 /// thread.
 class Program {
@@ -37,6 +43,11 @@ class Program {
   /// valid.
   void refresh(std::size_t node);
 
+  /// Frames that are made from now on compute in memory laid out so: what one tensor's bytes are
+  /// written over with is what later nodes, and the reader of outputs, find there. Without, every
+  /// tensor keeps its elements as long as they are needed. `layout` names every activation.
+  void lay_out(const MemoryLayout& layout);
+
   /// Index of a tensor (activation) in this program; throws Error(Malformed) when there is none.
   std::size_t tensor_index(std::string_view name) const;
   const TensorDesc& desc(std::size_t tensor) const { return tensors_[tensor].desc; }
@@ -55,7 +66,9 @@ class Program {
   class Frame {
    public:
     /// `keep_all`: every activation has its own buffer and stays readable; otherwise buffers are
-    /// reused. They hold nothing before they are set or a node has written them.
+    /// reused. They hold nothing before they are set or a node has written them. Of a program that
+    /// is laid out, every activation is readable as its node wrote it, and the outputs, once the
+    /// last node has run, as the memory holds them then; nodes must be run all, in order.
     explicit Frame(const Program& program, bool keep_all = false);
 
     std::span<std::byte> bytes(std::size_t tensor);
@@ -78,6 +91,9 @@ class Program {
 
    private:
     void run_step(std::size_t node);
+    void make_planned_memory();
+    void load_from_plan(std::size_t node);
+    void store_to_plan(std::size_t node);
 
     struct StepArgs {
       std::vector<const std::byte*> inputs;
@@ -89,6 +105,8 @@ class Program {
     std::vector<std::byte*> address_;
     std::vector<StepArgs> args_;
     Workspace workspace_;
+    /// Of a program that is laid out: the chip's memory, and what the node that runs reads of it.
+    std::shared_ptr<std::byte[]> planned_, operands_;
   };
 
  private:
@@ -97,6 +115,8 @@ class Program {
     TensorDesc desc;
     /// Where it lies in a frame that keeps all, and in one that reuses buffers.
     std::size_t offset = 0, shared_offset = 0;
+    /// In the chip's memory, of a program that is laid out.
+    std::size_t planned_offset = 0;
   };
   struct Step {
     const espdl::Node* node = nullptr;
@@ -125,6 +145,8 @@ class Program {
   std::vector<std::size_t> inputs_, outputs_;
   std::vector<Fault> faults_;
   std::size_t arena_size_ = 0, full_size_ = 0;
+  bool laid_out_ = false;
+  std::size_t planned_size_ = 0;
   friend class Frame;
 };
 

@@ -38,7 +38,7 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   result.recipe = std::move(quantized.recipe);
   result.faults = std::move(quantized.faults);
   result.model = std::move(quantized.model);
-  result.file = espdl::write_model(result.model);
+  result.file = pass_last_gate(result.model, target);
   result.merits.file_bytes = bytes_without_metadata(result.model);
   result.merits.activation_bytes = cost::plan_memory(result.model, target).activation_bytes();
   result.merits.milliseconds = cost::estimate_latency(result.model, target).milliseconds;

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <optional>
+
 #include "measure/evaluate.h"
+#include "strategy/last_gate.h"
 #include "strategy/quantize_model.h"
 
 namespace espquant::strategy {
@@ -34,8 +37,8 @@ struct Compared {
   /// Why the chip or the recipe refuses; then nothing below is known.
   std::string refusal;
   espdl::Model model;
-  /// What write_model() makes of it, metadata included.
-  std::vector<std::byte> file;
+  /// What is written of it, metadata included.
+  std::optional<SoundFile> file;
   Merits merits;
   /// Nodes that compute in 16 bits, requantize nodes not counted; of all so counted.
   std::int64_t wide_nodes = 0, nodes = 0;

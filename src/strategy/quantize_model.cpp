@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <optional>
 
 #include "measure/simulate.h"
@@ -40,10 +41,20 @@ class Stopwatch {
   const StageProgress& progress_;
 };
 
+[[noreturn]] void refuse_nonsense(const sim::Program& program, std::size_t node) {
+  const std::size_t tensor = program.node_outputs(node).front();
+  throw Error(ErrorCode::Illegal, "the chip computes NaN or infinity here for calibration samples")
+      .node(program.model().nodes[node].name)
+      .tensor(program.tensor_name(tensor))
+      .remedy(
+          "Give the layers before it 16 bits (--set layer.NAME.bits=16), or scale the values "
+          "that reach it; where the float network has such values too, leave the samples out");
+}
+
 void write_test_values(espdl::Model& model, const sim::Program& program,
                        const measure::SimulatedNetwork& network,
                        const calib::SampleSource& source) {
-  sim::Program::Frame frame(program);
+  sim::Program::Frame frame(program, true);
   network.feed(source.sample(0), frame);
   const auto keep = [&](std::span<const std::size_t> tensors, std::vector<espdl::Constant>& into) {
     for (std::size_t t : tensors)
@@ -52,6 +63,7 @@ void write_test_values(espdl::Model& model, const sim::Program& program,
   std::vector<espdl::Constant> inputs, outputs;
   keep(program.inputs(), inputs);
   frame.run();
+  if (const auto node = measure::first_not_finite(program, frame)) refuse_nonsense(program, *node);
   keep(program.outputs(), outputs);
   model.test_inputs = std::move(inputs);
   model.test_outputs = std::move(outputs);
@@ -117,6 +129,8 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
             [&] { simplified = &shared.simplified(recipe.quantization.disabled_passes); });
   result.network = simplified->network;
   result.passes = simplified->passes;
+  for (ValueId v : lower::unread_inputs(result.network))
+    result.unread_inputs.push_back(result.network.value(v).name);
   const quant::Settings settings = settings_of(recipe, result.network, *options.target);
   quant::check_settings(settings);
 
@@ -148,6 +162,12 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
     const ops::Executor executor(result.scaled);
     result.noise = measure::measure_noise(executor, program, best.lowered.orders, source,
                                           evenly_spread(source.count, options.report_samples));
+    if (!std::isfinite(best.noise.noise) && !result.noise.not_finite)
+      result.noise.not_finite =
+          measure::measure_noise(executor, program, best.lowered.orders, source,
+                                 evenly_spread(source.count, source.count))
+              .not_finite;
+    if (result.noise.not_finite) refuse_nonsense(program, *result.noise.not_finite);
     if (options.test_values)
       write_test_values(result.model, program, measure::SimulatedNetwork(program, result.network),
                         source);

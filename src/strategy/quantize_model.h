@@ -40,6 +40,8 @@ struct QuantizedModel {
   std::vector<Stage> stages;
   std::vector<passes::PassRecord> passes;
   std::vector<sim::Program::Fault> faults;
+  /// Inputs that no node reads: the file is without them.
+  std::vector<std::string> unread_inputs;
   /// The recipe with what it left open filled in: made again by it, the file is the same.
   recipe::Recipe recipe;
   std::vector<EqualizationTrial> equalization;

@@ -4,6 +4,7 @@
 
 #include "calib/covariance.h"
 #include "calib/output_errors.h"
+#include "schedule/in_place_writes.h"
 #include "strategy/stepped_run.h"
 
 namespace espquant::strategy {
@@ -242,6 +243,7 @@ Candidate Workbench::draft(const quant::Settings& settings) const {
   candidate.scaled = std::move(made.scaled);
   candidate.factors = std::move(made.factors);
   candidate.lowered = lower::lower(candidate.graph, *settings.target);
+  schedule::protect_from_in_place_writes(candidate.lowered.model, *settings.target);
   return candidate;
 }
 

@@ -62,7 +62,7 @@ TEST(Compare, MeasuresWhatEachRecipeCosts) {
   for (const Compared& r : results) {
     EXPECT_EQ(r.refusal, "");
     EXPECT_GT(r.merits.file_bytes, 0u);
-    EXPECT_LT(r.merits.file_bytes, r.file.size());
+    EXPECT_LT(r.merits.file_bytes, r.file->bytes().size());
     EXPECT_GT(r.merits.activation_bytes, 0u);
     EXPECT_GT(r.merits.milliseconds, 0);
     EXPECT_EQ(r.evaluation.samples, 12);
@@ -84,7 +84,8 @@ TEST(Compare, WhatIsSharedDoesNotChangeTheFile) {
     Preparation own(small_network(), small_source());
     contenders[i].shared = &own;
     const auto alone = compare_recipes(std::span(contenders).subspan(i, 1), small_source(), {});
-    EXPECT_EQ(alone.front().file, together[i].file) << contenders[i].options.recipe.name;
+    EXPECT_EQ(alone.front().file->bytes(), together[i].file->bytes())
+        << contenders[i].options.recipe.name;
   }
 }
 
@@ -95,7 +96,7 @@ TEST(Compare, ALongerNameIsNoDisadvantage) {
   const std::vector<Contender> contenders{contender(shared, recipe::find_recipe("int8")),
                                           contender(shared, longer)};
   const auto results = compare_recipes(contenders, small_source(), {});
-  EXPECT_LT(results[0].file.size(), results[1].file.size());
+  EXPECT_LT(results[0].file->bytes().size(), results[1].file->bytes().size());
   EXPECT_TRUE(results[0].unbeaten);
   EXPECT_TRUE(results[1].unbeaten);
 }

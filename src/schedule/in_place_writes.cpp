@@ -1,0 +1,307 @@
+#include "schedule/in_place_writes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+#include <set>
+#include <tuple>
+
+#include "cost/in_place.h"
+#include "cost/latency.h"
+#include "cost/memory_plan.h"
+
+namespace espquant::schedule {
+namespace {
+
+using Remedy = MovedWrite::Remedy;
+
+bool contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool is_alias(const espdl::Node& node) {
+  return cost::in_place_kind(node.op) == cost::InPlace::Alias;
+}
+
+std::string quant_type_of(DType dtype) {
+  return dtype == DType::Int8 ? "S8" : dtype == DType::Int16 ? "S16" : "F32";
+}
+
+/// What a remedy changes of a model. Its constants are only added to.
+struct Rewrite {
+  Remedy remedy = Remedy::Order;
+  std::vector<espdl::Node> nodes;
+  std::vector<espdl::ValueInfo> values;
+  std::optional<espdl::Constant> shape;
+};
+
+/// Makes the rewrites that may help against one loss.
+class Remedies {
+ public:
+  Remedies(const espdl::Model& model, const cost::MemoryPlan& plan, const cost::Overwrite& loss)
+      : model_(model), lost_(loss.tensor), writer_(loss.step) {
+    const std::string& written = model.nodes[writer_].outputs.front();
+    const auto place = std::find_if(plan.tensors.begin(), plan.tensors.end(),
+                                    [&](const auto& t) { return t.name == written; });
+    chosen_ = place->shares;
+    const auto lost = std::find_if(plan.tensors.begin(), plan.tensors.end(),
+                                   [&](const auto& t) { return t.name == lost_; });
+    // Memory that was given back too early and taken by another tensor.
+    is_freed_ = !share_memory(plan, *place, *lost);
+    for (const auto& tensor : plan.tensors)
+      if (share_memory(plan, tensor, *lost)) family_.insert(tensor.name);
+    for (const auto& node : model.nodes) {
+      names_.insert(node.name);
+      names_.insert(node.outputs.begin(), node.outputs.end());
+    }
+    for (const auto& constant : model.initializers) names_.insert(constant.name);
+    for (const auto& value : model.values) names_.insert(value.name);
+  }
+
+  std::vector<Rewrite> all() {
+    std::vector<Rewrite> found;
+    if (is_freed_) {
+      if (is_output_alias()) found.push_back(output_last(Remedy::Last));
+      return found;
+    }
+    if (auto order = behind_the_last_reader()) found.push_back(std::move(*order));
+    // Before its first loss, memory that tensors share holds the same elements under all names.
+    if (source_of(chosen_) == source_of(lost_))
+      found.push_back(contains(model_.outputs, lost_) ? output_through_alias()
+                                                      : readers_through_alias());
+    return found;
+  }
+
+  /// Always gets on: no tensor shares memory that had its own before.
+  Rewrite guard() {
+    if (is_freed_) {
+      ESPQUANT_ASSERT(is_output_alias(), "memory is freed that is still read: " + lost_);
+      return output_last(Remedy::Copy);
+    }
+    return with_alias(Remedy::Guard, chosen_, unique(chosen_ + "_guard"));
+  }
+
+ private:
+  Rewrite unchanged(Remedy remedy) const { return {remedy, model_.nodes, model_.values, {}}; }
+
+  static const cost::TensorPlace* owner_of(const cost::MemoryPlan& plan,
+                                           const cost::TensorPlace& tensor) {
+    const cost::TensorPlace* owner = &tensor;
+    while (!owner->shares.empty())
+      owner = &*std::find_if(plan.tensors.begin(), plan.tensors.end(),
+                             [&](const auto& t) { return t.name == owner->shares; });
+    return owner;
+  }
+  static bool share_memory(const cost::MemoryPlan& plan, const cost::TensorPlace& a,
+                           const cost::TensorPlace& b) {
+    return owner_of(plan, a) == owner_of(plan, b);
+  }
+
+  std::vector<espdl::Node>::const_iterator producer_of_lost() const {
+    return std::find_if(model_.nodes.begin(), model_.nodes.end(),
+                        [&](const auto& node) { return contains(node.outputs, lost_); });
+  }
+  bool is_output_alias() const {
+    const auto producer = producer_of_lost();
+    return contains(model_.outputs, lost_) && producer != model_.nodes.end() && is_alias(*producer);
+  }
+
+  /// The output is made anew behind the last node that reads its memory under any name; who read it
+  /// before, reads what it was made from. As Remedy::Copy, a Transpose that moves nothing makes it,
+  /// which is never in place.
+  Rewrite output_last(Remedy remedy) {
+    Rewrite rewrite = unchanged(remedy);
+    const auto at = static_cast<std::size_t>(producer_of_lost() - model_.nodes.begin());
+    std::size_t last = at;
+    for (std::size_t n = at + 1; n < model_.nodes.size(); ++n)
+      for (const auto& name : model_.nodes[n].inputs)
+        if (family_.contains(name)) last = n;
+    const std::string early = unique(lost_ + "_early");
+    bool is_read = remedy == Remedy::Copy;
+    for (auto& node : rewrite.nodes) {
+      is_read |= contains(node.inputs, lost_);
+      redirect(node, lost_, early);
+    }
+    espdl::Node again = rewrite.nodes[at];
+    if (is_read) {
+      espdl::ValueInfo value = *model_.find_value(lost_);
+      if (remedy == Remedy::Copy) {
+        again.op = "Transpose";
+        again.attributes = {{"quant_type", quant_type_of(value.dtype)}};
+        std::vector<std::int64_t> natural(value.shape.size());
+        std::iota(natural.begin(), natural.end(), std::int64_t{0});
+        again.attributes["perm"] = natural;
+        again.inputs = {early};
+      }
+      again.name = unique(lost_ + "_again");
+      rewrite.nodes[at].outputs = {early};
+      value.name = early;
+      rewrite.values.push_back(std::move(value));
+    }
+    rewrite.nodes.insert(rewrite.nodes.begin() + static_cast<std::ptrdiff_t>(last) + 1,
+                         std::move(again));
+    if (!is_read) rewrite.nodes.erase(rewrite.nodes.begin() + static_cast<std::ptrdiff_t>(at));
+    return rewrite;
+  }
+
+  std::optional<Rewrite> behind_the_last_reader() const {
+    if (contains(model_.outputs, lost_)) return std::nullopt;
+    std::size_t last = writer_;
+    for (std::size_t n = writer_ + 1; n < model_.nodes.size(); ++n)
+      if (contains(model_.nodes[n].inputs, lost_)) last = n;
+    const auto& outputs = model_.nodes[writer_].outputs;
+    for (std::size_t n = writer_ + 1; n <= last; ++n)
+      for (const auto& name : model_.nodes[n].inputs)
+        if (contains(outputs, name)) return std::nullopt;
+    Rewrite rewrite = unchanged(Remedy::Order);
+    const auto begin = rewrite.nodes.begin() + static_cast<std::ptrdiff_t>(writer_);
+    std::rotate(begin, begin + 1, rewrite.nodes.begin() + static_cast<std::ptrdiff_t>(last) + 1);
+    return rewrite;
+  }
+
+  Rewrite readers_through_alias() {
+    const std::string alias = unique(lost_ + "_kept");
+    Rewrite rewrite = with_alias(Remedy::Alias, lost_, alias);
+    for (std::size_t n = writer_ + 1; n < rewrite.nodes.size(); ++n)
+      if (rewrite.nodes[n].outputs.front() != alias) redirect(rewrite.nodes[n], lost_, alias);
+    return rewrite;
+  }
+
+  /// The application reads what the new alias shows; nodes before it, what showed it until now.
+  Rewrite output_through_alias() {
+    const std::string early = unique(lost_ + "_early");
+    Rewrite rewrite = with_alias(Remedy::Alias, lost_, lost_);
+    bool is_read = false;
+    for (std::size_t n = 0; n < writer_; ++n) {
+      is_read |= contains(rewrite.nodes[n].inputs, lost_);
+      redirect(rewrite.nodes[n], lost_, early);
+    }
+    const auto producer =
+        std::find_if(rewrite.nodes.begin(), rewrite.nodes.end(),
+                     [&](const auto& node) { return contains(node.outputs, lost_); });
+    if (is_read) {
+      std::replace(producer->outputs.begin(), producer->outputs.end(), lost_, early);
+      espdl::ValueInfo value = *model_.find_value(lost_);
+      value.name = early;
+      rewrite.values.push_back(std::move(value));
+    } else {
+      rewrite.nodes.erase(producer);
+    }
+    return rewrite;
+  }
+
+  /// A Reshape of what the writer takes, described as `like`, in front of the writer.
+  Rewrite with_alias(Remedy remedy, const std::string& like, const std::string& output) {
+    Rewrite rewrite = unchanged(remedy);
+    espdl::ValueInfo value = *model_.find_value(like);
+    const Shape shape = value.shape;
+    rewrite.shape = espdl::Constant{
+        unique(output + "_shape"),
+        Tensor::of<std::int64_t>({static_cast<std::int64_t>(shape.size())}, std::span(shape)),
+        {0},
+        ""};
+    espdl::Node node;
+    node.op = "Reshape";
+    node.name = unique(output + "_node");
+    node.inputs = {chosen_, rewrite.shape->name};
+    node.outputs = {output};
+    node.attributes["quant_type"] = quant_type_of(value.dtype);
+    if (output != like) {
+      value.name = output;
+      rewrite.values.push_back(std::move(value));
+    }
+    rewrite.nodes.insert(rewrite.nodes.begin() + static_cast<std::ptrdiff_t>(writer_),
+                         std::move(node));
+    return rewrite;
+  }
+
+  /// The tensor that it is an alias of, in the end.
+  std::string_view source_of(std::string_view tensor) const {
+    for (std::size_t n = writer_; n-- > 0;)
+      if (is_alias(model_.nodes[n]) && contains(model_.nodes[n].outputs, tensor))
+        tensor = model_.nodes[n].inputs.front();
+    return tensor;
+  }
+
+  static void redirect(espdl::Node& node, const std::string& from, const std::string& to) {
+    std::replace(node.inputs.begin(), node.inputs.end(), from, to);
+  }
+
+  std::string unique(const std::string& base) {
+    std::string name = base;
+    for (int n = 1; !names_.insert(name).second; ++n) name = fmt::format("{}_{}", base, n);
+    return name;
+  }
+
+  const espdl::Model& model_;
+  const std::string lost_;
+  const std::size_t writer_;
+  /// The operand whose memory the writer takes.
+  std::string chosen_;
+  /// All names of the memory in which the lost tensor lies.
+  std::set<std::string, std::less<>> family_;
+  bool is_freed_ = false;
+  std::set<std::string, std::less<>> names_;
+};
+
+/// Swaps the rewrite and what it replaces: twice changes nothing.
+void exchange(espdl::Model& model, Rewrite& rewrite, bool add) {
+  std::swap(model.nodes, rewrite.nodes);
+  std::swap(model.values, rewrite.values);
+  if (!rewrite.shape) return;
+  if (add)
+    model.initializers.push_back(*rewrite.shape);
+  else
+    model.initializers.pop_back();
+}
+
+struct Price {
+  std::size_t losses = 0;
+  double milliseconds = 0;
+  std::size_t bytes = 0, nodes = 0;
+
+  auto key() const { return std::tie(losses, milliseconds, bytes, nodes); }
+};
+
+Price price_of(espdl::Model& model, const Target& target, Rewrite& rewrite) {
+  exchange(model, rewrite, true);
+  const cost::MemoryPlan plan = cost::plan_memory(model, target);
+  const Price price{plan.overwrites.size(), cost::estimate_latency(model, target).milliseconds,
+                    plan.activation_bytes(), model.nodes.size()};
+  exchange(model, rewrite, false);
+  return price;
+}
+
+/// The best of what leaves fewer losses; else what always gets on.
+Rewrite choose(espdl::Model& model, const Target& target, const cost::MemoryPlan& plan) {
+  Remedies remedies(model, plan, plan.overwrites.front());
+  std::optional<Rewrite> best;
+  Price least{.losses = plan.overwrites.size()};
+  for (Rewrite& rewrite : remedies.all()) {
+    const Price price = price_of(model, target, rewrite);
+    if (price.losses >= plan.overwrites.size()) continue;
+    if (best && price.key() >= least.key()) continue;
+    least = price;
+    best = std::move(rewrite);
+  }
+  return best ? std::move(*best) : remedies.guard();
+}
+
+}  // namespace
+
+std::vector<MovedWrite> protect_from_in_place_writes(espdl::Model& model, const Target& target) {
+  std::vector<MovedWrite> moved;
+  if (std::none_of(model.nodes.begin(), model.nodes.end(), is_alias)) return moved;
+  for (;;) {
+    const cost::MemoryPlan plan = cost::plan_memory(model, target);
+    if (plan.overwrites.empty()) return moved;
+    const cost::Overwrite& loss = plan.overwrites.front();
+    Rewrite rewrite = choose(model, target, plan);
+    moved.push_back({loss.node, loss.tensor, rewrite.remedy});
+    exchange(model, rewrite, true);
+  }
+}
+
+}  // namespace espquant::schedule

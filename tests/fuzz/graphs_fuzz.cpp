@@ -1,0 +1,95 @@
+// Quantizes random networks and computes them a second time in memory as the runtime plans it.
+//
+//   graphs_fuzz [--seconds N] [--count N] [--seed S]
+//
+// Stops after so many seconds or graphs. Prints a line for each graph that is wrong, by its seed,
+// and what was refused how often; ends with 1 where one was wrong. Same seed, same graphs.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <map>
+
+#include "base/error.h"
+#include "graph/graph.h"
+#include "tests/fuzz/graph_problem.h"
+
+namespace {
+
+using namespace espquant;
+using namespace espquant::test;
+using Clock = std::chrono::steady_clock;
+
+struct Settings {
+  double seconds = 300;
+  std::uint64_t count = 0, seed = 1;
+};
+
+Settings parse(int argc, char** argv) {
+  Settings settings;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (i + 1 == argc) throw Error(ErrorCode::Usage, argument + " needs a value");
+    const std::string value = argv[++i];
+    try {
+      if (argument == "--seconds")
+        settings.seconds = std::stod(value);
+      else if (argument == "--count")
+        settings.count = std::stoull(value);
+      else if (argument == "--seed")
+        settings.seed = std::stoull(value);
+      else
+        throw Error(ErrorCode::Usage, argument + " is not an option")
+            .remedy("--seconds, --count and --seed are");
+    } catch (const std::logic_error&) {
+      throw Error(ErrorCode::Usage, value + " is not a number").remedy("As in --seconds 300");
+    }
+  }
+  return settings;
+}
+
+/// Without the names that differ from graph to graph.
+std::string kind_of(std::string text) {
+  for (std::size_t at = text.find('\''); at != std::string::npos; at = text.find('\'', at + 2)) {
+    const std::size_t end = text.find('\'', at + 1);
+    if (end == std::string::npos) break;
+    text.replace(at, end + 1 - at, "''");
+  }
+  return text.substr(0, 160);
+}
+
+int search(const Settings& settings) {
+  using Kind = GraphVerdict::Kind;
+  const auto end = Clock::now() + std::chrono::duration<double>(settings.seconds);
+  std::int64_t graphs = 0, equal = 0, outputs = 0, aliases = 0, wrong = 0;
+  std::map<std::string, std::int64_t> refusals;
+  for (std::uint64_t seed = settings.seed; Clock::now() < end; ++seed) {
+    if (settings.count > 0 && seed == settings.seed + settings.count) break;
+    const GraphProblem problem = draw_graph(seed);
+    const GraphVerdict verdict = judge(problem);
+    ++graphs;
+    outputs += verdict.outputs;
+    aliases += verdict.aliases;
+    if (verdict.kind == Kind::Equal) ++equal;
+    if (verdict.kind == Kind::Refused) ++refusals[kind_of(verdict.text)];
+    if (verdict.kind != Kind::Wrong) continue;
+    ++wrong;
+    fmt::print("WRONG: --seed {} --count 1 ({} by {}): {}\n", seed, problem.chip, problem.recipe,
+               verdict.text);
+    if (settings.count == 1) fmt::print("{}", espquant::print(problem.network));
+    std::fflush(stdout);
+  }
+  for (const auto& [text, times] : refusals) fmt::print("refused {:>6} times: {}\n", times, text);
+  fmt::print("{} graphs from seed {}: {} equal ({} output elements, {} aliases), {} wrong\n",
+             graphs, settings.seed, equal, outputs, aliases, wrong);
+  return wrong == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  return search(parse(argc, argv));
+} catch (const std::exception& error) {
+  fmt::print(stderr, "graphs_fuzz: {}\n", error.what());
+  return 2;
+}
