@@ -51,7 +51,7 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
         .file(command.file.path.string())
         .remedy("Add --data DATA: .npz, .npy, or a folder of images");
   const espdl::Model model = command.file.load();
-  const sim::Program program(model, command.file.target_for(model));
+  const sim::Program program(model, command.file.target_to_run(model));
   print_faults(program);
   print_overwrites(cost::plan_memory(model, program.target()).overwrites,
                    "saturation is measured as if it were not");

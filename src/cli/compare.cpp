@@ -212,6 +212,10 @@ void print_notes(const std::vector<strategy::Compared>& results, const Group& fi
   for (const strategy::Compared& r : results) {
     if (!r.refusal.empty())
       fmt::print(stderr, "espquant: note: recipe '{}' is refused: {}\n", r.recipe.name, r.refusal);
+    for (const auto& input : r.unread_inputs)
+      fmt::print(stderr,
+                 "espquant: note: {}: no node reads the input '{}': the file is without it\n",
+                 r.recipe.name, input);
     for (const auto& fault : r.faults)
       fmt::print(stderr,
                  "espquant: note: {}: node '{}' meets the runtime's fault '{}' "

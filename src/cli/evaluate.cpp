@@ -27,7 +27,7 @@ struct EvaluateCommand {
 
 void run_evaluate(const EvaluateCommand& command, Context& context) {
   const espdl::Model model = command.file.load();
-  sim::Program program(model, command.file.target_for(model), command.simulation);
+  sim::Program program(model, command.file.target_to_run(model), command.simulation);
   print_faults(program);
   print_overwrites(measure::compute_in_planned_memory(program), kComputedAsPlanned);
   const bool compared = !command.reference.empty();

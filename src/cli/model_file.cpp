@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "sim/check.h"
 
 namespace espquant::cli {
 
@@ -58,6 +59,21 @@ espdl::Model ModelFile::load() const { return espdl::read_model_file(path, read_
 
 const Target& ModelFile::target_for(const espdl::Model& model) const {
   return target.empty() ? sim::target_of(model) : find_target(target);
+}
+
+const Target& ModelFile::target_to_run(const espdl::Model& model) const {
+  const Target& asked_for = target_for(model);
+  if (target.empty()) return asked_for;
+  for (const auto& finding : sim::check(model, asked_for)) {
+    const bool is_packing = finding.name == "filter-layout" || finding.name == "other-target";
+    if (is_packing && finding.severity == sim::Severity::Defect)
+      throw Error(ErrorCode::Illegal, finding.message)
+          .file(path.string())
+          .node(finding.node)
+          .tensor(finding.tensor)
+          .remedy(finding.remedy);
+  }
+  return asked_for;
 }
 
 CLI::Option* add_key(CLI::App& command, std::string& key) {

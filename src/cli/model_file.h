@@ -29,6 +29,9 @@ struct ModelFile {
   espdl::ReadOptions read_options() const;
   espdl::Model load() const;
   const Target& target_for(const espdl::Model& model) const;
+  /// The same, to compute as. Throws Error(Illegal) where filters are packed for another chip than
+  /// the one that was asked for, as `check` finds.
+  const Target& target_to_run(const espdl::Model& model) const;
 };
 
 /// The key that is written as 32 hexadecimal digits, or that lies in the file of that name: as such

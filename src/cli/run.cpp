@@ -282,7 +282,7 @@ void execute(const RunCommand& command, const Context& context) {
     throw Error(ErrorCode::Usage, "the output must be an .npz or .npy file")
         .file(command.output.string());
   const espdl::Model model = command.file.load();
-  sim::Program program(model, command.file.target_for(model), command.simulation);
+  sim::Program program(model, command.file.target_to_run(model), command.simulation);
   print_faults(program);
   print_overwrites(measure::compute_in_planned_memory(program), kComputedAsPlanned);
   if (program.inputs().empty())

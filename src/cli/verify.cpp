@@ -105,7 +105,7 @@ std::string verify_json_of(const std::vector<sim::OutputCheck>& checks, const si
 
 void run_verify(const VerifyCommand& command, Context& context) {
   const espdl::Model model = command.file.load();
-  sim::Program program(model, command.file.target_for(model), command.simulation);
+  sim::Program program(model, command.file.target_to_run(model), command.simulation);
   const auto overwrites = measure::compute_in_planned_memory(program);
   if (!command.json) {
     print_faults(program);

@@ -37,6 +37,7 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   QuantizedModel quantized = quantize_model(*contender.shared, options, progress);
   result.recipe = std::move(quantized.recipe);
   result.faults = std::move(quantized.faults);
+  result.unread_inputs = std::move(quantized.unread_inputs);
   result.model = std::move(quantized.model);
   result.file = pass_last_gate(result.model, target);
   result.merits.file_bytes = bytes_without_metadata(result.model);

@@ -39,6 +39,8 @@ struct Compared {
   espdl::Model model;
   /// What is written of it, metadata included.
   std::optional<SoundFile> file;
+  /// See QuantizedModel.
+  std::vector<std::string> unread_inputs;
   Merits merits;
   /// Nodes that compute in 16 bits, requantize nodes not counted; of all so counted.
   std::int64_t wide_nodes = 0, nodes = 0;

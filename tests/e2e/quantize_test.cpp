@@ -51,6 +51,20 @@ TEST_P(QuantizeFor, WritesThreeFilesThatVerifyExactly) {
   const auto verified =
       run_program({"verify", model_in(folder.path("out")), "--tolerance", "exact"});
   EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.err;
+  const std::string other = GetParam() == std::string("esp32") ? "esp32s3" : "esp32";
+  const auto refused = run_program({"verify", model_in(folder.path("out")), "--target", other});
+  EXPECT_EQ(refused.exit_code, 1) << refused.out;
+  EXPECT_NE(refused.err.find("packed"), std::string::npos) << refused.err;
+}
+
+TEST(Quantize, LeavesAnInputOutThatNobodyReads) {
+  ESPQUANT_NEEDS_SHARED("cases/input_nobody_reads.onnx");
+  const TemporaryFolder folder;
+  const std::string stem = (shared_dir() / "cases/input_nobody_reads").string();
+  const auto outcome = run_program(
+      {"quantize", stem + ".onnx", "--calib", stem + ".npz", "--out", folder.path("out")});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("note: no node reads the input"), std::string::npos) << outcome.err;
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, QuantizeFor, testing::Values("esp32s3", "esp32p4", "esp32"));

@@ -107,6 +107,23 @@ TEST_F(InPlaceWrites, AnOutputThatIsReadBeforeKeepsItsReaders) {
   EXPECT_EQ(model.nodes[2].inputs[0], "seen_early");
 }
 
+TEST_F(InPlaceWrites, AnOutputIsMadeWhenItsMemoryIsNotReadAnyMore) {
+  // The planner gives x back behind p, and with it the output that lies there.
+  const auto moved = protect(SmallModel()
+                                 .constant("flat", DType::Int64, {2})
+                                 .input("in", kImage)
+                                 .node("Conv", {"in"}, "x", kImage)
+                                 .node("Reshape", {"x", "flat"}, "seen", kFlat)
+                                 .node("MaxPool", {"x"}, "p", kImage)
+                                 .node("Conv", {"p"}, "q", kImage)
+                                 .output("seen")
+                                 .output("q"));
+  ASSERT_EQ(moved.size(), 1u);
+  EXPECT_EQ(moved[0].remedy, Remedy::Last);
+  EXPECT_EQ(moved[0].tensor, "seen");
+  EXPECT_EQ(order_of(model), (std::vector<std::string>{"x", "p", "seen", "q"}));
+}
+
 TEST_F(InPlaceWrites, SeveralViewsAreProtectedOneAfterTheOther) {
   EXPECT_FALSE(protect(reshaped_input()
                            .node("Reshape", {"y", "image"}, "w", kImage)

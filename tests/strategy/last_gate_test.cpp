@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "espdl/writer.h"
 #include "strategy/quantize_model.h"
+#include "tests/cost/small_model.h"
 #include "tests/strategy/small_network.h"
 #include "tests/support/errors.h"
 
@@ -53,12 +56,17 @@ TEST_F(LastGate, TestValuesThatTheChipDoesNotComputeAreOurOwnFault) {
 
 TEST_F(LastGate, WhatTheRuntimeComputesWronglyIsRefusedWithNodeAndRemedy) {
   // An Add that ignores that one operand counts in other steps.
-  const std::string operand = node("Add").inputs.at(0);
-  for (auto& value : model.values)
-    if (value.name == operand) value.exponents = {value.exponent() + 1};
+  model = test::SmallModel()
+              .input("x", {1, 16})
+              .input("y", {1, 16})
+              .node("Add", {"x", "y"}, "sum", {1, 16})
+              .attribute("quant_type", std::string("S8"))
+              .output("sum")
+              .model();
+  model.values[1].exponents = {1};
   const Error error = refusal();
-  EXPECT_EQ(error.code(), ErrorCode::Illegal);
-  EXPECT_FALSE(error.node().empty());
+  EXPECT_EQ(error.code(), ErrorCode::Illegal) << error.what();
+  EXPECT_EQ(error.node(), "sum");
   EXPECT_FALSE(error.remedy().empty());
 }
 
