@@ -54,6 +54,13 @@ Perm moves_between(const Perm& from, const Perm& to) {
   return moves;
 }
 
+// The S3's vector kernel that widens int8 and changes the exponent leaves the last 8 elements as
+// they were (ESP-DL 3.11, s3-kernels 6); one step after the other does not.
+bool leaves_tail_unwritten(const Target& target, std::int64_t elements) {
+  constexpr std::int64_t kVectorThreshold = 50, kStep = 16;
+  return target.family == Family::S3 && elements > kVectorThreshold && elements % kStep == 8;
+}
+
 DType integer_type(int bits) { return bits == 8 ? DType::Int8 : DType::Int16; }
 
 }  // namespace
@@ -172,9 +179,14 @@ std::string Builder::read(ValueId v, const Perm& perm) {
 }
 
 std::string Builder::read_as(ValueId v, const Perm& perm, const TensorQuant& quant) {
-  const Stored s = stored(v);
+  Stored s = stored(v);
   const DType wanted = integer_type(quant.bits);
   if (s.dtype == wanted && s.exponent == quant.exponent()) return read(v, perm);
+  if (s.dtype == DType::Int8 && wanted == DType::Int16 && s.exponent != quant.exponent() &&
+      leaves_tail_unwritten(target_, element_count(shape(v)))) {
+    s.name = read_as(v, s.perm, {16, {s.exponent}, -1});
+    s.dtype = DType::Int16;
+  }
   const std::string key = fmt::format("{}|q{}e{}", s.name, quant.bits, quant.exponent());
   auto it = derived_.find(key);
   if (it == derived_.end()) {

@@ -49,6 +49,21 @@ TEST(Requantize, AConstantOperandIsStoredAtTheResultsExponent) {
   EXPECT_EQ(test::elements_of<std::int8_t>(stored.data), (std::vector<std::int8_t>{16, -32}));
 }
 
+TEST(Requantize, TheS3WidensFirstWhereItWouldLoseTheLastElements) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 56}, -4);
+  const ValueId filter = net.constant(Tensor(DType::Float32, {56, 2}), -10, 16);
+  Graph graph = net.finish({net.node("Gemm", {x, filter}, {}, -8, 16)});
+  graph.value(x).requant = TensorQuant{16, {-11}, -1};
+  const auto model = test::lowered(graph);
+  ASSERT_EQ(test::operators_of(model),
+            (std::vector<std::string>{"RequantizeLinear", "RequantizeLinear", "Gemm"}));
+  const auto& widened = test::value_of(model, model.nodes[0].outputs[0]);
+  EXPECT_EQ(widened.dtype, DType::Int16);
+  EXPECT_EQ(widened.exponent(), -4);
+  EXPECT_EQ(test::value_of(model, model.nodes[1].outputs[0]).exponent(), -11);
+}
+
 TEST(Requantize, WhatCrossesBetweenWidthsIsConvertedToTheReadersForm) {
   QuantizedNetwork net;
   const ValueId x = net.input("x", {1, 2, 4, 4}, -4);
