@@ -38,6 +38,7 @@ NetworkAnalysis of_network(const AnalyzeCommand& command) {
   network.count = command.data.count;
   network.target = command.file.target;
   network.recipe = command.recipe;
+  network.recipe.espdl = command.file.espdl;
   network.view = command.view;
   network.csv = command.csv;
   network.json = command.json;

@@ -58,6 +58,7 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
   recipe::Recipe recipe = recipe_of(command.recipe);
   const Target& target = target_for(command.target, recipe);
   recipe.target = std::string(target.name);
+  recipe.espdl = std::string(target.release.version);
   DataOptions calib = command.calib;
   calib.count = recipe.calibration.samples;
   calib.seed = recipe.calibration.seed;

@@ -23,7 +23,7 @@ struct CheckCommand {
 struct Checked {
   /// Of a package, else empty.
   std::string model;
-  std::string target;
+  std::string target, espdl;
   std::size_t nodes = 0;
   std::vector<sim::Finding> findings;
 
@@ -39,8 +39,8 @@ Checked check_one(const ModelFile& file, std::span<const std::byte> bytes, std::
   std::vector<Error> unreadable;
   const espdl::Model model = espdl::read_model(bytes, options, unreadable);
   const Target& target = file.target_for(model);
-  return {std::move(name), std::string(target.name), model.nodes.size(),
-          measure::check_model(model, target, unreadable)};
+  return {std::move(name), std::string(target.name), std::string(target.release.version),
+          model.nodes.size(), measure::check_model(model, target, unreadable)};
 }
 
 /// The named model, else all of a package.
@@ -109,6 +109,7 @@ nlohmann::ordered_json check_json_of(const Checked& checked) {
   nlohmann::ordered_json json;
   if (!checked.model.empty()) json["model"] = checked.model;
   json["target"] = checked.target;
+  json["espdl"] = checked.espdl;
   json["nodes"] = checked.nodes;
   json["defects"] = checked.defects();
   json["findings"] = nlohmann::ordered_json::array();

@@ -10,6 +10,7 @@
 
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
+#include "cli/model_file.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
 #include "report/table.h"
@@ -59,9 +60,10 @@ const Target& common_target(const std::string& given, const std::vector<recipe::
   const Target& first = target_for(given, recipes.front());
   for (const recipe::Recipe& recipe : recipes)
     if (&target_for(given, recipe) != &first)
-      throw Error(ErrorCode::Usage, fmt::format("the recipes '{}' and '{}' are for different chips",
-                                                recipes.front().name, recipe.name))
-          .remedy("Give the one to compare on as --target");
+      throw Error(ErrorCode::Usage,
+                  fmt::format("the recipes '{}' and '{}' are for different chips or releases",
+                              recipes.front().name, recipe.name))
+          .remedy("Give the ones to compare on as --target and --espdl");
   return first;
 }
 
@@ -97,6 +99,7 @@ std::vector<strategy::Contender> contenders_of(const CompareCommand& command, co
     contender.options.target = &target;
     contender.options.metadata = metadata_of(group.data.preprocess, recipe);
     recipe.target = std::string(target.name);
+    recipe.espdl = std::string(target.release.version);
     contender.options.recipe = std::move(recipe);
   }
   return contenders;
@@ -183,6 +186,7 @@ ordered_json compare_json_of(const std::vector<strategy::Compared>& results,
                              const CompareCommand& command) {
   ordered_json j{{"network", command.network_name()},
                  {"target", target.name},
+                 {"espdl", target.release.version},
                  {"measured_on", command.test.empty() ? "calibration" : "test"}};
   for (const strategy::Compared& r : results) {
     if (!r.refusal.empty()) continue;
@@ -289,6 +293,7 @@ void add_compare(CLI::App& app, Context& context) {
       ->capture_default_str();
   sub->add_option("--target", command->target,
                   "Chip: esp32s3 (unless the recipes say another), esp32p4, esp32, ...");
+  add_release(*sub, command->changes.espdl, "what the recipes say, else the newest");
   sub->add_option("--out", command->out, "Folder to write into")->capture_default_str();
   sub->add_option("--name", command->name, "Name of the files (default: that of the model)");
   sub->add_option("--set", command->changes.set,

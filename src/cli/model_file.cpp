@@ -58,7 +58,7 @@ espdl::ReadOptions ModelFile::read_options() const {
 espdl::Model ModelFile::load() const { return espdl::read_model_file(path, read_options()); }
 
 const Target& ModelFile::target_for(const espdl::Model& model) const {
-  return target.empty() ? sim::target_of(model) : find_target(target);
+  return sim::target_of(model, target, espdl);
 }
 
 const Target& ModelFile::target_to_run(const espdl::Model& model) const {
@@ -90,11 +90,20 @@ void add_model_file(CLI::App& command, ModelFile& file) {
   command.add_option("--model", file.name, "Which model of a package, by name")->type_name("NAME");
 }
 
+void add_release(CLI::App& command, std::string& version, const char* otherwise) {
+  command
+      .add_option("--espdl", version,
+                  fmt::format("Release of ESP-DL that runs on the chip, e.g. {} (default: {})",
+                              newest_release().version, otherwise))
+      ->type_name("VERSION");
+}
+
 void add_target(CLI::App& command, ModelFile& file) {
   command
       .add_option("--target", file.target,
                   "Chip to compute as, e.g. esp32s3 (default: the one the file was made for)")
       ->type_name("CHIP");
+  add_release(command, file.espdl, "the one the file was made for, else the newest");
 }
 
 void add_simulation(CLI::App& command, sim::Options& options) {

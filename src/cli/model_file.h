@@ -23,8 +23,8 @@ struct ModelFile {
   std::string key;
   /// Of a package.
   std::string name;
-  /// Empty: the one that the file was made for.
-  std::string target;
+  /// Empty: what the file was made for.
+  std::string target, espdl;
 
   espdl::ReadOptions read_options() const;
   espdl::Model load() const;
@@ -42,7 +42,9 @@ espdl::Key read_key(const std::string& digits_or_file);
 CLI::Option* add_key(CLI::App& command, std::string& key);
 /// FILE, --key and --model.
 void add_model_file(CLI::App& command, ModelFile& file);
-/// --target.
+/// --espdl.
+void add_release(CLI::App& command, std::string& version, const char* otherwise);
+/// --target and --espdl.
 void add_target(CLI::App& command, ModelFile& file);
 /// --kernels and --no-saturation.
 void add_simulation(CLI::App& command, sim::Options& options);

@@ -9,6 +9,7 @@
 
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
+#include "cli/model_file.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
 #include "espdl/statistics.h"
@@ -125,6 +126,7 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
   nlohmann::ordered_json j;
   for (const auto& f : files) j["files"].push_back(f.string());
   j["target"] = target.name;
+  j["espdl"] = target.release.version;
   j["strategy"] = result.recipe.name;
   for (const auto& s : result.stages)
     j["stages"].push_back({{"name", s.name}, {"seconds", s.seconds}});
@@ -180,6 +182,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   recipe::Recipe recipe = recipe_of(command.recipe);
   const Target& target = target_for(command.target, recipe);
   recipe.target = std::string(target.name);
+  recipe.espdl = std::string(target.release.version);
   DataOptions calib = command.calib;
   calib.count = recipe.calibration.samples;
   calib.seed = recipe.calibration.seed;
@@ -285,6 +288,7 @@ void add_quantize(CLI::App& app, Context& context) {
                   "Data on which the result is measured, with labels or without");
   sub->add_option("--target", command->target,
                   "Chip: esp32s3 (unless the recipe says another), esp32p4, esp32, ...");
+  add_release(*sub, command->recipe.espdl, "what the recipe says, else the newest");
   sub->add_option("--out", command->out, "Folder to write into")->capture_default_str();
   sub->add_option("--name", command->name, "Name of the files (default: that of the model)");
   add_recipe_options(*sub, command->recipe);

@@ -68,6 +68,7 @@ recipe::Recipe recipe_of(const RecipeOptions& options) {
     throw Error(ErrorCode::Usage,
                 fmt::format("the recipe '{}' chooses no layers for 16 bits", recipe.name))
         .remedy("Use --recipe mixed");
+  if (!options.espdl.empty()) changes.push_back(fmt::format("espdl={}", options.espdl));
   change("quantization.bits", options.bits);
   change("quantization.granularity", options.weights);
   change("calibration.method", options.method);
@@ -92,8 +93,11 @@ recipe::Recipe recipe_of(const RecipeOptions& options) {
 }
 
 const Target& target_for(const std::string& given, const recipe::Recipe& recipe) {
-  if (!given.empty()) return find_target(given);
-  return find_target(recipe.target.empty() ? "esp32s3" : recipe.target);
+  const std::string_view chosen = !given.empty()           ? std::string_view(given)
+                                  : !recipe.target.empty() ? std::string_view(recipe.target)
+                                                           : "esp32s3";
+  const Target& target = find_target(chosen);
+  return recipe.espdl.empty() ? target : target.under(find_release(recipe.espdl));
 }
 
 }  // namespace espquant::cli

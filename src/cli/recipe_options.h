@@ -13,6 +13,8 @@ namespace espquant::cli {
 /// What a command line says of a recipe: its name, and what it changes in it.
 struct RecipeOptions {
   std::string recipe = "int8";
+  /// Empty: what the recipe says.
+  std::string espdl;
   std::vector<std::string> set;
   std::optional<int> bits;
   std::optional<std::string> method, weights;
@@ -28,7 +30,7 @@ void add_recipe_options(CLI::App& app, RecipeOptions& options);
 /// The recipe with the overrides. Throws Error(Usage) as find_recipe and apply_overrides.
 recipe::Recipe recipe_of(const RecipeOptions& options);
 
-/// `given`, else the recipe's target, else esp32s3.
+/// `given`, else the recipe's target, else esp32s3; under the recipe's release, else the newest.
 const Target& target_for(const std::string& given, const recipe::Recipe& recipe);
 
 }  // namespace espquant::cli

@@ -84,6 +84,7 @@ std::string verify_json_of(const std::vector<sim::OutputCheck>& checks, const si
   nlohmann::ordered_json json;
   json["file"] = command.file.path.string();
   json["target"] = program.target().name;
+  json["espdl"] = program.target().release.version;
   json["tolerance"] = command.options.tolerance == sim::Tolerance::Exact ? "exact" : "espdl";
   json["passed"] = passed;
   json["outputs"] = nlohmann::ordered_json::array();

@@ -95,6 +95,7 @@ Lowered lower(const Graph& graph, const Target& target) {
   model.name = graph.name;
   model.producer = "espquant";
   model.metadata.emplace_back("target", target.name);
+  model.metadata.emplace_back("espquant.espdl", target.release.version);
   const std::vector<ValueId> unread = unread_inputs(graph);
   if (unread.size() == graph.inputs().size())
     throw Error(ErrorCode::Illegal,

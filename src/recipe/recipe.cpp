@@ -134,6 +134,7 @@ void check_recipe(const Recipe& recipe) {
   });
   check_name(recipe.name);
   if (!recipe.target.empty()) check_as("target", [&] { find_target(recipe.target); });
+  if (!recipe.espdl.empty()) check_as("espdl", [&] { find_release(recipe.espdl); });
   check_as("quantization.disabled_passes",
            [&] { passes::check_options({recipe.quantization.disabled_passes}); });
   check_mixed(recipe);

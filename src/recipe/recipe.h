@@ -40,6 +40,8 @@ struct Recipe {
   std::string description;
   /// As find_target takes it; "" leaves it to the command.
   std::string target;
+  /// Release of ESP-DL, as find_release takes it; "" leaves it to the command.
+  std::string espdl;
 
   struct Calibration {
     quant::Method method = quant::Method::Sqnr;

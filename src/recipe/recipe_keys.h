@@ -84,6 +84,7 @@ void visit_keys(R& recipe, Visit&& visit) {
   visit("name", recipe.name);
   visit("description", recipe.description);
   visit("target", recipe.target);
+  visit("espdl", recipe.espdl);
 
   auto& c = recipe.calibration;
   visit("calibration.method", c.method);

@@ -17,9 +17,7 @@ Error without_producer(const std::string& name) {
       .remedy("Nodes must be stored in order of execution");
 }
 
-}  // namespace
-
-const Target& target_of(const espdl::Model& model) {
+const Target& chip_of(const espdl::Model& model) {
   const std::string named = model.metadata_value("target");
   if (!named.empty()) return find_target(named);
   bool plain_filters = false;
@@ -29,6 +27,16 @@ const Target& target_of(const espdl::Model& model) {
                      constant.doc == "layout ==> HWCN" || constant.doc == "layout ==> WCN";
   }
   return plain_filters ? find_target("c") : representative(Family::S3);
+}
+
+}  // namespace
+
+const Target& target_of(const espdl::Model& model, std::string_view chip,
+                        std::string_view release) {
+  const Target& target = chip.empty() ? chip_of(model) : find_target(chip);
+  const std::string made_for = model.metadata_value("espquant.espdl");
+  if (release.empty()) release = made_for;
+  return release.empty() ? target : target.under(find_release(release));
 }
 
 Program::Program(const espdl::Model& model, const Target& target, Options options)

@@ -10,9 +10,11 @@
 namespace espquant::sim {
 
 /// The target that a file was made for: its metadata; else what its parameters give away (exponents
-/// per channel mean P4, filters that are not blocked mean C); else esp32s3. Throws Error(Usage) on
-/// a target that is not known.
-const Target& target_of(const espdl::Model& model);
+/// per channel mean P4, filters that are not blocked mean C); else esp32s3. Under the release that
+/// it was made for: its metadata; else the newest. What is not empty of `chip` and `release` takes
+/// the place of what the file says. Throws Error(Usage) on a target or release that is not known.
+const Target& target_of(const espdl::Model& model, std::string_view chip = {},
+                        std::string_view release = {});
 
 /// Where each activation lies in the memory of a chip, by name, in bytes.
 struct MemoryLayout {

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/fixed_point.h"
+#include "target/release.h"
 
 namespace espquant {
 
@@ -17,13 +18,17 @@ enum class Family : std::uint8_t {
 
 std::string_view to_string(Family family);
 
-/// Facts of one chip.
+/// Facts of one chip, under one release of ESP-DL.
 struct Target {
   std::string_view name;
   Family family;
   Rounding rounding;
   /// Conv and Gemm may have one exponent per output channel.
   bool per_channel_weights;
+  Release release;
+
+  /// The same chip under another release.
+  const Target& under(const Release& other) const;
 
   /// Output channels that one vector instruction holds, and the block of the filter layout: 16
   /// (int8) or 8 (int16); 1 on the C family, whose filters are not blocked.
@@ -41,14 +46,16 @@ struct Target {
   }
 };
 
-/// Every chip that can be named, in the order of the documentation.
+/// Every chip that can be named, in the order of the documentation, under the newest release.
 std::span<const Target> all_targets();
 
-/// By name, case-insensitive ("esp32s3", "ESP32-S3", "c"). Throws Error(Usage) with the nearest
-/// name.
+/// By name, case-insensitive ("esp32s3", "ESP32-S3", "c"), under the newest release. Throws
+/// Error(Usage) with the nearest name. Chip and release together are one object: equal targets have
+/// the same address.
 const Target& find_target(std::string_view name);
 
-/// The typical chip of a family, for files that only say what they were built for.
+/// The typical chip of a family, under the newest release, for files that only say what they were
+/// built for.
 const Target& representative(Family family);
 
 }  // namespace espquant

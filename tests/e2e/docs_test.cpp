@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "target/release.h"
 #include "tests/e2e/program.h"
 #include "tests/support/source_dir.h"
 
@@ -74,6 +75,14 @@ TEST(Docs, OperatorsAreThoseThatCanBeWritten) {
   const auto rules = matches(text_of(kRoot / "src/lower/rules.cpp"), "RuleEntry\\{\"(\\w+)\"");
   EXPECT_EQ(std::set<std::string>(named.begin(), named.end()),
             std::set<std::string>(rules.begin(), rules.end()));
+}
+
+TEST(Docs, ReleasesHaveTheFeaturesOfTheTable) {
+  std::string table;
+  for (const FeatureFact& fact : all_features())
+    table +=
+        fmt::format("| {} | {} | {} |\n", fact.since.version, fact.name, to_string(fact.certainty));
+  EXPECT_NE(text_of(kRoot / "docs/releases.md").find(table), std::string::npos) << table;
 }
 
 TEST(Docs, CommandsExist) {

@@ -67,6 +67,20 @@ TEST(Quantize, LeavesAnInputOutThatNobodyReads) {
   EXPECT_NE(outcome.err.find("note: no node reads the input"), std::string::npos) << outcome.err;
 }
 
+TEST(Quantize, WritesTheReleaseIntoTheFile) {
+  const TemporaryFolder folder;
+  const auto outcome = quantize(folder.path("out"), {"--espdl", "3.3.9", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(nlohmann::json::parse(outcome.out)["espdl"], "3.3.9");
+  const std::string file = model_in(folder.path("out"));
+  const auto espdl_of = [&](std::vector<std::string> command) {
+    return nlohmann::json::parse(run_program(command).out)["espdl"];
+  };
+  EXPECT_EQ(espdl_of({"verify", file, "--json"}), "3.3.9");
+  EXPECT_EQ(espdl_of({"verify", file, "--json", "--espdl", "3.3.15"}), "3.3.15");
+  expect_one_error(run_program({"check", file, "--espdl", "3.3.99"}), 2, "3.3.15");
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, QuantizeFor, testing::Values("esp32s3", "esp32p4", "esp32"));
 
 TEST(Quantize, EqualBytesForAnyNumberOfThreads) {

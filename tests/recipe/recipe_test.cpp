@@ -110,9 +110,9 @@ TEST(RecipeText, JsonHoldsTheSameValues) {
   r.name = "a\"b";
   r.layers = {{"x", 16, {}, {}}};
   const std::string json = to_json(r);
-  EXPECT_TRUE(
-      json.starts_with(R"({"name": "a\"b", "description": "", "target": "", "calibration": )"
-                       R"({"method": "sqnr", "percentile": 99.99, "scope": "tensor")"))
+  EXPECT_TRUE(json.starts_with(R"({"name": "a\"b", "description": "", "target": "", "espdl": "", )"
+                               R"("calibration": )"
+                               R"({"method": "sqnr", "percentile": 99.99, "scope": "tensor")"))
       << json;
   EXPECT_TRUE(json.ends_with(R"("layer": [{"match": "x", "bits": 16}]})")) << json;
 }
@@ -152,6 +152,7 @@ TEST(RecipeText, UnknownNamesOfValuesAreCorrected) {
   expect_refused(error_of([] { parse("[equalization]\nenabled = true\nrelu6 = \"relu\""); }),
                  {"equalization.relu6", "auto, keep, to_relu"});
   expect_refused(error_of([] { parse("target = \"esp32s33\""); }), {"target", "'esp32s3'"});
+  expect_refused(error_of([] { parse("espdl = \"3.3.8\""); }), {"espdl", "'3.3.8'", "3.3.9"});
   expect_refused(error_of([] { parse("[quantization]\ndisabled_passes = [\"fuse_swissh\"]"); }),
                  {"quantization.disabled_passes", "'fuse_swish'"});
 }

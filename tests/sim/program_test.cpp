@@ -140,6 +140,18 @@ TEST(TargetOf, ReadsTheMetadataFirst) {
   EXPECT_EQ(sim::target_of(model).name, "esp32p4");
 }
 
+TEST(TargetOf, IsUnderTheReleaseThatTheFileWasMadeFor) {
+  espdl::Model model = chain();
+  EXPECT_EQ(sim::target_of(model).release, newest_release());
+  model.metadata = {{"espquant.espdl", "3.3.9"}};
+  EXPECT_EQ(sim::target_of(model).release.version, "3.3.9");
+  EXPECT_EQ(sim::target_of(model, "esp32p4", "3.3.10").release.version, "3.3.10");
+  EXPECT_EQ(sim::target_of(model, "esp32p4", "3.3.10").name, "esp32p4");
+  model.metadata = {{"espquant.espdl", "9.9.9"}};
+  EXPECT_THROW((void)sim::target_of(model), Error);
+  EXPECT_NO_THROW((void)sim::target_of(model, "", "3.3.9"));
+}
+
 TEST(TargetOf, KnowsFilesWithoutMetadataByTheirParameters) {
   espdl::Model model = chain();
   EXPECT_EQ(sim::target_of(model).family, Family::S3);
