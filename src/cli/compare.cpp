@@ -29,6 +29,7 @@ struct CompareCommand {
   std::string target, name;
   std::vector<std::string> recipes{"int8", "mixed", "balanced"};
   RecipeOptions changes;
+  bool compile_request = true;
   bool json = false;
 
   std::string network_name() const { return name.empty() ? model.stem().string() : name; }
@@ -252,7 +253,7 @@ void run_compare(const CompareCommand& command, Context& context) {
     files.emplace_back();
     if (r.refusal.empty())
       files.back() = add_quantized(output, command.out, command.network_name(), r.recipe.name,
-                                   r.model, target, *r.file);
+                                   r.model, target, *r.file, command.compile_request);
   }
   ordered_json json = compare_json_of(results, files, target, command);
   const fs::path summary = command.out / "compare.json";
@@ -309,6 +310,7 @@ void add_compare(CLI::App& app, Context& context) {
                   "mean, std, layout, ...");
   sub->add_option("--preprocess-file", command->data.preprocess_file,
                   "The same keys in a TOML file");
+  add_compile_request_flag(*sub, command->compile_request);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(
       "Example:\n"

@@ -1,8 +1,10 @@
 #include "espdl/package.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,6 +13,8 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
+#include "cli/quantized_files.h"
+#include "report/compile_request.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -170,7 +174,22 @@ struct PackCommand {
   fs::path out;
   int edition = 3;
   std::string version;
+  bool compile_request = true;
 };
+
+/// The union of what the models need. Nothing where one is encrypted: its nodes are not known here.
+std::optional<std::string> compile_request_of(const espdl::Package& package) {
+  report::CompileRequest request;
+  std::vector<std::string> names;
+  for (const auto& entry : package.entries) {
+    if (espdl::parse_header(entry.file).encrypted) return std::nullopt;
+    const auto model = espdl::read_model(entry.file);
+    const Target& target = sim::target_of(model);
+    request.add(report::compile_request(model, target));
+    names.push_back(fmt::format("{} ({})", entry.name, target.name));
+  }
+  return report::to_yaml(request, fmt::format("{}", fmt::join(names, ", ")));
+}
 
 /// The model of a file, without what may follow it. What is not encrypted is sound.
 std::span<const std::byte> model_in(const fs::path& path, std::span<const std::byte> bytes) try {
@@ -203,10 +222,19 @@ void pack(const PackCommand& command, const Context& context) {
   const auto bytes = espdl::pack(package);
   OutputFiles output;
   output.add(command.out, bytes);
+  fs::path request = command.out;
+  request.replace_extension(".compile_req.yml");
+  const auto yaml =
+      command.compile_request ? compile_request_of(package) : std::optional<std::string>();
+  if (yaml) output.add(request, *yaml);
   output.commit();
-  if (!context.quiet)
-    fmt::print("{}: PDL{} package, models {}, {}\n", command.out.string(), command.edition,
-               package.entries.size(), report::human_bytes(bytes.size()));
+  if (command.compile_request && !yaml)
+    fmt::print(stderr, "espquant: note: no {}: what encrypted models need is not known\n",
+               request.filename().string());
+  if (context.quiet) return;
+  fmt::print("{}: PDL{} package, models {}, {}\n", command.out.string(), command.edition,
+             package.entries.size(), report::human_bytes(bytes.size()));
+  if (yaml) fmt::print("Wrote {}\n", request.string());
 }
 
 void add_list(CLI::App& package) {
@@ -245,6 +273,7 @@ void add_pack(CLI::App& package, Context& context) {
   sub.add_option("--package-version", command->version,
                  "A version of at most 15 characters that PDL3 carries")
       ->type_name("TEXT");
+  add_compile_request_flag(sub, command->compile_request);
   sub.callback([command, &context] { pack(*command, context); });
 }
 

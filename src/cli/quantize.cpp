@@ -31,6 +31,7 @@ struct QuantizeCommand {
   std::string name;
   RecipeOptions recipe;
   bool no_test_values = false;
+  bool compile_request = true;
   std::int64_t report_samples = 32;
   bool json = false;
 };
@@ -227,7 +228,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
     OutputFiles output;
     files = add_quantized(output, command.out,
                           command.name.empty() ? command.model.stem().string() : command.name,
-                          result.recipe.name, result.model, target, file);
+                          result.recipe.name, result.model, target, file, command.compile_request);
     output.commit();
   });
 
@@ -302,6 +303,7 @@ void add_quantize(CLI::App& app, Context& context) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   sub->add_flag("--no-test-values", command->no_test_values, "Leave test values out of the file");
+  add_compile_request_flag(*sub, command->compile_request);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(
       "Examples:\n"

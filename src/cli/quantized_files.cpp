@@ -8,6 +8,7 @@
 #include "espdl/info.h"
 #include "onnx/import.h"
 #include "ops/op.h"
+#include "report/compile_request.h"
 #include "report/config_json.h"
 
 namespace espquant::cli {
@@ -33,7 +34,7 @@ std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preproc
 std::vector<fs::path> add_quantized(OutputFiles& output, const fs::path& dir,
                                     const std::string& name, const std::string& recipe,
                                     const espdl::Model& model, const Target& target,
-                                    const strategy::SoundFile& file) {
+                                    const strategy::SoundFile& file, bool compile_request) {
   const std::string base = fmt::format("{}_{}", name, recipe);
   const fs::path stem = dir / base / base;
   const auto with = [&](const char* extension) { return fs::path(stem.string() + extension); };
@@ -42,7 +43,19 @@ std::vector<fs::path> add_quantized(OutputFiles& output, const fs::path& dir,
   const recipe::Recipe used =
       recipe::parse_recipe(model.metadata_value("espquant.recipe"), "espquant.recipe");
   output.add(with(".json"), report::config_json(model, target, recipe::to_json(used)));
-  return {with(".espdl"), with(".info"), with(".json")};
+  std::vector<fs::path> files = {with(".espdl"), with(".info"), with(".json")};
+  if (compile_request) {
+    files.push_back(with(".compile_req.yml"));
+    output.add(files.back(), report::to_yaml(report::compile_request(model, target),
+                                             fmt::format("{}.espdl, {}", base, target.name)));
+  }
+  return files;
+}
+
+void add_compile_request_flag(CLI::App& command, bool& compile_request) {
+  command.add_flag_callback(
+      "--no-compile-req", [&compile_request] { compile_request = false; },
+      "Do not write NAME.compile_req.yml, what an application must compile in of ESP-DL");
 }
 
 strategy::StageProgress show_stages(bool quiet) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -22,13 +23,18 @@ Graph import_network(const std::filesystem::path& path);
 std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preprocess& preprocess,
                                                              const recipe::Recipe& recipe);
 
-/// Adds DIR/NAME_RECIPE/NAME_RECIPE.espdl, .info and .json to `output`. `file` is what
-/// pass_last_gate() makes of `model`. Returns the paths.
+/// Adds DIR/NAME_RECIPE/NAME_RECIPE.espdl, .info, .json and, unless told otherwise,
+/// .compile_req.yml to `output`. `file` is what pass_last_gate() makes of `model`. Returns the
+/// paths.
 std::vector<std::filesystem::path> add_quantized(OutputFiles& output,
                                                  const std::filesystem::path& dir,
                                                  const std::string& name, const std::string& recipe,
                                                  const espdl::Model& model, const Target& target,
-                                                 const strategy::SoundFile& file);
+                                                 const strategy::SoundFile& file,
+                                                 bool compile_request);
+
+/// --no-compile-req.
+void add_compile_request_flag(CLI::App& command, bool& compile_request);
 
 /// A bar on stderr for the stage that goes on, until the result is destroyed.
 strategy::StageProgress show_stages(bool quiet);

@@ -45,7 +45,7 @@ TEST(Compare, WritesWhatQuantizeWouldAndVerifies) {
                                     kCompareExample + "calib.npz", "--calib-count", "8", "--recipe",
                                     recipe, "--out", folder.path("alone")});
     ASSERT_EQ(alone.exit_code, 0) << alone.err;
-    for (const std::string extension : {".espdl", ".info", ".json"}) {
+    for (const std::string extension : {".espdl", ".info", ".json", ".compile_req.yml"}) {
       const auto file = std::filesystem::path(model_of("", recipe)).replace_extension(extension);
       EXPECT_EQ(read_file(out + file.string()), read_file(folder.path("alone") + file.string()))
           << file;

@@ -52,6 +52,18 @@ TEST_F(Package, ComesApartAsItWentTogether) {
   }
 }
 
+TEST_F(Package, ComesWithWhatItsModelsNeedOfTheRuntime) {
+  const std::string request = folder.path("both.compile_req.yml");
+  ASSERT_EQ(pack({"--no-compile-req"}).exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(request));
+  ASSERT_EQ(pack().exit_code, 0);
+  const auto bytes = read_file(request);
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  EXPECT_EQ(text,
+            "# for cat.espdl (esp32s3), dog.espdl (esp32s3)\n"
+            "ops:\n  - Relu\n  - RequantizeLinear\nkernels: []\n");
+}
+
 TEST_F(Package, OfTheFirstEditionTakesEdl1) {
   EXPECT_EQ(pack({"--format", "pdl1"}).exit_code, 2);  // these are EDL2
   EXPECT_FALSE(std::filesystem::exists(packed));
