@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/file.h"
+#include "cli/board_options.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "espdl/info.h"
@@ -24,6 +25,7 @@ struct InspectCommand {
   bool info = false;
   bool cost = false;
   cost::PlannerOptions planner;
+  BoardOptions board;
 };
 
 void usage(const std::string& message) { throw Error(ErrorCode::Usage, message); }
@@ -72,9 +74,13 @@ report::FileFacts inspect_facts_of(std::span<const std::byte> bytes, const Model
 
 /// Nothing, but a line on stderr, where the file says too little.
 std::optional<report::Cost> cost_of(const espdl::Model& model, const InspectCommand& command) try {
-  return report::cost_of(model, command.file.target_for(model), command.planner);
+  const Target& target = command.file.target_for(model);
+  cost::LatencyOptions latency;
+  latency.cores = command.board.cores;
+  latency.board = command.board.board_for(target);
+  return report::cost_of(model, target, command.planner, latency);
 } catch (const Error& error) {
-  if (command.cost || error.code() == ErrorCode::Usage) throw;
+  if (command.cost || !command.board.file.empty() || error.code() == ErrorCode::Usage) throw;
   fmt::print(stderr, "espquant: memory and latency are not known: {}\n", error.what());
   return std::nullopt;
 }
@@ -115,6 +121,7 @@ void add_inspect(CLI::App& app, Context&) {
   sub.add_flag("--cost", command->cost,
                ".espdl: milliseconds of each node and the place of its output in memory");
   add_target(sub, command->file);
+  add_board(sub, command->board);
   sub.add_option("--internal-ram", command->planner.max_internal_size,
                  ".espdl: bytes of internal RAM that dl::Model may use for activations (default 0)")
       ->type_name("BYTES");

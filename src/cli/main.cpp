@@ -26,6 +26,7 @@ Exit codes: 0 success, 1 the input is refused or differs, 2 wrong usage, 3 a fau
 
 void add_commands(CLI::App& app, Context& context) {
   add_inspect(app, context);
+  add_latency(app, context);
   add_verify(app, context);
   add_check(app, context);
   add_package(app, context);

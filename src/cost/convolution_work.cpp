@@ -72,11 +72,25 @@ std::optional<ConvolutionShape> conv_shape(const espdl::Node& node, const Shape&
 std::optional<ConvolutionShape> product_shape(const Shape& in, const Shape& out) {
   if (in.empty() || out.empty()) return std::nullopt;
   ConvolutionShape s;
+  s.product = true;
   s.in_channels = extent(in, in.size() - 1);
   s.out_channels = extent(out, out.size() - 1);
   if (s.out_channels < 1) return std::nullopt;
   s.out_width = s.in_width = static_cast<double>(element_count(out)) / s.out_channels;
   return s;
+}
+
+/// Pixels that the tiled loop computes with one tile before it takes the next.
+constexpr double kPixelsPerTile = 32;
+
+/// To get to the output's exponent. Not asked of filters with one exponent per channel: the S3 has
+/// none.
+bool is_shifted_left(const espdl::Node& node, const espdl::ModelIndex& index) {
+  const auto* in = index.value(node.inputs[0]);
+  const auto* filter = index.initializer(node.inputs[1]);
+  const auto* out = index.value(node.outputs[0]);
+  if (in == nullptr || filter == nullptr || out == nullptr) return false;
+  return filter->exponents.size() == 1 && out->exponent() < in->exponent() + filter->exponent();
 }
 
 /// To enter a kernel, and to start, round and store one vector of output channels.
@@ -116,17 +130,44 @@ std::optional<ConvolutionShape> convolution_shape(const espdl::Node& node,
   if (in == nullptr || filter == nullptr || out == nullptr) return std::nullopt;
   if (element_count(*filter) == 0 || element_count(*in) == 0) return std::nullopt;
   auto shape = conv ? conv_shape(node, *in, *filter, *out) : product_shape(*in, *out);
-  if (shape)
-    if (const auto* value = index.value(node.inputs[0]); value && value->dtype == DType::Int16)
-      shape->bits = 16;
+  if (!shape) return shape;
+  if (const auto* value = index.value(node.inputs[0]); value && value->dtype == DType::Int16)
+    shape->bits = 16;
+  const auto* weights = index.initializer(node.inputs[1]);
+  shape->weight_bits = weights != nullptr && weights->data.dtype() == DType::Int8 ? 8 : shape->bits;
+  const std::string activation = node.get_string("activation", "Linear");
+  shape->plain_activation = activation == "Linear" || activation == "Relu";
+  shape->shifts_left = is_shifted_left(node, index);
   return shape;
 }
 
-double vector_instructions_per_pixel(const ConvolutionShape& shape, const Target& target) {
+std::optional<Tiles> tiles_of(const ConvolutionShape& s, const Target& target, double budget) {
+  const bool pointwise = s.is_pointwise();
+  const auto needed = pointwise ? Feature::TiledPointwise : Feature::TiledConvolutions;
+  if (budget <= 0 || target.family == Family::C || !target.release.has(needed)) return std::nullopt;
+  const double lanes = target.lanes(s.bits);
+  const bool any_outputs = s.product && target.release.has(Feature::TiledConvolutions);
+  const bool filled = std::fmod(s.in_channels, lanes) == 0 &&
+                      (any_outputs || std::fmod(s.out_channels, lanes) == 0);
+  if (s.depthwise || !filled || !s.plain_activation || s.pixels() < 2) return std::nullopt;
+  if (s.shifts_left && target.family == Family::S3) return std::nullopt;
+  const double bytes_per_channel = s.filter_bytes() / s.out_channels;
+  Tiles tiles;
+  tiles.channels = std::floor(budget / bytes_per_channel / lanes) * lanes;
+  if (!pointwise) tiles.channels = std::max(tiles.channels, lanes);
+  if (tiles.channels < lanes || s.out_channels < 2 * tiles.channels) return std::nullopt;
+  tiles.count = std::ceil(s.out_channels / tiles.channels);
+  tiles.passes = std::ceil(s.pixels() / kPixelsPerTile);
+  return tiles;
+}
+
+double vector_instructions_per_pixel(const ConvolutionShape& shape, const Target& target,
+                                     double calls) {
   const double lanes = target.lanes(shape.bits);
   const double per_block = target.family == Family::P4 ? kPerBlockP4 : kPerBlockS3;
-  return shape.depthwise ? depthwise_instructions(shape, lanes, per_block)
-                         : dense_instructions(shape, lanes, per_block);
+  return kPerPixel * (calls - 1) + (shape.depthwise
+                                        ? depthwise_instructions(shape, lanes, per_block)
+                                        : dense_instructions(shape, lanes, per_block));
 }
 
 }  // namespace espquant::cost

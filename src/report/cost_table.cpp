@@ -27,7 +27,12 @@ std::string parameters_text(const cost::MemoryPlan& plan) {
                                         : " of flash, read from there");
 }
 
-/// Three significant digits at most.
+std::string percent_text(double part, double whole) {
+  return whole > 0 ? fmt::format("{:.0f} %", 100 * part / whole) : "";
+}
+
+}  // namespace
+
 std::string milliseconds_text(double milliseconds) {
   if (milliseconds >= 100) return fmt::format("{:.0f}", milliseconds);
   if (milliseconds >= 10) return fmt::format("{:.1f}", milliseconds);
@@ -35,17 +40,24 @@ std::string milliseconds_text(double milliseconds) {
                            : fmt::format("{:.3f}", milliseconds);
 }
 
-std::string percent_text(double part, double whole) {
-  return whole > 0 ? fmt::format("{:.0f} %", 100 * part / whole) : "";
+Cost cost_of(const espdl::Model& model, const Target& target, const cost::PlannerOptions& options,
+             cost::LatencyOptions latency) {
+  Cost cost;
+  cost.memory = cost::plan_memory(model, target, options);
+  latency.parameters_in_flash = !options.copy_parameters;
+  if (cost.memory.psram_bytes > 0)
+    for (const auto& tensor : cost.memory.tensors)
+      if (tensor.memory == cost::Memory::Internal) latency.internal_tensors.insert(tensor.name);
+  cost.latency = cost::estimate_latency(model, target, latency);
+  return cost;
 }
 
-}  // namespace
-
-Cost cost_of(const espdl::Model& model, const Target& target, const cost::PlannerOptions& options) {
-  cost::LatencyOptions latency;
-  latency.parameters_in_flash = !options.copy_parameters;
-  return {cost::plan_memory(model, target, options),
-          cost::estimate_latency(model, target, latency)};
+std::string latency_text(const cost::LatencyEstimate& latency) {
+  return fmt::format("{} ms on {} at {:.0f} MHz, expected within {} to {} ms",
+                     milliseconds_text(latency.milliseconds),
+                     latency.cores == 2 ? "two cores" : "one core", latency.clock_mhz,
+                     milliseconds_text(latency.milliseconds * (1 - latency.below)),
+                     milliseconds_text(latency.milliseconds * (1 + latency.above)));
 }
 
 std::string cost_summary(const Cost& cost) {
@@ -61,10 +73,7 @@ std::string cost_summary(const Cost& cost) {
                    bytes_text(plan.largest_scratch_bytes())));
   line("RAM in all", bytes_text(plan.ram_bytes()));
   const auto& latency = cost.latency;
-  line("latency", fmt::format("{} ms on one core at {:.0f} MHz, expected within {} to {} ms",
-                              milliseconds_text(latency.milliseconds), latency.clock_mhz,
-                              milliseconds_text(latency.milliseconds * (1 - latency.below)),
-                              milliseconds_text(latency.milliseconds * (1 + latency.above))));
+  line("latency", latency_text(latency));
   line("", fmt::format("from {}", latency.basis));
   for (const auto& overwrite : plan.overwrites)
     line("warning", fmt::format("the runtime overwrites '{}' in node '{}' while it is needed",

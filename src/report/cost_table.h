@@ -13,9 +13,16 @@ struct Cost {
   cost::LatencyEstimate latency;
 };
 
-/// With parameters where the planner's options put them. Throws what cost::plan_memory throws.
+/// With parameters and activations where the planner's options put them, which `latency` need not
+/// say. Throws what cost::plan_memory and cost::estimate_latency throw.
 Cost cost_of(const espdl::Model& model, const Target& target,
-             const cost::PlannerOptions& options = {});
+             const cost::PlannerOptions& options = {}, cost::LatencyOptions latency = {});
+
+/// One line: milliseconds, cores, clock, and within which range a measured time is expected.
+std::string latency_text(const cost::LatencyEstimate& latency);
+
+/// Three significant digits at most.
+std::string milliseconds_text(double milliseconds);
 
 /// A few lines: memory of activations and parameters, milliseconds and how far to trust them, and
 /// what the runtime would overwrite.

@@ -147,6 +147,7 @@ void add_cost(Json& json, const Cost& cost) {
                      {"least", latency.milliseconds * (1 - latency.below)},
                      {"most", latency.milliseconds * (1 + latency.above)},
                      {"clock_mhz", latency.clock_mhz},
+                     {"cores", latency.cores},
                      {"basis", latency.basis}};
   for (std::size_t n = 0; n < latency.nodes.size(); ++n) {
     json["nodes"][n]["milliseconds"] = latency.nodes[n].milliseconds;

@@ -4,7 +4,9 @@
 
 #include <cmath>
 
+#include "base/error.h"
 #include "cost/cache.h"
+#include "cost/node_work.h"
 #include "espdl/reader.h"
 #include "tests/cost/small_model.h"
 #include "tests/support/shared.h"
@@ -14,7 +16,8 @@ namespace {
 
 using test::SmallModel;
 
-const Target& latency_s3() { return find_target("esp32s3"); }
+/// Before tiles.
+const Target& latency_s3() { return find_target("esp32s3").under(find_release("3.3.9")); }
 
 struct Measured {
   const char* file;
@@ -27,7 +30,8 @@ std::string name_of(const testing::TestParamInfo<Measured>& measured) {
   return name.substr(0, name.find('.'));
 }
 
-/// Times of whole networks on one core that Espressif publishes with its models (ESP-DL 7.2). On
+/// Times of whole networks on one core that Espressif published with its models up to ESP-DL
+/// 3.3.9 (ESP-DL 7.2). On
 /// the S3, yolo11n leaves its parameters in flash: its application copies them only to 9 MB of
 /// PSRAM or more.
 class PublishedTimes : public testing::TestWithParam<Measured> {};
@@ -37,7 +41,8 @@ TEST_P(PublishedTimes, AreWithinTheStatedTolerance) {
   const std::string file = std::string("golden/zoo/") + measured.file;
   ESPQUANT_NEEDS_SHARED(file);
   const auto model = espdl::read_model_file(test::shared_dir() / file, {});
-  const auto& target = find_target(file.ends_with("p4.espdl") ? "esp32p4" : "esp32s3");
+  const auto& target =
+      find_target(file.ends_with("p4.espdl") ? "esp32p4" : "esp32s3").under(find_release("3.3.9"));
   LatencyOptions options;
   options.parameters_in_flash = measured.parameters_in_flash;
   const auto estimate = estimate_latency(model, target, options);
@@ -67,6 +72,46 @@ INSTANTIATE_TEST_SUITE_P(P4, PublishedTimes,
                                          Measured{"pp_ocr_v6_rec_s16_p4.espdl", 383.3},
                                          Measured{"sv_tdnn_tiny_3s_p4.espdl", 228.4}),
                          name_of);
+
+struct MeasuredWithTiles {
+  const char* file;
+  const char* target;
+  double milliseconds;
+};
+
+/// The same since ESP-DL 3.3.14 (ESP-DL 3.3.15, 7). The S31's networks are the P4's files.
+class PublishedTimesWithTiles : public testing::TestWithParam<MeasuredWithTiles> {};
+
+TEST_P(PublishedTimesWithTiles, AreNearTheEstimate) {
+  const auto& measured = GetParam();
+  const std::string file = std::string("golden/zoo/") + measured.file;
+  ESPQUANT_NEEDS_SHARED(file);
+  const auto model = espdl::read_model_file(test::shared_dir() / file, {});
+  const auto& target = find_target(measured.target);
+  const double within = target.family == Family::S3 ? 0.08 : 0.15;
+  const auto estimate = estimate_latency(model, target);
+  EXPECT_NEAR(estimate.milliseconds, measured.milliseconds, within * measured.milliseconds);
+  EXPECT_GE(measured.milliseconds, estimate.milliseconds * (1 - estimate.below));
+  EXPECT_LE(measured.milliseconds, estimate.milliseconds * (1 + estimate.above));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Of3314, PublishedTimesWithTiles,
+    testing::Values(MeasuredWithTiles{"imagenet_cls_mobilenetv2_s8_v1_s3.espdl", "esp32s3", 437.9},
+                    MeasuredWithTiles{"mobilenetv2_0_5_128_128_gesture_s3.espdl", "esp32s3", 69.2},
+                    MeasuredWithTiles{"espdet_pico_224_224_cat_s3.espdl", "esp32s3", 120.3},
+                    MeasuredWithTiles{"human_face_feat_mfn_s8_v1_s3.espdl", "esp32s3", 252.1},
+                    MeasuredWithTiles{"person_reid_feat_osn_s8_v1_s3.espdl", "esp32s3", 102.5},
+                    MeasuredWithTiles{"yolo26n_512_s8_s3_s3.espdl", "esp32s3", 2348.2},
+                    MeasuredWithTiles{"imagenet_cls_mobilenetv2_s8_v1_p4.espdl", "esp32s31", 292.2},
+                    MeasuredWithTiles{"mobilenetv2_0_5_128_128_gesture_p4.espdl", "esp32s31", 43.0},
+                    MeasuredWithTiles{"espdet_pico_224_224_cat_p4.espdl", "esp32s31", 79.4},
+                    MeasuredWithTiles{"sv_tdnn_tiny_3s_p4.espdl", "esp32s31", 202.5},
+                    MeasuredWithTiles{"imagenet_cls_mobilenetv2_s8_v1_p4.espdl", "esp32p4", 164.6},
+                    MeasuredWithTiles{"mobilenetv2_0_5_128_128_gesture_p4.espdl", "esp32p4", 23.8},
+                    MeasuredWithTiles{"espdet_pico_224_224_cat_p4.espdl", "esp32p4", 45.4},
+                    MeasuredWithTiles{"pp_ocr_v6_rec_s16_p4.espdl", "esp32p4", 152.3},
+                    MeasuredWithTiles{"sv_tdnn_tiny_3s_p4.espdl", "esp32p4", 93.9}));
 
 espdl::Model conv_model(std::int64_t in_channels, std::int64_t out_channels, Shape in, Shape out,
                         std::int64_t kernel, std::vector<std::int64_t> strides, std::int64_t pad,
@@ -158,6 +203,84 @@ TEST(Latency, AReshapeIsFreeAndATransposeIsNot) {
   EXPECT_EQ(estimate.nodes[0].milliseconds, 0);
   EXPECT_GT(estimate.nodes[1].milliseconds, 1);
   EXPECT_EQ(estimate.milliseconds, estimate.nodes[1].milliseconds);
+}
+
+TEST(Latency, ATransposeIsACopySinceVectorKernels) {
+  const auto model = SmallModel()
+                         .input("x", {1, 64, 64})
+                         .node("Transpose", {"x"}, "y", {1, 64, 64})
+                         .output("y")
+                         .model();
+  EXPECT_LT(20 * estimate_latency(model, find_target("esp32s3")).milliseconds,
+            estimate_latency(model, latency_s3()).milliseconds);
+}
+
+TEST(Latency, ALargeFilterIsNoLongerReadForEveryPixel) {
+  const auto model = conv_model(256, 256, {1, 32, 32}, {1, 32, 32}, 3, {1, 1}, 1);  // 576 KiB
+  const double before = estimate_latency(model, latency_s3()).milliseconds;
+  const double pointwise_only =
+      estimate_latency(model, find_target("esp32s3").under(find_release("3.3.12"))).milliseconds;
+  const double now = estimate_latency(model, find_target("esp32s3")).milliseconds;
+  EXPECT_NEAR(pointwise_only, before, 0.15 * before);
+  EXPECT_LT(3 * now, before);
+}
+
+TEST(Latency, FiltersOf8BitsAreHalfTheBytes) {
+  const auto memory = [](DType weights) {
+    const auto model = SmallModel()
+                           .input("x", {1, 1, 1, 512}, DType::Int16)
+                           .constant("w", weights, {1, 1, 512, 512})
+                           .node("Conv", {"x", "w"}, "y", {1, 1, 1, 512}, DType::Int16)
+                           .output("y")
+                           .model();
+    const espdl::ModelIndex index(model);
+    const auto& target = find_target("esp32s3");
+    return work_of(model.nodes[0], index, target, board_of(target));
+  };
+  EXPECT_EQ(memory(DType::Int16).filter_lines, 512 * 512 * 2 / 64);
+  EXPECT_EQ(memory(DType::Int8).filter_lines, 512 * 512 / 64);
+  EXPECT_EQ(memory(DType::Int8).instructions, memory(DType::Int16).instructions);
+}
+
+TEST(Latency, ASecondCoreTakesHalvesOfHighImages) {
+  LatencyOptions two;
+  two.cores = 2;
+  const auto high = conv_model(16, 16, {1, 13, 8}, {1, 13, 8}, 3, {1, 1}, 1);
+  const auto low = conv_model(16, 16, {1, 12, 8}, {1, 12, 8}, 3, {1, 1}, 1);  // 12 = 4 * 3
+  const auto on = [](const espdl::Model& model, const char* target, const LatencyOptions& options) {
+    return estimate_latency(model, find_target(target), options).milliseconds;
+  };
+  EXPECT_LT(on(high, "esp32s3", two), on(high, "esp32s3", {}));
+  EXPECT_EQ(on(low, "esp32s3", two), on(low, "esp32s3", {}));
+  EXPECT_EQ(on(high, "esp32c3", two), on(high, "esp32c3", {})) << "has one";
+  EXPECT_EQ(estimate_latency(high, find_target("esp32s3"), two).cores, 2);
+  two.cores = 3;
+  EXPECT_THROW(estimate_latency(high, find_target("esp32s3"), two), Error);
+}
+
+TEST(Latency, ActivationsInInternalRamAreReadWithoutWaiting) {
+  const auto model = SmallModel()
+                         .input("x", {1, 64, 64, 16})
+                         .node("Relu", {"x"}, "y", {1, 64, 64, 16})
+                         .output("y")
+                         .model();
+  LatencyOptions internal;
+  internal.internal_tensors = {"x", "y"};
+  const auto& s3 = find_target("esp32s3");
+  EXPECT_GT(estimate_latency(model, s3).nodes[0].memory_milliseconds, 0);
+  EXPECT_EQ(estimate_latency(model, s3, internal).nodes[0].memory_milliseconds, 0);
+}
+
+TEST(Latency, AGivenBoardIsUsed) {
+  const auto model = conv_model(16, 16, {1, 4, 4}, {1, 4, 4}, 1, {1, 1}, 0);
+  const auto& s3 = find_target("esp32s3");
+  LatencyOptions options;
+  options.board = board_of(s3);
+  options.board->clock_mhz *= 2;
+  options.board->within = 0.2;
+  const auto twice = estimate_latency(model, s3, options);
+  EXPECT_DOUBLE_EQ(2 * twice.milliseconds, estimate_latency(model, s3).milliseconds);
+  EXPECT_EQ(twice.below, 0.2);
 }
 
 TEST(Latency, SaysItsClockAndHowFarToTrustIt) {
