@@ -71,6 +71,9 @@ struct Node {
   const T* find(std::string_view attribute) const;
 };
 
+/// The quant_type of a Conv, Gemm or MatMul of int8 weights and int16 activations (ESP-DL 3.3.11).
+inline constexpr std::string_view kW8A16 = "W8A16";
+
 struct Model {
   /// Of the graph.
   std::string name;

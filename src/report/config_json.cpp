@@ -78,7 +78,7 @@ std::string platform_of(const espdl::Node& node, const Target& target) {
   if (width == "F32") return "FP32";
   const std::string family =
       target.family == Family::P4 ? "" : std::string(to_string(target.family)) + "_";
-  return "ESPDL_" + family + (width == "S8" ? "INT8" : "INT16");
+  return "ESPDL_" + family + (width == "S8" ? "INT8" : width == espdl::kW8A16 ? "W8A16" : "INT16");
 }
 
 Json value_of(const std::vector<int>& exponents) {

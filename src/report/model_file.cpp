@@ -68,7 +68,7 @@ std::string brief(const espdl::AttributeValue& value) {
 std::string attributes_of(const espdl::Node& node) {
   std::string text;
   for (const auto& [name, value] : node.attributes)
-    if (name != "quant_type")  // the elements' type says the same
+    if (name != "quant_type" || brief(value) == espdl::kW8A16)  // else the elements' type says it
       text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, brief(value));
   return text;
 }

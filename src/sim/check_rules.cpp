@@ -42,6 +42,10 @@ constexpr std::array kNeeded = {
     NeededAttributes{"Transpose", {"perm"}},
 };
 
+bool multiplies(const espdl::Node& node) {
+  return node.op == "Conv" || node.op == "Gemm" || node.op == "MatMul";
+}
+
 std::vector<std::string_view> needed_attributes(std::string_view op) {
   std::vector<std::string_view> names{"quant_type"};
   for (const NeededAttributes& needed : kNeeded)
@@ -188,9 +192,14 @@ bool check_attributes(const espdl::Node& node, const Report& report) {
           kExportAgain);
   if (!node.has("quant_type")) return false;
   const auto* text = std::get_if<std::string>(&node.attributes.find("quant_type")->second);
-  if (text == nullptr || (*text != "S8" && *text != "S16" && *text != "F32"))
+  if (is_w8a16(node)) {
+    if (!multiplies(node))
+      add(fmt::format("{} knows no quant_type {}", node.op, espdl::kW8A16),
+          "Only Conv, Gemm and MatMul do; others of int16 have S16");
+  } else if (text == nullptr || (*text != "S8" && *text != "S16" && *text != "F32")) {
     add(fmt::format("quant_type {}is not known", text ? "'" + *text + "' " : ""),
-        "It is S8, S16 or F32");
+        "It is S8, S16, W8A16 or F32");
+  }
   return complete;
 }
 
@@ -208,8 +217,7 @@ void WeightRules::add(const espdl::Node& node, std::string_view tensor, std::str
 void WeightRules::check(const espdl::Node& node, std::span<const TensorDesc> inputs,
                         std::span<const espdl::Constant* const> constants) {
   check_constants(node, constants);
-  const bool multiplies = node.op == "Conv" || node.op == "Gemm" || node.op == "MatMul";
-  if (!multiplies || inputs.size() < 2) return;
+  if (!multiplies(node) || inputs.size() < 2) return;
   check_quant_type(node, inputs[0]);
   const auto* group = node.op == "Conv" && node.has("group")
                           ? std::get_if<std::int64_t>(&node.attributes.find("group")->second)
@@ -224,11 +232,10 @@ void WeightRules::check(const espdl::Node& node, std::span<const TensorDesc> inp
 void WeightRules::check_constants(const espdl::Node& node,
                                   std::span<const espdl::Constant* const> constants) {
   const bool has_bias = node.op == "Conv" || node.op == "Gemm";
-  const bool multiplies = has_bias || node.op == "MatMul";
   for (std::size_t i = 0; i < constants.size(); ++i) {
     if (constants[i] == nullptr) continue;
     const espdl::Constant& constant = *constants[i];
-    const bool is_weight = (multiplies && i == 1) || (has_bias && i == 2);
+    const bool is_weight = (multiplies(node) && i == 1) || (has_bias && i == 2);
     if (constant.exponents.empty() && (is_quantized(constant.data.dtype()) || is_weight)) {
       Finding finding = without_exponent(constant.name, constant.data.dtype());
       finding.node = node.name;
@@ -246,6 +253,7 @@ void WeightRules::check_constants(const espdl::Node& node,
 void WeightRules::check_quant_type(const espdl::Node& node, const TensorDesc& input) {
   if (!is_quantized(input.dtype)) return;  // refused by the operator
   const std::string quant_type = node.get_string("quant_type", "");
+  if (is_w8a16(node)) return;  // its types are the operator's to refuse
   if (quant_type != quant_type_of(input.dtype))
     add(node, "", "ESP-DL 1.5", "quant-type",
         fmt::format("quant_type is {}, but input 0 is {}", quant_type, to_string(input.dtype)),
@@ -260,7 +268,9 @@ void WeightRules::check_layout(const espdl::Node& node, const espdl::Constant& f
     met_unknown_layout_ = true;
     return;
   }
-  const int lanes = target_.lanes(filter.data.dtype() == DType::Int8 ? 8 : 16);
+  // ESP-DL 3.3.11: filters of W8A16 are blocked as those of int16.
+  const bool int8 = filter.data.dtype() == DType::Int8 && !is_w8a16(node);
+  const int lanes = target_.lanes(int8 ? 8 : 16);
   if (layout->lanes != lanes)
     add(node, filter.name, "ESP-DL 4.1", "filter-layout",
         fmt::format("the filter is packed for {}, {} reads it {}",

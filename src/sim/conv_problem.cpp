@@ -42,7 +42,7 @@ std::vector<std::int64_t> read_bias(const NodeContext& context, const MacArithme
   const DType expected = arithmetic.bits == 8 ? DType::Int32 : DType::Int64;
   const DType stored = bias->data.dtype();
   // ESP-DL 4.2: files of old exporters, which the runtime of their time computed so.
-  const bool narrow = expected == DType::Int64 && stored == DType::Int32;
+  const bool narrow = expected == DType::Int64 && stored == DType::Int32 && !is_w8a16(context.node);
   if (stored != expected && !narrow)
     throw Error(ErrorCode::Illegal,
                 fmt::format("the bias of an int{} convolution must be {}, it is {}",
@@ -171,17 +171,52 @@ MacArithmetic make_arithmetic(const NodeContext& context, const ConvGeometry& ge
   return arithmetic;
 }
 
+bool is_w8a16(const espdl::Node& node) {
+  const auto quant_type = node.attributes.find("quant_type");
+  if (quant_type == node.attributes.end()) return false;
+  const auto* text = std::get_if<std::string>(&quant_type->second);
+  return text != nullptr && *text == espdl::kW8A16;
+}
+
+namespace {
+
+void check_w8a16(const NodeContext& context, DType x, DType w, DType y) {
+  if (x != DType::Int16 || w != DType::Int8 || y != DType::Int16)
+    throw Error(ErrorCode::Illegal,
+                fmt::format("input {}, weights {} and output {}, where {} takes int16, int8 and "
+                            "gives int16",
+                            to_string(x), to_string(w), to_string(y), espdl::kW8A16))
+        .remedy(
+            "Requantize before or after the node, or give the node the quant_type of its types");
+  if (context.constants[1] == nullptr)
+    throw Error(ErrorCode::Illegal,
+                fmt::format("its weights are computed at run time, where {} takes constant ones",
+                            espdl::kW8A16))
+        .remedy("Give both operands 16 bits and the quant_type S16");
+  if (context.node.op == "Conv" && context.node.get_int("group", 1) > 1)
+    throw Error(ErrorCode::Illegal,
+                fmt::format("ESP-DL has no depthwise kernel for {}: the output would never be "
+                            "written",
+                            espdl::kW8A16))
+        .remedy("Give the depthwise convolution 8 bits or 16 throughout");
+}
+
+}  // namespace
+
 TensorDesc mac_output(const NodeContext& context, Shape shape) {
   if (context.declared.empty() || context.declared[0].dtype == DType::Undefined)
     throw Error(ErrorCode::Malformed, "the model does not describe its output")
         .node(context.node.name);
   const DType dtype = context.declared[0].dtype;
   const DType x = context.input(0).dtype, w = context.input(1).dtype;
-  if ((dtype != DType::Int8 && dtype != DType::Int16) || x != dtype || w != dtype)
+  if (is_w8a16(context.node)) {
+    check_w8a16(context, x, w, dtype);
+  } else if ((dtype != DType::Int8 && dtype != DType::Int16) || x != dtype || w != dtype) {
     throw Error(ErrorCode::Illegal,
                 fmt::format("input {}, weights {} and output {} must all be int8 or all int16",
                             to_string(x), to_string(w), to_string(dtype)))
         .remedy("Requantize before or after the node");
+  }
   return {dtype, std::move(shape), {context.declared[0].exponent()}};
 }
 

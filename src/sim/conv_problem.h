@@ -89,9 +89,14 @@ MacArithmetic make_arithmetic(const NodeContext& context, const ConvGeometry& ge
                               const TensorDesc& filter, const espdl::Constant* bias,
                               std::vector<std::string>& faults);
 
+/// Whether the node's quant_type says int8 weights and int16 activations. The runtime's Conv, Gemm
+/// and MatMul look at the text itself (ESP-DL 3.3.11).
+bool is_w8a16(const espdl::Node& node);
+
 /// The type and exponent of the node's output as the file declares them, with `shape`. Throws
 /// Error(Malformed) when the file does not describe it, Error(Illegal) when input, filter and
-/// output are not all int8 or all int16.
+/// output are not all int8 or all int16, or, where is_w8a16(), not int16, constant int8 and int16,
+/// or the node is depthwise.
 TensorDesc mac_output(const NodeContext& context, Shape shape);
 
 }  // namespace espquant::sim

@@ -41,20 +41,20 @@ class Register {
 
 }  // namespace
 
-template <typename T>
+template <typename T, typename W>
 T conv_reference_element(const ConvGeometry& g, const MacArithmetic& arithmetic, const T* x,
-                         const T* w, std::int64_t oy, std::int64_t ox, std::int64_t channel,
+                         const W* w, std::int64_t oy, std::int64_t ox, std::int64_t channel,
                          Workspace::Saturation* saturation) {
   const Accumulator& rule = arithmetic.accumulator(channel);
   Register accumulator(rule, arithmetic.bias[static_cast<std::size_t>(channel)]);
-  const T* filter = w + channel * g.kernel_h * g.kernel_w * g.filter_c();
+  const W* filter = w + channel * g.kernel_h * g.kernel_w * g.filter_c();
   for (std::int64_t ky = 0; ky < g.kernel_h; ++ky) {
     const std::int64_t iy = oy * g.stride_h - g.pad_top + ky * g.dilation_h;
     if (iy < 0 || iy >= g.in_h) continue;
     for (std::int64_t kx = 0; kx < g.kernel_w; ++kx) {
       const std::int64_t ix = ox * g.stride_w - g.pad_left + kx * g.dilation_w;
       if (ix < 0 || ix >= g.in_w) continue;
-      const T* tap = filter + (ky * g.kernel_w + kx) * g.filter_c();
+      const W* tap = filter + (ky * g.kernel_w + kx) * g.filter_c();
       const T* pixel = x + (iy * g.in_w + ix) * g.in_c + (g.depthwise ? channel : 0);
       for (std::int64_t c = 0; c < g.filter_c(); c += rule.products_per_step) {
         const std::int64_t end = std::min(c + rule.products_per_step, g.filter_c());
@@ -69,8 +69,8 @@ T conv_reference_element(const ConvGeometry& g, const MacArithmetic& arithmetic,
   return static_cast<T>(finish_sum(arithmetic, channel, accumulator.sum()));
 }
 
-template <typename T>
-void conv_reference(const ConvGeometry& g, const MacArithmetic& arithmetic, const T* x, const T* w,
+template <typename T, typename W>
+void conv_reference(const ConvGeometry& g, const MacArithmetic& arithmetic, const T* x, const W* w,
                     T* y, std::int64_t first_channel, std::int64_t last_channel,
                     Workspace::Saturation* saturation) {
   for (std::int64_t oy = 0; oy < g.out_h; ++oy)
@@ -91,6 +91,9 @@ template void conv_reference(const ConvGeometry&, const MacArithmetic&, const st
                              Workspace::Saturation*);
 template void conv_reference(const ConvGeometry&, const MacArithmetic&, const std::int16_t*,
                              const std::int16_t*, std::int16_t*, std::int64_t, std::int64_t,
+                             Workspace::Saturation*);
+template void conv_reference(const ConvGeometry&, const MacArithmetic&, const std::int16_t*,
+                             const std::int8_t*, std::int16_t*, std::int64_t, std::int64_t,
                              Workspace::Saturation*);
 
 }  // namespace espquant::sim

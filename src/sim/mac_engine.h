@@ -22,7 +22,8 @@ class MacEngine {
     Tensor logical;
     std::shared_ptr<const FastConv> fast;
   };
-  /// `logical` is [N][KH][KW][C] (depthwise: C = 1), int8 or int16 as the arithmetic says.
+  /// `logical` is [N][KH][KW][C] (depthwise: C = 1), int8 or int16 as the arithmetic says, or int8
+  /// below an arithmetic of 16 bits.
   Filter load(Tensor logical) const;
 
   /// x is one image [H][W][C], y receives [OH][OW][N].

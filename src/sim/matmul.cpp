@@ -23,8 +23,12 @@ struct Batches {
 
 class MatMulKernel final : public Kernel {
  public:
-  MatMulKernel(MacEngine engine, Batches batches, DType dtype, int lanes)
-      : engine_(std::move(engine)), batches_(std::move(batches)), dtype_(dtype), lanes_(lanes) {}
+  MatMulKernel(MacEngine engine, Batches batches, DType dtype, DType filter_dtype, int lanes)
+      : engine_(std::move(engine)),
+        batches_(std::move(batches)),
+        dtype_(dtype),
+        filter_dtype_(filter_dtype),
+        lanes_(lanes) {}
 
   /// For a second operand that never changes.
   void preload(const std::byte* filters) { constant_filters_ = load(filters); }
@@ -47,7 +51,7 @@ class MatMulKernel final : public Kernel {
     const ConvGeometry& g = engine_.geometry();
     std::vector<MacEngine::Filter> loaded;
     for (std::int64_t f = 0; f < batches_.filters; ++f) {
-      Tensor physical(dtype_, {g.in_c, g.out_c});
+      Tensor physical(filter_dtype_, {g.in_c, g.out_c});
       std::memcpy(physical.mutable_bytes().data(),
                   filters + static_cast<std::size_t>(f) * physical.byte_size(),
                   physical.byte_size());
@@ -58,7 +62,7 @@ class MatMulKernel final : public Kernel {
 
   MacEngine engine_;
   Batches batches_;
-  DType dtype_;
+  DType dtype_, filter_dtype_;
   int lanes_;
   std::vector<MacEngine::Filter> constant_filters_;
 };
@@ -127,6 +131,7 @@ Prepared prepare_mat_mul(const NodeContext& context) {
                    make_arithmetic(context, geometry, context.input(1), nullptr, prepared.faults),
                    context.options);
   auto kernel = std::make_unique<MatMulKernel>(std::move(engine), std::move(batches), dtype,
+                                               context.input(1).dtype,
                                                context.target.lanes(dtype == DType::Int8 ? 8 : 16));
   if (context.constants[1] != nullptr) kernel->preload(context.constants[1]->data.bytes().data());
   prepared.kernel = std::move(kernel);

@@ -15,7 +15,9 @@ namespace {
 
 using Ints = std::vector<std::int64_t>;
 
-DType element_of(const KernelProblem& p) { return p.bits == 8 ? DType::Int8 : DType::Int16; }
+DType element_of(std::int64_t bits) { return bits == 8 ? DType::Int8 : DType::Int16; }
+DType element_of(const KernelProblem& p) { return element_of(p.bits); }
+std::int64_t weight_bits_of(const KernelProblem& p) { return p.w_bits == 0 ? p.bits : p.w_bits; }
 int lanes_of(const KernelProblem& p) {
   return find_target(p.target).lanes(static_cast<int>(p.bits));
 }
@@ -24,12 +26,12 @@ struct Values {
   std::int64_t low, high, ends, zeros;
 };
 
-Tensor draw_tensor(Random& random, const KernelProblem& p, Shape shape, Values v) {
-  if (v.low > v.high || v.low < -(std::int64_t{1} << (p.bits - 1)) ||
-      v.high >= std::int64_t{1} << (p.bits - 1))
+Tensor draw_tensor(Random& random, std::int64_t bits, Shape shape, Values v) {
+  if (v.low > v.high || v.low < -(std::int64_t{1} << (bits - 1)) ||
+      v.high >= std::int64_t{1} << (bits - 1))
     throw Error(ErrorCode::Usage,
-                fmt::format("[{}, {}] is no range of int{}", v.low, v.high, p.bits));
-  Tensor t(element_of(p), std::move(shape));
+                fmt::format("[{}, {}] is no range of int{}", v.low, v.high, bits));
+  Tensor t(element_of(bits), std::move(shape));
   const auto fill = [&](auto elements) {
     for (auto& e : elements) {
       std::int64_t q = random.between(v.low, v.high);
@@ -38,7 +40,7 @@ Tensor draw_tensor(Random& random, const KernelProblem& p, Shape shape, Values v
       e = static_cast<std::remove_reference_t<decltype(e)>>(q);
     }
   };
-  p.bits == 8 ? fill(t.mutable_data<std::int8_t>()) : fill(t.mutable_data<std::int16_t>());
+  bits == 8 ? fill(t.mutable_data<std::int8_t>()) : fill(t.mutable_data<std::int16_t>());
   return t;
 }
 
@@ -71,10 +73,12 @@ class CaseBuilder {
 
  private:
   Tensor x(Shape shape) {
-    return draw_tensor(random_, p_, std::move(shape), {p_.x_low, p_.x_high, p_.x_ends, p_.x_zeros});
+    return draw_tensor(random_, p_.bits, std::move(shape),
+                       {p_.x_low, p_.x_high, p_.x_ends, p_.x_zeros});
   }
   Tensor w(Shape shape) {
-    return draw_tensor(random_, p_, std::move(shape), {p_.w_low, p_.w_high, p_.w_ends, p_.w_zeros});
+    return draw_tensor(random_, weight_bits_of(p_), std::move(shape),
+                       {p_.w_low, p_.w_high, p_.w_ends, p_.w_zeros});
   }
 
   void add_filter(Case& c, Tensor filter) {
@@ -97,6 +101,7 @@ class CaseBuilder {
 
   void finish(Case& c) const {
     if (p_.relu != 0) c.node.attribute("activation", std::string("Relu"));
+    if (weight_bits_of(p_) < p_.bits) c.node.attribute("quant_type", std::string(espdl::kW8A16));
     c.node.output(element_of(p_), static_cast<int>(p_.y_e));
   }
 
@@ -141,7 +146,7 @@ class CaseBuilder {
   Case mat_mul() {
     Case c{OneNode("MatMul"), {}};
     c.input(x({p_.x_batch, p_.in.at(1), p_.in_c}), p_.x_e);
-    Tensor matrices(element_of(p_), {p_.w_batch, p_.in_c, p_.out_c});
+    Tensor matrices(element_of(weight_bits_of(p_)), {p_.w_batch, p_.in_c, p_.out_c});
     const std::size_t bytes = matrices.byte_size() / static_cast<std::size_t>(p_.w_batch);
     for (std::int64_t m = 0; m < p_.w_batch; ++m) {
       const Tensor packed = espdl::pack_filter(w({p_.out_c, 1, 1, p_.in_c}), false, lanes_of(p_));

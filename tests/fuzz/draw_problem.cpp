@@ -158,6 +158,17 @@ std::int64_t draw_shift(Random& random, const KernelProblem& p, std::int64_t ter
   }
 }
 
+/// W8A16, where there is such a kernel: the weights drawn for 16 bits, brought into 8.
+void narrow_weights(Random& random, KernelProblem& p) {
+  const bool constant = p.op != "matmul" || p.w_constant != 0;
+  if (p.bits != 16 || is_depthwise(p) || !constant || !one_in(random, 2)) return;
+  p.w_bits = 8;
+  const bool fits = p.w_low >= -128 && p.w_high <= 127;
+  if (fits) return;
+  p.w_low = p.w_low < 0 ? -128 : 0;
+  p.w_high = p.w_high > 0 ? 127 : 0;
+}
+
 void draw_arithmetic(Random& random, KernelProblem& p) {
   draw_values(random, largest(p), p.x_low, p.x_high, p.x_ends, p.x_zeros);
   draw_values(random, largest(p), p.w_low, p.w_high, p.w_ends, p.w_zeros);
@@ -244,6 +255,7 @@ KernelProblem draw_problem(Random& random) {
   } else {
     is_product(p) ? draw_product(random, p, budget) : draw_window(random, p, budget);
     draw_arithmetic(random, p);
+    narrow_weights(random, p);
     if (one_in(random, 2)) p.isa = vector_sets()[random.below(vector_sets().size())];
   }
   p.seed = static_cast<std::int64_t>(random.next() >> 40);

@@ -27,6 +27,7 @@ constexpr std::array kShapes = {
     Field<Shape>{"b", &P::b},           Field<Shape>{"perm", &P::perm}};
 constexpr std::array kNumbers = {
     Field<std::int64_t>{"bits", &P::bits},
+    Field<std::int64_t>{"w_bits", &P::w_bits},
     Field<std::int64_t>{"in_c", &P::in_c},
     Field<std::int64_t>{"out_c", &P::out_c},
     Field<std::int64_t>{"x_batch", &P::x_batch},

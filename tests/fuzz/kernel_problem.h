@@ -23,6 +23,8 @@ struct KernelProblem {
   /// Instruction set of the vector kernels, as Highway names it; "best" is the machine's own.
   std::string isa = "best";
   std::int64_t bits = 8;
+  /// Of the weights; 0: the same. 8 below 16: W8A16 of a dense Conv, Gemm or MatMul by a constant.
+  std::int64_t w_bits = 0;
 
   /// H x W; Gemm and MatMul have W rows, 1D operators W alone.
   Shape in{1, 1}, kernel{1, 1}, stride{1, 1}, dilation{1, 1};
