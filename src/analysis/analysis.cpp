@@ -11,6 +11,7 @@
 #include "measure/float_references.h"
 #include "measure/simulate.h"
 #include "quant/weights.h"
+#include "quant/widths.h"
 
 namespace espquant::analysis {
 namespace {
@@ -423,7 +424,8 @@ WeightFacts weight_facts(const Graph& scaled, const Graph& quantized, const Node
   WeightFacts facts;
   const quant::WeightRows rows = quant::weight_rows(scaled, layer);
   const TensorQuant& stored = *quantized.value(layer.inputs[1]).quant;
-  const int in = quantized.value(layer.inputs[0]).quant_at(stored.bits)->exponent();
+  const int bits = quant::activation_bits(quantized, layer);
+  const int in = quantized.value(layer.inputs[0]).quant_at(bits)->exponent();
   facts.channels = rows.rows;
   if (rows.rows == 0) return facts;
   facts.per_channel = stored.per_channel();
@@ -439,7 +441,7 @@ WeightFacts weight_facts(const Graph& scaled, const Graph& quantized, const Node
   facts.noise_without_bias = std::min(facts.noise, mean_noise(rows, best));
   if (layer.input(2) == kNone) return facts;
   const auto bias = scaled.value(layer.inputs[2]).constant.data<float>();
-  const double limit = std::ldexp(1.0, std::min(target.bias_bits(stored.bits), 62) - 1) - 1;
+  const double limit = std::ldexp(1.0, std::min(target.bias_bits(bits), 62) - 1) - 1;
   for (std::size_t c = 0; c < bias.size(); ++c) {
     const int exponent = in + best[best.size() > 1 && c < best.size() ? c : 0];
     const double needed = std::ldexp(std::abs(static_cast<double>(bias[c])), -exponent);
@@ -468,8 +470,10 @@ Analysis analyze(const strategy::QuantizedModel& made, const Target& target,
     AnalyzedLayer layer;
     layer.facts = facts_of(gathering, program, r, noise, means_matched);
     const ValueId v = made.scaled.find_value(layer.facts.tensor);
-    if (const Node* weighted = weighted_layer(made.scaled, v))
+    if (const Node* weighted = weighted_layer(made.scaled, v)) {
       layer.facts.weights = weight_facts(made.scaled, made.quantized, *weighted, target);
+      layer.facts.weight_bits = made.quantized.value(weighted->inputs[1]).quant->bits;
+    }
     analysis.layers.push_back(std::move(layer));
   }
   add_saturation(analysis.layers, program, made.scaled, source, samples);

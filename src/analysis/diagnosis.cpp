@@ -111,7 +111,11 @@ std::string setting(const LayerFacts& layer, std::string_view assignment) {
   return plain ? "--set " + word : "--set '" + word + "'";
 }
 
+// Of layers whose activations, or weights, may still get 16 bits.
+bool has_wider(const LayerFacts& layer) { return layer.bits == 8 || layer.is_w8a16(); }
+
 std::string wider(const LayerFacts& layer) {
+  if (layer.is_w8a16()) return setting(layer, "weight_bits=16");
   return fmt::format("{} (or --recipe mixed, which chooses)", setting(layer, "bits=16"));
 }
 
@@ -185,6 +189,8 @@ std::string remedy_for_channels(const LayerFacts& layer, const recipe::Recipe& r
     return "--weights channel: an exponent for each filter costs nothing on this chip.";
   std::string text;
   if (!recipe.equalization.enabled) text = "--recipe balanced, which evens filters out; or ";
+  if (!has_wider(layer))
+    return recipe.equalization.enabled ? "" : "--recipe balanced, which evens filters out.";
   return text + wider(layer) +
          (recipe.equalization.enabled ? "; the esp32p4 has an exponent for each filter." : ".");
 }
@@ -223,7 +229,7 @@ std::string remedy_of(Reason reason, const LayerFacts& layer, const recipe::Reci
       [[fallthrough]];
     case Reason::CoarseLogits:
     case Reason::Saturation:
-      return layer.bits == 8 ? wider(layer) + "." : std::string();
+      return has_wider(layer) ? wider(layer) + "." : std::string();
   }
   return {};
 }

@@ -46,6 +46,8 @@ inline constexpr std::string_view kInput = "Input";
 struct LayerFacts {
   std::string node, op, tensor;
   int bits = 8, exponent = 0;
+  /// Of its weights, where it has any: 8 below 16 is W8A16.
+  int weight_bits = 8;
   /// Its output's, after everything before it was quantized too, and on the float network's inputs.
   measure::Noise accumulated, alone;
   /// Of the network's outputs: what changes there when this node, too, becomes the chip's, those
@@ -72,6 +74,7 @@ struct LayerFacts {
   /// Least significant bit; 0 of floats.
   double step() const;
   double clipped_share() const;
+  bool is_w8a16() const { return weights.has_value() && bits == 16 && weight_bits == 8; }
 };
 
 struct Diagnosis {

@@ -65,9 +65,9 @@ std::string analysis_table_of(const std::vector<const AnalyzedLayer*>& layers, s
                        {"reason", Left}});
   for (std::size_t i = 0; i < rows; ++i) {
     const LayerFacts& f = layers[i]->facts;
-    table.add_row({f.node, f.op, fmt::format("{}", f.bits), analysis_percent(f.accumulated.ratio()),
-                   analysis_percent(f.alone.ratio()), analysis_percent(f.at_output.ratio()),
-                   analysis_percent(f.noise_behind.ratio()),
+    table.add_row({f.node, f.op, f.is_w8a16() ? "w8a16" : fmt::format("{}", f.bits),
+                   analysis_percent(f.accumulated.ratio()), analysis_percent(f.alone.ratio()),
+                   analysis_percent(f.at_output.ratio()), analysis_percent(f.noise_behind.ratio()),
                    std::string(code_of(layers[i]->diagnosis.reason))});
   }
   return table.to_string();
@@ -111,6 +111,7 @@ Json columns(const AnalyzedLayer& layer) {
       {"type", f.op},
       {"tensor", f.tensor},
       {"bits", f.bits},
+      {"weight_bits", nullptr},
       {"exponent", f.exponent},
       {"accumulated", f.accumulated.ratio()},
       {"alone", f.alone.ratio()},
@@ -133,6 +134,7 @@ Json columns(const AnalyzedLayer& layer) {
       {"explanation", layer.diagnosis.explanation},
       {"remedy", layer.diagnosis.remedy}};
   if (f.weights) {
+    j["weight_bits"] = f.weight_bits;
     j["weight_channel_spread"] = f.weights->spread;
     j["weight_noise"] = f.weights->noise;
     j["excess_bias_bits"] = f.weights->excess_bias_bits;

@@ -114,6 +114,11 @@ std::string noise_text(double ratio) {
   return ratio >= 1e-4 ? percent_or_blank(ratio, 3) : fmt::format("{:.1e} %", 100 * ratio);
 }
 
+std::string wide_layers_text(const strategy::Compared& r) {
+  const std::string wide = fmt::format("{} of {}", r.wide_nodes, r.nodes);
+  return r.narrow_weights == 0 ? wide : fmt::format("{}, {} w8", wide, r.narrow_weights);
+}
+
 std::string compare_table_of(const std::vector<strategy::Compared>& results) {
   using Align = report::Table::Align;
   report::Table table({{"", Align::Left},
@@ -133,9 +138,9 @@ std::string compare_table_of(const std::vector<strategy::Compared>& results) {
     }
     table.add_row(
         {r.unbeaten ? "*" : "", r.recipe.name, report::human_bytes(r.file->bytes().size()),
-         report::human_bytes(r.merits.activation_bytes),
-         fmt::format("{} of {}", r.wide_nodes, r.nodes), noise_text(r.merits.noise_to_signal),
-         percent_or_blank(r.evaluation.accuracy, 2), percent_or_blank(r.evaluation.agreement, 2),
+         report::human_bytes(r.merits.activation_bytes), wide_layers_text(r),
+         noise_text(r.merits.noise_to_signal), percent_or_blank(r.evaluation.accuracy, 2),
+         percent_or_blank(r.evaluation.agreement, 2),
          fmt::format("{:.{}f}", r.merits.milliseconds, r.merits.milliseconds < 10 ? 2 : 1),
          fmt::format("{:.2f}", r.seconds)});
   }
@@ -149,8 +154,9 @@ void print_comparison(const std::vector<strategy::Compared>& results, const Targ
   fmt::print(
       "* beaten by none: no other is at least as good in file size, RAM, noise and time, and\n"
       "  better in one of them\n"
-      "RAM: of activations. 16-bit: layers. Noise: to signal, at the outputs. As float: same\n"
-      "answer as the float network. Seconds: to quantize; what recipes share counts once.\n");
+      "RAM: of activations. 16-bit: layers; w8: those of them with weights of 8 bits. Noise: to\n"
+      "signal, at the outputs. As float: same answer as the float network. Seconds: to quantize;\n"
+      "what recipes share counts once.\n");
   const auto measured =
       std::find_if(results.begin(), results.end(), [](const auto& r) { return r.refusal.empty(); });
   const measure::Evaluation& evaluation = measured->evaluation;
@@ -175,6 +181,7 @@ ordered_json compare_json_of(const strategy::Compared& r, const std::vector<fs::
   j["activation_bytes"] = r.merits.activation_bytes;
   j["layers"] = r.nodes;
   j["layers_16bit"] = r.wide_nodes;
+  j["layers_w8a16"] = r.narrow_weights;
   j["noise_to_signal"] = r.merits.noise_to_signal;
   if (r.evaluation.accuracy) j["accuracy"] = *r.evaluation.accuracy;
   if (r.evaluation.agreement) j["agreement"] = *r.evaluation.agreement;

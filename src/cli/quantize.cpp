@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
@@ -99,11 +100,13 @@ void print_wide_layers(const strategy::QuantizedModel& result) {
                          {"file", Align::Right},
                          {"time", Align::Right}});
     for (const auto& c : result.wide_layers)
-      table.add_row({c.layer, noise_percent(c.noise),
-                     fmt::format("{:+.1f} KiB", static_cast<double>(c.bytes) / 1024),
-                     fmt::format("{:+.3f} ms", c.milliseconds)});
+      table.add_row({c.layer + (c.narrow_weights.empty() ? "" : " (w8a16)"), noise_percent(c.noise),
+                     fmt::format("{:+.1f} KiB", static_cast<double>(c.cost.bytes) / 1024),
+                     fmt::format("{:+.3f} ms", c.cost.milliseconds)});
     fmt::print("{}\n", table.to_string());
   }
+  if (!result.wide_weights.empty())
+    fmt::print("Weights of 16 bits: {}\n\n", fmt::join(result.wide_weights, ", "));
   if (!result.goals_met)
     fmt::print(stderr, "espquant: note: the goal is not met: no layer is left that would help\n");
   for (const std::string& layer : result.idle_layers)
@@ -112,11 +115,17 @@ void print_wide_layers(const strategy::QuantizedModel& result) {
 
 nlohmann::ordered_json effects_json(const std::vector<strategy::LayerEffect>& effects) {
   auto j = nlohmann::ordered_json::array();
-  for (const auto& e : effects)
+  for (const auto& e : effects) {
     j.push_back({{"layer", e.layer},
                  {"noise_to_signal_alone", e.noise},
-                 {"bytes", e.bytes},
-                 {"milliseconds", e.milliseconds}});
+                 {"bytes", e.cost.bytes},
+                 {"milliseconds", e.cost.milliseconds}});
+    if (!e.narrow_weights.empty()) j.back()["w8a16"] = true;
+    if (!e.weight_noise) continue;
+    j.back()["noise_to_signal_w8a16"] = *e.weight_noise;
+    j.back()["bytes_w8a16"] = e.narrow_cost.bytes;
+    j.back()["milliseconds_w8a16"] = e.narrow_cost.milliseconds;
+  }
   return j;
 }
 
@@ -164,6 +173,7 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
       equalized["noise_to_signal"] = t.noise->ratio();
     }
   }
+  if (!result.wide_weights.empty()) j["wide_weights"] = result.wide_weights;
   if (result.recipe.mixed.enabled) {
     j["wide_layers"] = effects_json(result.wide_layers);
     j["layer_effects"] = effects_json(result.layer_effects);

@@ -7,7 +7,7 @@ namespace espquant::cli {
 void add_recipe_options(CLI::App& app, RecipeOptions& options) {
   constexpr const char* kGroup = "Recipe";
   app.add_option("--recipe", options.recipe,
-                 "Strategy: int8, mixed, balanced, int16, ... (espquant recipes), or a TOML file")
+                 "Strategy: int8, mixed, balanced, w8a16, int16 (espquant recipes), or a TOML file")
       ->capture_default_str()
       ->group(kGroup);
   app.add_option("--set", options.set, "Change the recipe: KEY=VALUE, as calibration.method=kl")
@@ -88,7 +88,8 @@ recipe::Recipe recipe_of(const RecipeOptions& options) {
                                              options.disabled_passes.begin(),
                                              options.disabled_passes.end());
   // The files of a recipe are called after what they are.
-  if (recipe.name == "int8" && recipe.quantization.bits == 16) recipe.name = "int16";
+  if (recipe.name == "int8" && recipe.quantization.bits == 16)
+    recipe.name = recipe.quantization.weight_bits == 8 ? "w8a16" : "int16";
   return recipe;
 }
 

@@ -9,6 +9,7 @@
 #include "lower/rules.h"
 #include "quant/groups.h"
 #include "quant/weights.h"
+#include "quant/widths.h"
 
 /// Conv, Gemm and MatMul: packed filters, biases at the accumulator's exponent, a fused ReLU.
 namespace espquant::lower {
@@ -40,11 +41,11 @@ Tensor quantize_weights(const Tensor& real, const TensorQuant& quant, Rounding r
 
 // A bias that its field cannot hold is refused, never clipped (ESP-DL 3.1: S3 keeps 20 bits and
 // drops the rest).
-Tensor quantize_bias(const Node& n, const Tensor& real, const TensorQuant& quant, int weight_bits,
+Tensor quantize_bias(const Node& n, const Tensor& real, const TensorQuant& quant, int layer_bits,
                      Rounding rounding, std::int64_t channels) {
   const auto x = real.data<float>();
   const double limit = std::ldexp(1.0, std::min(quant.bits, 62) - 1);
-  Tensor result(weight_bits == 8 ? DType::Int32 : DType::Int64, {channels});
+  Tensor result(layer_bits == 8 ? DType::Int32 : DType::Int64, {channels});
   for (std::int64_t c = 0; c < channels; ++c) {
     const auto i = static_cast<std::size_t>(c);
     const double scaled = std::ldexp(static_cast<double>(x[x.size() == 1 ? 0 : i]),
@@ -57,7 +58,7 @@ Tensor quantize_bias(const Node& n, const Tensor& real, const TensorQuant& quant
           fmt::format("the bias of channel {} needs more than the {} bits that the chip gives it",
                       c, quant.bits),
           "Quantize this layer to 16 bits, or check why its bias is so large");
-    if (weight_bits == 8)
+    if (layer_bits == 8)
       result.mutable_data<std::int32_t>()[i] = static_cast<std::int32_t>(rounded);
     else
       result.mutable_data<std::int64_t>()[i] = static_cast<std::int64_t>(rounded);
@@ -133,6 +134,16 @@ Grouping grouping_of(const Graph& graph, const Node& conv) {
   return {depthwise, groups > 1 && !depthwise};
 }
 
+/// Filters are blocked by the lanes of the activations, whatever the width of the weights (ESP-DL
+/// 3.3.11).
+int filter_lanes(const Graph& graph, const Node& n, const Target& target) {
+  return target.lanes(quant::activation_bits(graph, n));
+}
+
+void set_quant_type(espdl::Node& node, int weight_bits, int layer_bits) {
+  if (weight_bits < layer_bits) node.attributes["quant_type"] = std::string(espdl::kW8A16);
+}
+
 Tensor pack_conv(const Graph& graph, const Node& n, const Target& target) {
   const Value& weights = graph.value(n.inputs.at(1));
   const Grouping grouping = grouping_of(graph, n);
@@ -144,7 +155,7 @@ Tensor pack_conv(const Graph& graph, const Node& n, const Target& target) {
   const Tensor nhwc =
       integers.reshaped(logical).transposed(std::array<std::int64_t, 4>{0, 2, 3, 1});
   const Tensor packed =
-      espdl::pack_filter(nhwc, grouping.depthwise, target.lanes(weights.quant->bits));
+      espdl::pack_filter(nhwc, grouping.depthwise, filter_lanes(graph, n, target));
   return spatial == 1 ? packed.reshaped({packed.shape().begin() + 1, packed.shape().end()})
                       : packed;
 }
@@ -174,14 +185,14 @@ Tensor pack_matrix(const Graph& graph, const Node& n, const Target& target, cons
   const std::int64_t k = matrix.shape()[0], outputs = matrix.shape()[1];
   const Tensor nk = matrix.transposed(std::array<std::int64_t, 2>{1, 0});
   const Tensor packed =
-      espdl::pack_filter(nk.reshaped({outputs, 1, 1, k}), false, target.lanes(quant.bits));
+      espdl::pack_filter(nk.reshaped({outputs, 1, 1, k}), false, filter_lanes(graph, n, target));
   return n.op == "MatMul" ? packed.reshaped(matrix.shape()) : packed;
 }
 
 std::string matrix_layout(const Graph& graph, const Node& n, const Target& target) {
   const Value& weights = graph.value(n.inputs.at(1));
   const auto axis = static_cast<std::size_t>(quant::output_axis(graph, n));
-  return espdl::filter_layout_doc(2, false, target.lanes(weights.quant->bits),
+  return espdl::filter_layout_doc(2, false, filter_lanes(graph, n, target),
                                   weights.constant.shape()[axis]);
 }
 
@@ -192,8 +203,8 @@ Tensor lower_bias(const Graph& graph, const Node& n, const Target& target) {
   const Value& bias = graph.value(n.inputs.at(2));
   const std::int64_t channels =
       weights.constant.shape()[static_cast<std::size_t>(quant::output_axis(graph, n))];
-  return quantize_bias(n, bias.constant, *bias.quant, weights.quant->bits, target.rounding,
-                       channels);
+  return quantize_bias(n, bias.constant, *bias.quant, quant::activation_bits(graph, n),
+                       target.rounding, channels);
 }
 
 Tensor lower_filter(const Graph& graph, const Node& n, const Target& target, const Orders& orders) {
@@ -211,6 +222,7 @@ void lower_conv(Builder& b, const Node& n) {
   const Fused fused = fuse_activation(b, n);
   check_shifts(b, n, fused.output);
   const TensorQuant& wq = quant_of(b, n.inputs[1]);
+  const int layer_bits = quant::activation_bits(b.graph(), n);
   const Grouping grouping = grouping_of(graph, n);
   const std::size_t spatial = rank - 2;
   const Shape& w = weights.constant.shape();
@@ -219,10 +231,11 @@ void lower_conv(Builder& b, const Node& n) {
       b.read_as(n.inputs[0], perm, input_quant(b, n)),
       b.constant(b.unique_name(weights.name), pack_conv(graph, n, b.target()), wq.exponents,
                  espdl::filter_layout_doc(static_cast<int>(spatial), grouping.depthwise,
-                                          b.target().lanes(wq.bits), w[0]))};
+                                          filter_lanes(graph, n, b.target()), w[0]))};
   for (auto& name : bias_input(b, n)) inputs.push_back(std::move(name));
   espdl::Node& node =
-      b.node("Conv", n.name, std::move(inputs), {b.define(fused.output, perm)}, wq.bits);
+      b.node("Conv", n.name, std::move(inputs), {b.define(fused.output, perm)}, layer_bits);
+  set_quant_type(node, wq.bits, layer_bits);
   node.attributes["activation"] = std::string(fused.relu ? "Relu" : "Linear");
   node.attributes["dilations"] =
       n.attributes.get_ints("dilations", std::vector<std::int64_t>(spatial, 1));
@@ -246,6 +259,7 @@ void lower_gemm(Builder& b, const Node& n) {
   const Fused fused = fuse_activation(b, n);
   check_shifts(b, n, fused.output);
   const TensorQuant& wq = quant_of(b, n.inputs[1]);
+  const int layer_bits = quant::activation_bits(b.graph(), n);
   const Perm perm = identity_perm(b.shape(n.inputs[0]).size());
   std::vector<std::string> inputs{
       b.read_as(n.inputs[0], perm, input_quant(b, n)),
@@ -254,7 +268,8 @@ void lower_gemm(Builder& b, const Node& n) {
   for (auto& name : bias_input(b, n)) inputs.push_back(std::move(name));
   espdl::Node& node =
       b.node("Gemm", n.name, std::move(inputs),
-             {b.define(fused.output, identity_perm(b.shape(fused.output).size()))}, wq.bits);
+             {b.define(fused.output, identity_perm(b.shape(fused.output).size()))}, layer_bits);
+  set_quant_type(node, wq.bits, layer_bits);
   node.attributes["activation"] = std::string(fused.relu ? "Relu" : "Linear");
   node.attributes["alpha"] = 1.0F;
   node.attributes["beta"] = 1.0F;
@@ -269,14 +284,16 @@ void lower_matmul(Builder& b, const Node& n) {
   const Fused fused = fuse_activation(b, n);
   check_shifts(b, n, fused.output);
   const TensorQuant& wq = quant_of(b, n.inputs[1]);
+  const int layer_bits = quant::activation_bits(b.graph(), n);
   const std::string filter =
       b.constant(b.unique_name(weights.name), pack_matrix(b.graph(), n, b.target(), b.orders()),
                  wq.exponents, matrix_layout(b.graph(), n, b.target()));
   const std::string input =
       b.read_as(n.inputs[0], identity_perm(b.shape(n.inputs[0]).size()), input_quant(b, n));
   const std::string output = b.define(fused.output, identity_perm(b.shape(fused.output).size()));
-  b.node("MatMul", n.name, {input, filter}, {output}, wq.bits).attributes["activation"] =
-      std::string(fused.relu ? "Relu" : "Linear");
+  espdl::Node& node = b.node("MatMul", n.name, {input, filter}, {output}, layer_bits);
+  set_quant_type(node, wq.bits, layer_bits);
+  node.attributes["activation"] = std::string(fused.relu ? "Relu" : "Linear");
 }
 
 }  // namespace espquant::lower

@@ -200,7 +200,7 @@ class LayerExponents {
           .node(n.name)
           .remedy("Leave the layer out of the network");
     const bool per_channel = settings_.per_channel_weights && n.op != "MatMul";
-    const int bits = widths_.of(graph_, n);
+    const int bits = widths_.of(graph_, n), weight_bits = widths_.of_weights(graph_, n);
     const int in = graph_.value(n.inputs[0]).quant_at(bits)->exponent();
     std::vector<float> bias;
     if (n.input(2) != kNone) {
@@ -211,12 +211,12 @@ class LayerExponents {
       const int out = graph_.value(n.outputs[0]).quant->exponent();
       const std::vector<int> floors = least_exponents(bits, rows.rows, bias, in, out);
       const ExponentChoice choice =
-          best_weight_exponents(rows, 1.0F, max_q_of(bits), per_channel, floors);
+          best_weight_exponents(rows, 1.0F, max_q_of(weight_bits), per_channel, floors);
       const int coarsest = *std::max_element(choice.exponents.begin(), choice.exponents.end());
       if (in + coarsest <= out) {
-        TensorQuant q{bits, choice.exponents, -1};
+        TensorQuant q{weight_bits, choice.exponents, -1};
         if (q.per_channel()) q.axis = output_axis(graph_, n);
-        set(n, q, in);
+        set(n, q, bits, in);
         return attempt > 0;
       }
       // ESP-DL 3.1: a negative shift is not supported, so the output gives way.
@@ -254,10 +254,10 @@ class LayerExponents {
     return floors;
   }
 
-  void set(const Node& n, const TensorQuant& weights, int in) {
+  void set(const Node& n, const TensorQuant& weights, int bits, int in) {
     graph_.value(n.inputs[1]).quant = weights;
     if (n.input(2) == kNone) return;
-    TensorQuant bias{settings_.target->bias_bits(weights.bits), weights.exponents,
+    TensorQuant bias{settings_.target->bias_bits(bits), weights.exponents,
                      weights.per_channel() ? 0 : -1};
     for (int& e : bias.exponents) e += in;
     graph_.value(n.inputs[2]).quant = bias;

@@ -16,6 +16,8 @@ namespace espquant::quant {
 void check_settings(const Settings& settings) {
   ESPQUANT_ASSERT(settings.target != nullptr, "no target");
   ESPQUANT_ASSERT(settings.bits == 8 || settings.bits == 16, "bits other than 8 and 16");
+  ESPQUANT_ASSERT(settings.weight_bits == 8 || settings.weight_bits == 16,
+                  "bits of weights other than 8 and 16");
   if (settings.per_channel_weights && !settings.target->per_channel_weights)
     throw Error(ErrorCode::Illegal, fmt::format("{} has one shift per layer, so weights cannot "
                                                 "have one exponent per channel (ESP-DL 3.1)",
@@ -45,7 +47,8 @@ void round_layers(Graph& graph, const Plan& plan, const Calibration& calibration
     const auto factor =
         static_cast<double>(factors[static_cast<std::size_t>(plan.scales.sets.find(n.inputs[0]))]);
     input.step =
-        std::ldexp(1.0, graph.value(n.inputs[0]).quant_at(quant.bits)->exponent()) / factor;
+        std::ldexp(1.0, graph.value(n.inputs[0]).quant_at(activation_bits(graph, n))->exponent()) /
+        factor;
     input.bias_absorbs_mean = settings.bias_correction && (n.op == "Conv" || n.op == "Gemm");
     rounded[static_cast<std::size_t>(i)] =
         rounded_weights(weight_rows(graph, n), quant, input, settings.target->rounding);

@@ -29,7 +29,7 @@ class WeightErrors {
     if (rows == rows_.end()) rows = rows_.emplace(id, weight_rows(graph_, id, inputs_)).first;
     const double signal = weight_signal(rows->second);
     const auto choice = best_weight_exponents(
-        rows->second, into_octave(factor), max_q_of(widths_.of(graph_, graph_.node(id))),
+        rows->second, into_octave(factor), max_q_of(widths_.of_weights(graph_, graph_.node(id))),
         settings_.per_channel_weights && graph_.node(id).op != "MatMul");
     return it->second = signal > 0 ? choice.error / signal : 0;
   }

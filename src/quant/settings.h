@@ -12,9 +12,14 @@ namespace espquant::quant {
 /// What the quantization of a whole network is asked to do.
 struct Settings {
   const Target* target = nullptr;
-  /// Width of weights and activations of every layer that layer_bits does not name.
+  /// Width of the activations of every layer that layer_bits does not name, and of its weights
+  /// unless those of 16 bits are to be narrower.
   int bits = 8;
   std::map<std::string, int> layer_bits;
+  /// Width of the weights of layers of 16 bits: 8 where there are kernels for it (has_w8a16), of
+  /// all layers and of those named.
+  int weight_bits = 16;
+  std::map<std::string, int> layer_weight_bits;
   /// How the exponents of activations are chosen, of all layers and of those named.
   Method method = Method::Sqnr;
   std::map<std::string, Method> layer_methods;

@@ -11,16 +11,17 @@ namespace espquant::quant {
 namespace {
 
 void check_names(const Graph& graph, const Settings& settings) {
-  if (settings.layer_bits.empty()) return;
+  if (settings.layer_bits.empty() && settings.layer_weight_bits.empty()) return;
   std::vector<std::string> names;
   for (NodeId id : graph.topological_order()) names.push_back(graph.node(id).name);
-  for (const auto& [name, bits] : settings.layer_bits) {
-    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-    const std::string nearest = nearest_name(name, names);
-    throw Error(ErrorCode::Usage, fmt::format("the network has no layer '{}'", name))
-        .remedy(nearest.empty() ? "`espquant inspect MODEL --simplified` lists its layers"
-                                : fmt::format("Did you mean '{}'?", nearest));
-  }
+  for (const auto* asked : {&settings.layer_bits, &settings.layer_weight_bits})
+    for (const auto& [name, bits] : *asked) {
+      if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+      const std::string nearest = nearest_name(name, names);
+      throw Error(ErrorCode::Usage, fmt::format("the network has no layer '{}'", name))
+          .remedy(nearest.empty() ? "`espquant inspect MODEL --simplified` lists its layers"
+                                  : fmt::format("Did you mean '{}'?", nearest));
+    }
 }
 
 // What a group of values was asked for: the widest of what its layers were given by name, else what
@@ -38,7 +39,9 @@ int widest_bits(std::string_view op) {
 }
 
 Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& settings)
-    : bits_(exponents.size(), settings.bits) {
+    : bits_(exponents.size(), settings.bits),
+      weight_bits_(settings.weight_bits),
+      layer_weight_bits_(settings.layer_weight_bits) {
   check_names(graph, settings);
   // Constants may have been added since the sets were made; they have no group.
   const auto group = [&](ValueId v) { return static_cast<std::size_t>(exponents.find(v)); };
@@ -88,6 +91,28 @@ int Widths::of(const Graph& graph, const Node& n) const {
   for (ValueId v : deciding)
     if (is_quantizable(graph, v)) return of(v);
   return 8;
+}
+
+int Widths::of_weights(const Graph& graph, const Node& n) const {
+  const int bits = of(graph, n);
+  if (bits == 8 || !has_w8a16(graph, n)) return bits;
+  const auto named = layer_weight_bits_.find(n.name);
+  return named == layer_weight_bits_.end() ? weight_bits_ : named->second;
+}
+
+bool has_w8a16(const Graph& graph, const Node& n) {
+  if (!is_weighted(graph, n) || n.op == "ConvTranspose") return false;
+  const std::int64_t groups = n.op == "Conv" ? n.attributes.get_int("group", 1) : 1;
+  if (groups == 1) return true;
+  // Other groups become a dense filter.
+  const Shape& filter = graph.value(n.inputs[1]).constant.shape();
+  return filter.at(0) != groups || filter.at(1) != 1;
+}
+
+int activation_bits(const Graph& graph, const Node& n) {
+  const auto& quant = graph.value(n.outputs.at(0)).quant;
+  ESPQUANT_ASSERT(quant.has_value(), "a weighted layer of a quantized graph gives integers");
+  return quant->bits;
 }
 
 }  // namespace espquant::quant

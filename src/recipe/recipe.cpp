@@ -78,11 +78,15 @@ void check_layer_rule(const Recipe& recipe, std::size_t index) {
   if (rule.match.empty())
     throw impossible(path, "it has no 'match'").remedy("Give a layer's name, or a pattern with *");
   const std::string named = fmt::format("{} ('{}')", path, rule.match);
-  if (!rule.bits && !rule.method && !rule.percentile)
-    throw impossible(named, "it says nothing").remedy("Give bits, method or percentile");
+  if (!rule.bits && !rule.weight_bits && !rule.method && !rule.percentile)
+    throw impossible(named, "it says nothing")
+        .remedy("Give bits, weight_bits, method or percentile");
   visit_layer_keys(rule, [&](std::string_view key, const auto& member, auto... range) {
     check_member(fmt::format("{}.{}", named, key), member, range...);
   });
+  if (rule.bits == 8 && rule.weight_bits == 16)
+    throw impossible(named + ".weight_bits", "weights have no more bits than what they multiply")
+        .remedy("Set bits = 16, too, or leave weight_bits out");
   if (rule.percentile &&
       rule.method.value_or(recipe.calibration.method) != quant::Method::Percentile)
     throw impossible(named + ".percentile", "only the method 'percentile' takes it")
@@ -182,6 +186,7 @@ Recipe::LayerRule layer_rule_for(const Recipe& recipe, std::span<const std::stri
   for (const Recipe::LayerRule& rule : recipe.layers) {
     if (!any_matches({&rule.match, 1}, names)) continue;
     if (rule.bits) merged.bits = rule.bits;
+    if (rule.weight_bits) merged.weight_bits = rule.weight_bits;
     if (rule.method) merged.method = rule.method;
     if (rule.percentile) merged.percentile = rule.percentile;
   }

@@ -59,6 +59,12 @@ struct Recipe {
   struct Quantization {
     /// 8 or 16, of weights and activations of every layer that nothing else decides.
     int bits = 8;
+    /// 8 or 16, of the weights of layers whose activations have 16 bits: 8 where ESP-DL has kernels
+    /// for it. Without it, 16, or what a budget of the mixed section makes best.
+    std::optional<int> weight_bits;
+    /// Below weight_bits = 8: the share by which filters may grow so that weights that make most
+    /// noise for their bytes get 16 bits.
+    std::optional<double> wide_weights;
     Granularity granularity = Granularity::Auto;
     /// Layers times common factors, so that ranges end on the grid of powers of two.
     bool scale_layers = true;
@@ -128,7 +134,7 @@ struct Recipe {
   /// several that match, the later one wins, member by member.
   struct LayerRule {
     std::string match;
-    std::optional<int> bits;
+    std::optional<int> bits, weight_bits;
     std::optional<quant::Method> method;
     std::optional<double> percentile;
 

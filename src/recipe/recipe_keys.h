@@ -95,6 +95,8 @@ void visit_keys(R& recipe, Visit&& visit) {
 
   auto& q = recipe.quantization;
   visit("quantization.bits", q.bits, kBits);
+  visit("quantization.weight_bits", q.weight_bits, kBits);
+  visit("quantization.wide_weights", q.wide_weights, Range{0, 1});
   visit("quantization.granularity", q.granularity);
   visit("quantization.scale_layers", q.scale_layers);
   visit("quantization.round_weights", q.round_weights);
@@ -133,6 +135,7 @@ template <typename R, typename Visit>
 void visit_layer_keys(R& rule, Visit&& visit) {
   visit("match", rule.match);
   visit("bits", rule.bits, kBits);
+  visit("weight_bits", rule.weight_bits, kBits);
   visit("method", rule.method);
   visit("percentile", rule.percentile, kPercentiles);
 }

@@ -46,7 +46,9 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   for (const espdl::Node& n : result.model.nodes) {
     if (changes_format(n)) continue;
     ++result.nodes;
-    if (n.get_string("quant_type", "") == "S16") ++result.wide_nodes;
+    const std::string quant_type = n.get_string("quant_type", "");
+    if (quant_type == espdl::kW8A16) ++result.narrow_weights;
+    if (quant_type == espdl::kW8A16 || quant_type == "S16") ++result.wide_nodes;
   }
 }
 

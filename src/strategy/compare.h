@@ -44,6 +44,8 @@ struct Compared {
   Merits merits;
   /// Nodes that compute in 16 bits, requantize nodes not counted; of all so counted.
   std::int64_t wide_nodes = 0, nodes = 0;
+  /// Of the wide ones, those of int8 weights (W8A16).
+  std::int64_t narrow_weights = 0;
   std::vector<sim::Program::Fault> faults;
   measure::Evaluation evaluation;
   bool unbeaten = false;

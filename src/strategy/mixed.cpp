@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <numeric>
 #include <optional>
 
 #include "base/fixed_point.h"
@@ -24,40 +23,54 @@ constexpr std::array<std::size_t, 2> kRivals = {3, 1};
 // A layer that makes a smaller share of the noise is not worth its cost; one of a list is idle.
 constexpr double kMixedWorthwhile = 0.005;
 
-struct Cost {
-  std::int64_t bytes = 0;
-  double milliseconds = 0;
+/// One step of the search: a layer gets a width. A later step may widen it again.
+struct Step {
+  std::size_t layer = 0;
+  LayerWidth to = LayerWidth::Wide;
 
-  Cost beyond(const Cost& other) const {
-    return {bytes - other.bytes, milliseconds - other.milliseconds};
-  }
+  bool operator==(const Step&) const = default;
 };
+using Steps = std::vector<Step>;
 
 class Search {
  public:
   Search(Workbench& bench, const recipe::Recipe::Mixed& mixed, const quant::Settings& settings,
-         Means means, const StageProgress& progress)
-      : bench_(bench), mixed_(mixed), settings_(settings), means_(means), progress_(progress) {
+         Means means, bool offer_w8a16, const StageProgress& progress)
+      : bench_(bench),
+        mixed_(mixed),
+        settings_(settings),
+        means_(means),
+        offer_w8a16_(offer_w8a16 && (mixed.budget_kb || mixed.budget_ms)),
+        progress_(progress) {
     bench.hold_out();
   }
 
   MixedResult run() {
     layers_ = movable_layers(bench_, settings_);
     base_ = cost_of(settings_);
-    const std::vector<Cost> costs = costs_with_each(settings_);
+    const std::vector<WidthCost> wide = costs_with({}, every(LayerWidth::Wide));
+    const Steps narrow_weights = every(LayerWidth::NarrowWeights);
+    const std::vector<WidthCost> narrow = costs_with({}, narrow_weights);
     look_for_sources();
     MixedResult result;
-    for (std::size_t i = 0; i < layers_.size(); ++i) result.effects.push_back(row(i, costs[i]));
+    for (std::size_t i = 0; i < layers_.size(); ++i) result.effects.push_back(row(i, wide[i]));
+    for (std::size_t k = 0; k < narrow_weights.size(); ++k) {
+      const std::size_t i = narrow_weights[k].layer;
+      result.effects[i].weight_noise = weights_alone_[i];
+      result.effects[i].narrow_cost = narrow[k];
+    }
     std::stable_sort(result.effects.begin(), result.effects.end(),
                      [](const LayerEffect& a, const LayerEffect& b) { return a.noise > b.noise; });
 
-    const std::vector<std::size_t> chosen = has_goals() ? enough_for_goals() : best_of_rivals();
+    const Steps chosen = settled(has_goals() ? enough_for_goals() : best_of_rivals());
     result.goals_met = goals_met_;
     result.settings = with(chosen);
-    std::vector<std::size_t> before;
-    for (std::size_t i : chosen) {
-      before.push_back(i);
-      result.chosen.push_back(row(i, cost_of(with(before)).beyond(base_)));
+    Steps before;
+    for (const Step& step : chosen) {
+      before.push_back(step);
+      result.chosen.push_back(row(step.layer, cost_of(with(before)).beyond(base_)));
+      if (step.to == LayerWidth::NarrowWeights)
+        result.chosen.back().narrow_weights = layers_[step.layer].narrow_weights;
     }
     return result;
   }
@@ -95,14 +108,48 @@ class Search {
   }
 
  private:
-  LayerEffect row(std::size_t layer, const Cost& cost) const {
-    return {layers_[layer].name, alone_[layer], cost.bytes, cost.milliseconds};
+  LayerEffect row(std::size_t layer, const WidthCost& cost) const {
+    return {layers_[layer].name, alone_[layer], cost, {}, {}, {}};
   }
 
-  quant::Settings with(std::span<const std::size_t> layers) const {
+  quant::Settings with(std::span<const Step> steps) const {
     quant::Settings settings = settings_;
-    for (std::size_t i : layers) settings.layer_bits[layers_[i].name] = 16;
+    for (const Step& step : steps) {
+      const MovableLayer& layer = layers_[step.layer];
+      settings.layer_bits[layer.name] = 16;
+      for (const std::string& name : layer.narrow_weights)
+        if (step.to == LayerWidth::NarrowWeights)
+          settings.layer_weight_bits[name] = 8;
+        else
+          settings.layer_weight_bits.erase(name);
+    }
     return settings;
+  }
+
+  /// Each layer to that width, as far as that is a choice.
+  Steps every(LayerWidth to) const {
+    Steps steps;
+    for (std::size_t i = 0; i < layers_.size(); ++i)
+      if (to == LayerWidth::Wide || (offer_w8a16_ && !layers_[i].narrow_weights.empty()))
+        steps.push_back({i, to});
+    return steps;
+  }
+
+  std::vector<LayerWidth> widths_after(std::span<const Step> steps) const {
+    std::vector<LayerWidth> widths(layers_.size(), LayerWidth::Narrow);
+    for (const Step& step : steps) widths[step.layer] = step.to;
+    return widths;
+  }
+
+  /// Each layer once, where it was chosen first, with the width that it ended with.
+  Steps settled(std::span<const Step> steps) const {
+    const std::vector<LayerWidth> widths = widths_after(steps);
+    Steps once;
+    for (const Step& step : steps)
+      if (const Step last{step.layer, widths[step.layer]};
+          std::find(once.begin(), once.end(), last) == once.end())
+        once.push_back(last);
+    return once;
   }
 
   /// Quickest where `all` are in the order of the layers in which they differ from the base.
@@ -124,21 +171,21 @@ class Search {
       progress_("search", static_cast<std::int64_t>(done), static_cast<std::int64_t>(total));
   }
 
-  Cost cost_of(const quant::Settings& settings) const {
+  WidthCost cost_of(const quant::Settings& settings) const {
     const Candidate candidate = bench_.draft(settings);
     const espdl::Model& model = candidate.lowered.model;
     return {static_cast<std::int64_t>(espdl::write_model(model).size()),
             cost::estimate_latency(model, *settings_.target).milliseconds};
   }
 
-  /// What each layer costs on top of `settings`, beyond what none costs.
-  std::vector<Cost> costs_with_each(const quant::Settings& settings) const {
-    std::vector<Cost> costs(layers_.size());
+  /// What each of `steps` costs on top of those that were `taken`, beyond what none costs.
+  std::vector<WidthCost> costs_with(std::span<const Step> taken, const Steps& steps) const {
+    std::vector<WidthCost> costs(steps.size());
     parallel_for(static_cast<std::int64_t>(costs.size()), [&](std::int64_t i) {
-      const auto l = static_cast<std::size_t>(i);
-      quant::Settings with = settings;
-      with.layer_bits[layers_[l].name] = 16;
-      costs[l] = cost_of(with).beyond(base_);
+      const auto s = static_cast<std::size_t>(i);
+      Steps all(taken.begin(), taken.end());
+      all.push_back(steps[s]);
+      costs[s] = cost_of(with(all)).beyond(base_);
     });
     return costs;
   }
@@ -147,9 +194,7 @@ class Search {
   /// part of the whole would drown in what rounding anew changes.
   void look_for_sources() {
     const FloatRun part = bench_.part_of_run(kLookSamples);
-    std::vector<std::size_t> every(layers_.size());
-    std::iota(every.begin(), every.end(), std::size_t{0});
-    const quant::Settings all_wide = with(every);
+    const quant::Settings all_wide = with(every(LayerWidth::Wide));
     const auto trials = [&] { return Trials(bench_, all_wide, means_, part); };
 
     std::vector<quant::Settings> one_narrow(layers_.size() + 1, all_wide);
@@ -160,13 +205,28 @@ class Search {
     const double none = alone_.back();
     alone_.pop_back();
     for (double& noise : alone_) noise = std::max(noise - none, 0.0);
+    look_for_weights(trials(), all_wide, none);
 
     std::vector<NoiseSource> sources;
     const std::vector<SharedTensor> tensors = shared_tensors(bench_, layers_);
     const std::vector<measure::Noise> noises = trials().narrow_each(narrowings(tensors, all_wide));
     for (std::size_t i = 0; i < tensors.size(); ++i)
       sources.push_back({std::max(noises[i].ratio() - none, 0.0), tensors[i].layers});
-    sources_.emplace(alone_, std::move(sources));
+    sources_.emplace(alone_, std::move(sources), weights_alone_);
+  }
+
+  /// The noise of each layer's weights: at 8 bits in the network of 16, which makes `none`.
+  void look_for_weights(Trials trials, const quant::Settings& all_wide, double none) {
+    weights_alone_.assign(layers_.size(), 0.0);
+    const Steps steps = every(LayerWidth::NarrowWeights);
+    if (steps.empty()) return;
+    std::vector<quant::Settings> one_narrow(steps.size(), all_wide);
+    for (std::size_t k = 0; k < steps.size(); ++k)
+      for (const std::string& name : layers_[steps[k].layer].narrow_weights)
+        one_narrow[k].layer_weight_bits[name] = 8;
+    const std::vector<double> noises = noises_of(trials, one_narrow);
+    for (std::size_t k = 0; k < steps.size(); ++k)
+      weights_alone_[steps[k].layer] = std::max(noises[k] - none, 0.0);
   }
 
   /// To the 8 bits that the tensors have where all layers have them.
@@ -185,54 +245,67 @@ class Search {
     return narrowings;
   }
 
-  /// Open layers that fit beside those chosen and are worth it, the one first that takes away most
-  /// noise per cost.
-  std::vector<std::size_t> candidates_beside(std::span<const std::size_t> chosen) const {
+  /// Steps that are left, whatever they cost: as many layers as are allowed, each wider than it is.
+  Steps open_steps(std::span<const LayerWidth> widths, std::size_t room) const {
+    Steps steps;
+    for (const LayerWidth to : {LayerWidth::NarrowWeights, LayerWidth::Wide})
+      for (const Step& step : every(to)) {
+        const LayerWidth now = widths[step.layer];
+        if (now < to && (now != LayerWidth::Narrow || room > 0)) steps.push_back(step);
+      }
+    return steps;
+  }
+
+  /// Steps that fit beside those chosen and are worth it, the one first that takes away most noise
+  /// per cost.
+  Steps candidates_beside(std::span<const Step> chosen) const {
     const std::size_t most =
         mixed_.max_16bit ? static_cast<std::size_t>(*mixed_.max_16bit) : layers_.size();
-    if (chosen.size() >= most) return {};
-    const quant::Settings settings = with(chosen);
-    std::vector<bool> wide(layers_.size(), false);
-    for (std::size_t i : chosen) wide[i] = true;
+    const std::vector<LayerWidth> widths = widths_after(chosen);
+    const auto taken =
+        static_cast<std::size_t>(std::count_if(widths.begin(), widths.end(), [](LayerWidth width) {
+          return width != LayerWidth::Narrow;
+        }));
+    const std::size_t room = most - std::min(taken, most);
+    const Steps open = open_steps(widths, room);
     // What a layer costs depends on the width of those beside it.
-    std::vector<Cost> costs(layers_.size());
-    Cost spent;
+    std::vector<WidthCost> costs(open.size());
+    WidthCost spent;
     if (mixed_.budget_kb || mixed_.budget_ms) {
-      costs = costs_with_each(settings);
-      spent = cost_of(settings).beyond(base_);
+      costs = costs_with(chosen, open);
+      spent = cost_of(with(chosen)).beyond(base_);
     }
     std::vector<std::pair<double, std::size_t>> found;
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
-      if (wide[i] || !fits(costs[i])) continue;
-      const double gain = sources_->gain(i, wide, most - chosen.size());
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      if (!fits(costs[i])) continue;
+      const double gain = sources_->gain(open[i].layer, open[i].to, widths, room);
       // Towards a goal every little helps.
       if (gain <= (has_goals() ? 0 : kMixedWorthwhile * sources_->total())) continue;
       found.emplace_back(-gain / price(costs[i].beyond(spent)), i);
     }
     std::sort(found.begin(), found.end());
-    std::vector<std::size_t> best;
-    for (const auto& [unused, i] : found) best.push_back(i);
+    Steps best;
+    for (const auto& [unused, i] : found) best.push_back(open[i]);
     return best;
   }
 
   /// As many as are allowed. What adding up cannot tell apart is measured: the last choices beside
   /// what came next.
-  std::vector<std::size_t> best_of_rivals() {
-    std::vector<std::size_t> chosen;
-    for (std::vector<std::size_t> open = candidates_beside(chosen); !open.empty();
-         open = candidates_beside(chosen))
+  Steps best_of_rivals() {
+    Steps chosen;
+    for (Steps open = candidates_beside(chosen); !open.empty(); open = candidates_beside(chosen))
       chosen.push_back(open.front());
     if (chosen.empty()) return chosen;
-    std::vector<std::vector<std::size_t>> sets{chosen};
+    std::vector<Steps> sets{chosen};
     for (std::size_t back = 1; back <= std::min(chosen.size(), kRivals.size()); ++back) {
-      std::vector<std::size_t> others = chosen;
+      Steps others = chosen;
       others.erase(others.end() - static_cast<std::ptrdiff_t>(back));
       std::size_t rivals = 0;
-      for (std::size_t i : candidates_beside(others)) {
-        if (std::find(chosen.begin(), chosen.end(), i) != chosen.end()) continue;
+      for (const Step& step : candidates_beside(others)) {
+        if (std::find(chosen.begin(), chosen.end(), step) != chosen.end()) continue;
         if (++rivals > kRivals[back - 1]) break;
         sets.push_back(others);
-        sets.back().push_back(i);
+        sets.back().push_back(step);
       }
     }
     std::vector<quant::Settings> all;
@@ -250,10 +323,10 @@ class Search {
   }
 
   /// As few as the goals need, in the order in which they were chosen.
-  std::vector<std::size_t> enough_for_goals() {
-    std::vector<std::size_t> chosen;
+  Steps enough_for_goals() {
+    Steps chosen;
     while (!meets_goals(with(chosen))) {
-      const std::vector<std::size_t> open = candidates_beside(chosen);
+      const Steps open = candidates_beside(chosen);
       if (open.empty()) {
         goals_met_ = false;
         return chosen;
@@ -262,20 +335,20 @@ class Search {
     }
     // Others may have made a layer superfluous; the least noisy first.
     for (std::size_t i = chosen.size(); i-- > 1;) {
-      std::vector<std::size_t> without = chosen;
+      Steps without = chosen;
       without.erase(without.begin() + static_cast<std::ptrdiff_t>(i - 1));
       if (meets_goals(with(without))) chosen = std::move(without);
     }
     return chosen;
   }
 
-  double price(const Cost& cost) const {
+  double price(const WidthCost& cost) const {
     if (mixed_.budget_kb) return static_cast<double>(std::max<std::int64_t>(cost.bytes, 1));
     if (mixed_.budget_ms) return std::max(cost.milliseconds, 1e-6);
     return 1;
   }
 
-  bool fits(const Cost& cost) const {
+  bool fits(const WidthCost& cost) const {
     if (mixed_.budget_kb && static_cast<double>(cost.bytes) > *mixed_.budget_kb * 1024)
       return false;
     return !mixed_.budget_ms || cost.milliseconds <= *mixed_.budget_ms;
@@ -307,23 +380,26 @@ class Search {
   const recipe::Recipe::Mixed& mixed_;
   const quant::Settings& settings_;
   Means means_;
+  bool offer_w8a16_;
   const StageProgress& progress_;
   /// In the order of execution.
   std::vector<MovableLayer> layers_;
   /// Of each layer: noise to signal that it makes alone at 8 bits.
   std::vector<double> alone_;
+  /// Likewise, that its weights make at 8 bits, where W8A16 is a choice.
+  std::vector<double> weights_alone_;
   std::optional<NoiseSources> sources_;
   /// Of the candidate without 16-bit layers.
-  Cost base_;
+  WidthCost base_;
   bool goals_met_ = true;
 };
 
 }  // namespace
 
 MixedResult choose_wide_layers(Workbench& bench, const recipe::Recipe::Mixed& mixed,
-                               const quant::Settings& settings, Means means,
+                               const quant::Settings& settings, Means means, bool offer_w8a16,
                                const StageProgress& progress) {
-  Search search(bench, mixed, settings, means, progress);
+  Search search(bench, mixed, settings, means, offer_w8a16, progress);
   MixedResult result;
   if (mixed.layers.empty()) {
     result = search.run();

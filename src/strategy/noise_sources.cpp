@@ -55,9 +55,16 @@ std::vector<MovableLayer> movable_layers(const Workbench& bench, const quant::Se
       wide.layer_bits[n.name] = 16;
       if (quant::Widths(graph, exponents, wide).of(v) != 16) continue;
       seen[slot] = true;
-      layers.push_back({n.name, group});
+      layers.push_back({n.name, group, {}});
     }
   }
+  for (MovableLayer& layer : layers)
+    for (NodeId id : graph.topological_order()) {
+      const Node& n = graph.node(id);
+      if (quant::has_w8a16(graph, n) && exponents.find(n.outputs[0]) == layer.group &&
+          !settings.layer_weight_bits.contains(n.name))
+        layer.narrow_weights.push_back(n.name);
+    }
   std::map<std::string_view, std::size_t> place;
   for (NodeId id : graph.topological_order()) place.emplace(graph.node(id).name, place.size());
   std::sort(layers.begin(), layers.end(), [&](const MovableLayer& a, const MovableLayer& b) {
@@ -107,9 +114,12 @@ std::vector<SharedTensor> shared_tensors(const Workbench& bench,
   return tensors;
 }
 
-NoiseSources::NoiseSources(std::span<const double> alone, std::vector<NoiseSource> tensors)
-    : sources_(std::move(tensors)) {
+NoiseSources::NoiseSources(std::span<const double> alone, std::vector<NoiseSource> tensors,
+                           std::span<const double> weights)
+    : sources_(std::move(tensors)), weights_(weights.begin(), weights.end()) {
+  weights_.resize(alone.size(), 0.0);
   std::vector<double> own(alone.begin(), alone.end());
+  for (std::size_t i = 0; i < own.size(); ++i) own[i] -= weights_[i];
   for (const NoiseSource& tensor : sources_)
     for (std::size_t layer : tensor.layers) own[layer] -= tensor.noise;
   for (std::size_t i = 0; i < own.size(); ++i) sources_.push_back({std::max(own[i], 0.0), {i}});
@@ -118,16 +128,19 @@ NoiseSources::NoiseSources(std::span<const double> alone, std::vector<NoiseSourc
 double NoiseSources::total() const {
   double sum = 0;
   for (const NoiseSource& s : sources_) sum += s.noise;
+  for (double noise : weights_) sum += noise;
   return sum;
 }
 
-double NoiseSources::gain(std::size_t layer, const std::vector<bool>& wide,
+double NoiseSources::gain(std::size_t layer, LayerWidth to, std::span<const LayerWidth> now,
                           std::size_t room) const {
-  double sum = 0;
+  double sum = to == LayerWidth::Wide ? weights_[layer] : 0;
+  if (now[layer] != LayerWidth::Narrow) return sum;
   for (const NoiseSource& s : sources_) {
     if (std::find(s.layers.begin(), s.layers.end(), layer) == s.layers.end()) continue;
     const auto missing = static_cast<std::size_t>(
-        std::count_if(s.layers.begin(), s.layers.end(), [&](std::size_t l) { return !wide[l]; }));
+        std::count_if(s.layers.begin(), s.layers.end(),
+                      [&](std::size_t l) { return now[l] == LayerWidth::Narrow; }));
     if (missing <= room) sum += s.noise / static_cast<double>(missing);
   }
   return sum;

@@ -8,6 +8,7 @@
 #include "measure/simulate.h"
 #include "quant/quantize.h"
 #include "strategy/refine.h"
+#include "strategy/wide_weights.h"
 
 namespace espquant::strategy {
 namespace {
@@ -89,23 +90,41 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
   const bool has_goals = recipe.mixed.noise_target || recipe.mixed.accuracy_within;
   if (recipe.quantization.refine_exponents && has_goals) refine();
   if (recipe.mixed.enabled) {
-    MixedResult mixed = choose_wide_layers(bench, recipe.mixed, settings, means, progress);
+    MixedResult mixed = choose_wide_layers(bench, recipe.mixed, settings, means,
+                                           !recipe.quantization.weight_bits, progress);
     result.layer_effects = std::move(mixed.effects);
     result.wide_layers = std::move(mixed.chosen);
     result.idle_layers = std::move(mixed.idle);
     result.goals_met = mixed.goals_met;
     settings = std::move(mixed.settings);
   }
+  if (recipe.quantization.wide_weights.value_or(0) > 0) {
+    WideWeights wide =
+        choose_wide_weights(bench, *recipe.quantization.wide_weights, settings, means, progress);
+    result.wide_weights = std::move(wide.layers);
+    settings = std::move(wide.settings);
+  }
   if (recipe.quantization.refine_exponents && !has_goals) refine();
   return bench.make(settings, means);
 }
 
+void settle_weights(recipe::Recipe& recipe, const std::string& layer, int weight_bits) {
+  recipe::Recipe::LayerRule& rule = recipe.layers.emplace_back();
+  rule.match = layer;
+  rule.weight_bits = weight_bits;
+}
+
 // The chosen layers as a list, so that the recipe gives the same file again.
 void settle_recipe(QuantizedModel& result) {
+  result.recipe.quantization.wide_weights.reset();
+  for (const std::string& layer : result.wide_weights) settle_weights(result.recipe, layer, 16);
   if (!result.recipe.mixed.enabled || result.wide_layers.empty()) return;
   recipe::Recipe::Mixed settled;
   settled.enabled = true;
-  for (const LayerEffect& choice : result.wide_layers) settled.layers.push_back(choice.layer);
+  for (const LayerEffect& choice : result.wide_layers) {
+    settled.layers.push_back(choice.layer);
+    for (const std::string& name : choice.narrow_weights) settle_weights(result.recipe, name, 8);
+  }
   result.recipe.mixed = std::move(settled);
 }
 

@@ -46,6 +46,8 @@ struct QuantizedModel {
   recipe::Recipe recipe;
   std::vector<EqualizationTrial> equalization;
   std::vector<LayerEffect> layer_effects, wide_layers;
+  /// Layers of W8A16 whose weights got 16 bits, in the order chosen (quantization.wide_weights).
+  std::vector<std::string> wide_weights;
   /// Layers of a hand-written list that gain nothing at 16 bits.
   std::vector<std::string> idle_layers;
   /// See MixedResult.

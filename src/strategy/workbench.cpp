@@ -264,6 +264,7 @@ quant::Settings settings_of(const recipe::Recipe& recipe, const Graph& network,
   quant::Settings settings;
   settings.target = &target;
   settings.bits = recipe.quantization.bits;
+  settings.weight_bits = recipe.quantization.weight_bits.value_or(settings.weight_bits);
   settings.method = recipe.calibration.method;
   settings.clip_scope = recipe.calibration.scope;
   settings.percentile = recipe.calibration.percentile;
@@ -282,6 +283,7 @@ quant::Settings settings_of(const recipe::Recipe& recipe, const Graph& network,
     const Node& n = network.node(id);
     const recipe::Recipe::LayerRule rule = recipe::layer_rule_for(recipe, names_of(network, n));
     if (rule.bits) settings.layer_bits[n.name] = *rule.bits;
+    if (rule.weight_bits) settings.layer_weight_bits[n.name] = *rule.weight_bits;
     if (rule.method) settings.layer_methods[n.name] = *rule.method;
     if (rule.percentile) settings.layer_percentiles[n.name] = *rule.percentile;
   }

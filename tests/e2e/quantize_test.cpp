@@ -81,6 +81,25 @@ TEST(Quantize, WritesTheReleaseIntoTheFile) {
   expect_one_error(run_program({"check", file, "--espdl", "3.3.99"}), 2, "3.3.15");
 }
 
+TEST_P(QuantizeFor, WeightsOf8BitsBelowActivationsOf16VerifyExactly) {
+  const TemporaryFolder folder;
+  const auto made = [&](const char* recipe) {
+    const auto outcome =
+        quantize(folder.path(recipe), {"--target", GetParam(), "--recipe", recipe, "--json"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto narrow = made("w8a16"), wide = made("int16");
+  EXPECT_LT(narrow["size"]["filters"], 0.75 * wide["size"]["filters"].get<double>());
+  EXPECT_LT(narrow["noise_to_signal"], 1e-3);
+  const std::string file = folder.path("w8a16") + "/gesture_w8a16/gesture_w8a16.espdl";
+  for (const auto& arguments : {std::vector<std::string>{"verify", file, "--tolerance", "exact"},
+                                std::vector<std::string>{"check", file, "--target", GetParam()}}) {
+    const auto outcome = run_program(arguments);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, QuantizeFor, testing::Values("esp32s3", "esp32p4", "esp32"));
 
 TEST(Quantize, EqualBytesForAnyNumberOfThreads) {

@@ -12,7 +12,7 @@ namespace {
 TEST(Recipes, AreListed) {
   const auto outcome = run_program({"recipes"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  for (const char* name : {"int8", "mixed", "balanced", "int16", "8 bits everywhere"})
+  for (const char* name : {"int8", "mixed", "balanced", "w8a16", "int16", "8 bits everywhere"})
     EXPECT_NE(outcome.out.find(name), std::string::npos) << name;
 }
 

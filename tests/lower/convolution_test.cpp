@@ -56,6 +56,36 @@ TEST(LowerConv, PacksInt16FiltersInBlocksOf8) {
   EXPECT_EQ(test::elements_of<std::int16_t>(filter.data), expected);
 }
 
+/// The same with activations of 16 bits above weights of 8, and a bias.
+espdl::Model narrow_convolution(std::string_view target) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 1, 1, 4}, -4, 16);
+  const ValueId filter = net.constant(numbered_filter(), 0, 8);
+  const ValueId bias = net.constant(Tensor(DType::Float32, {17}),
+                                    TensorQuant{find_target(target).bias_bits(16), {-4}, -1});
+  return test::lowered(net.finish({net.node("Conv", {x, filter, bias}, {}, 0, 16)}), target);
+}
+
+TEST(LowerConv, PacksInt8FiltersBelowInt16AsThoseOfInt16) {
+  std::vector<std::int8_t> expected;
+  append_block(expected, 0, 8);
+  append_block(expected, 8, 16);
+  append_block(expected, 16, 17);
+  for (const char* target : {"esp32s3", "esp32p4"}) {
+    const auto model = narrow_convolution(target);
+    const auto& conv = test::the_node(model, "Conv");
+    EXPECT_EQ(conv.get_string("quant_type", ""), "W8A16");
+    const auto& filter = test::constant_of(model, conv, 1);
+    EXPECT_EQ(test::elements_of<std::int8_t>(filter.data), expected) << target;
+    EXPECT_EQ(filter.doc, "layout ==> (N/8)HWC8_UNALIGNED");
+    EXPECT_EQ(test::constant_of(model, conv, 2).data.dtype(), DType::Int64);
+    EXPECT_EQ(test::value_of(model, model.outputs[0]).dtype, DType::Int16);
+  }
+  const auto portable = narrow_convolution("esp32c3");
+  EXPECT_EQ(test::constant_of(portable, test::the_node(portable, "Conv"), 1).doc,
+            "layout ==> NHWC");
+}
+
 TEST(LowerConv, PortableKernelsReadFiltersChannelByChannel) {
   std::vector<std::int8_t> expected;
   for (int n = 0; n < 17; ++n) append_block(expected, n, n + 1);

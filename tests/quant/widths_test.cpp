@@ -91,6 +91,34 @@ TEST(Widths, ANodeComputesInTheWidthOfItsOutputUnlessThatIsFloat) {
   EXPECT_EQ(widths.of(graph, test::producer_of(graph, shares)), 16);
 }
 
+TEST(Widths, WeightsBelow16BitsMayHave8WhereThereIsAKernel) {
+  Network net;
+  const ValueId x = net.input("x", {1, 4, 6, 6});
+  const ValueId dense = net.node("Conv", {x, net.random({4, 4, 1, 1})});
+  const ValueId depthwise =
+      net.node("Conv", {dense, net.random({4, 1, 3, 3})}, {{"group", std::int64_t{4}}});
+  const ValueId in_groups =
+      net.node("Conv", {depthwise, net.random({4, 2, 1, 1})}, {{"group", std::int64_t{2}}});
+  const ValueId last = net.node("Conv", {in_groups, net.random({2, 4, 1, 1})});
+  const Graph graph = net.finish({last});
+  const auto weights = [&](const Settings& settings) {
+    const Widths widths(graph, exponent_groups(graph), settings);
+    std::vector<int> bits;
+    for (ValueId v : {dense, depthwise, in_groups, last})
+      bits.push_back(widths.of_weights(graph, test::producer_of(graph, v)));
+    return bits;
+  };
+  Settings settings = test::settings_for("esp32s3");
+  settings.weight_bits = 8;
+  EXPECT_EQ(weights(settings), (std::vector<int>{8, 8, 8, 8}));
+  settings.bits = 16;
+  EXPECT_EQ(weights(settings), (std::vector<int>{8, 16, 8, 8})) << "none is depthwise's";
+  settings.layer_weight_bits["Conv_3"] = 16;
+  EXPECT_EQ(weights(settings), (std::vector<int>{8, 16, 8, 16}));
+  settings.layer_bits["Conv_3"] = 8;
+  EXPECT_EQ(weights(settings), (std::vector<int>{8, 16, 8, 8})) << "never wider than activations";
+}
+
 TEST(Widths, AnUnknownLayerIsRefusedWithTheNearestName) {
   const TwoLayers n;
   const Error slip = test::error_of([&] { widths_of(n.graph, 8, {{"Conv_l", 16}}); });

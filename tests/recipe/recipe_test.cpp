@@ -29,6 +29,8 @@ Recipe unusual() {
   r.target = "esp32p4";
   r.calibration = {quant::Method::Percentile, 99.5, quant::Scope::Layer, 256, 42};
   r.quantization = {8,
+                    8,
+                    0.25,
                     Granularity::Channel,
                     false,
                     false,
@@ -44,7 +46,7 @@ Recipe unusual() {
   r.mixed.budget_ms = 2;
   r.mixed.accuracy_within = 0.005;
   r.mixed.noise_target = 0.01;
-  r.layers = {{"/head/*", 16, {}, {}}, {"/stem/Conv", {}, quant::Method::Percentile, 99.0}};
+  r.layers = {{"/head/*", 16, 8, {}, {}}, {"/stem/Conv", {}, {}, quant::Method::Percentile, 99.0}};
   return r;
 }
 
@@ -87,8 +89,8 @@ TEST(RecipeText, ReadsKeysOfEveryKind) {
   EXPECT_EQ(r.mixed.budget_kb, 8);
   EXPECT_FALSE(r.mixed.max_16bit);
   ASSERT_EQ(r.layers.size(), 2U);
-  EXPECT_EQ(r.layers[0], (Recipe::LayerRule{"/a/*", 16, {}, {}}));
-  EXPECT_EQ(r.layers[1], (Recipe::LayerRule{"b", {}, quant::Method::Percentile, 99.9}));
+  EXPECT_EQ(r.layers[0], (Recipe::LayerRule{"/a/*", 16, {}, {}, {}}));
+  EXPECT_EQ(r.layers[1], (Recipe::LayerRule{"b", {}, {}, quant::Method::Percentile, 99.9}));
 }
 
 TEST(RecipeText, WrittenRecipesReadBackTheSame) {
@@ -108,7 +110,7 @@ TEST(RecipeText, WritesUnsetKeysNot) {
 TEST(RecipeText, JsonHoldsTheSameValues) {
   Recipe r;
   r.name = "a\"b";
-  r.layers = {{"x", 16, {}, {}}};
+  r.layers = {{"x", 16, {}, {}, {}}};
   const std::string json = to_json(r);
   EXPECT_TRUE(json.starts_with(R"({"name": "a\"b", "description": "", "target": "", "espdl": "", )"
                                R"("calibration": )"
@@ -225,6 +227,8 @@ TEST(RecipeCheck, SectionsSayWhetherTheyAreOn) {
 TEST(RecipeCheck, LayerRulesMustSaySomething) {
   expect_refused(error_of([] { parse("[[layer]]\nbits = 16"); }), {"layer[0]", "match"});
   expect_refused(error_of([] { parse("[[layer]]\nmatch = \"a\""); }), {"layer[0]", "bits"});
+  expect_refused(error_of([] { parse("[[layer]]\nmatch = \"a\"\nbits = 8\nweight_bits = 16"); }),
+                 {"layer[0] ('a').weight_bits", "bits = 16"});
   expect_refused(error_of([] { parse("[[layer]]\nmatch = \"a\"\nbits = 9"); }), {"8 or 16"});
   expect_refused(error_of([] { parse("[[layer]]\nmatch = \"a\"\npercentile = 99"); }),
                  {"layer[0] ('a').percentile", "method = \"percentile\""});
@@ -256,8 +260,8 @@ TEST(RecipeOverrides, AddLayerRules) {
   const Recipe r = with(Recipe(), {"layer./stem/stem.0/Conv.bits=16",
                                    "layer.head*.method=percentile", "layer.head*.percentile=99.5"});
   ASSERT_EQ(r.layers.size(), 2U);
-  EXPECT_EQ(r.layers[0], (Recipe::LayerRule{"/stem/stem.0/Conv", 16, {}, {}}));
-  EXPECT_EQ(r.layers[1], (Recipe::LayerRule{"head*", {}, quant::Method::Percentile, 99.5}));
+  EXPECT_EQ(r.layers[0], (Recipe::LayerRule{"/stem/stem.0/Conv", 16, {}, {}, {}}));
+  EXPECT_EQ(r.layers[1], (Recipe::LayerRule{"head*", {}, {}, quant::Method::Percentile, 99.5}));
 }
 
 TEST(RecipeOverrides, RefusedOnesChangeNothing) {
@@ -307,11 +311,13 @@ TEST(Recipes, DoWhatTheirNamesSay) {
   EXPECT_TRUE(find_recipe("mixed").mixed.enabled);
   EXPECT_EQ(find_recipe("mixed").mixed.max_16bit, 4);
   EXPECT_EQ(find_recipe("int16").quantization.bits, 16);
+  EXPECT_EQ(find_recipe("w8a16").quantization.weight_bits, 8);
 }
 
 TEST(Recipes, UnknownOnesAreCorrected) {
   expect_refused(error_of([] { find_recipe("balancd"); }), {"'balanced'"});
-  expect_refused(error_of([] { find_recipe("xyzzyxyzzy"); }), {"int8, mixed, balanced, int16"});
+  expect_refused(error_of([] { find_recipe("xyzzyxyzzy"); }),
+                 {"int8, mixed, balanced, w8a16, int16"});
   expect_refused(error_of([] { find_recipe("/nowhere/mine.toml"); }), {"/nowhere/mine.toml"},
                  ErrorCode::Io);
 }
@@ -354,7 +360,7 @@ const std::vector<std::string> kNames = {"/stem/Conv", "/blocks/0/Conv", "/block
 TEST(LayerPatterns, OfTheNetworkAreAccepted) {
   Recipe r;
   r.mixed.layers = {"/stem/Conv", "/blocks/*"};
-  r.layers = {{"h??d", 16, {}, {}}};
+  r.layers = {{"h??d", 16, {}, {}, {}}};
   EXPECT_NO_THROW(check_layer_patterns(r, kNames));
 }
 
@@ -362,7 +368,7 @@ TEST(LayerPatterns, ThatMatchNothingAreCorrected) {
   const auto refused = [](const char* pattern, const char* remedy) {
     Recipe listed, ruled;
     listed.mixed.layers = {pattern};
-    ruled.layers = {{pattern, 16, {}, {}}};
+    ruled.layers = {{pattern, 16, {}, {}, {}}};
     expect_refused(error_of([&] { check_layer_patterns(listed, kNames); }),
                    {"mixed.layers", pattern, remedy});
     expect_refused(error_of([&] { check_layer_patterns(ruled, kNames); }),
@@ -375,13 +381,13 @@ TEST(LayerPatterns, ThatMatchNothingAreCorrected) {
 
 TEST(LayerRules, TheLaterOneWinsMemberByMember) {
   Recipe r;
-  r.layers = {{"*", 16, quant::Method::Percentile, 99.0},
-              {"/blocks/*", 8, {}, {}},
-              {"out", {}, quant::Method::MinMax, {}}};
+  r.layers = {{"*", 16, 8, quant::Method::Percentile, 99.0},
+              {"/blocks/*", 8, {}, {}, {}},
+              {"out", {}, {}, quant::Method::MinMax, {}}};
   const auto rule = [&](const std::vector<std::string>& names) { return layer_rule_for(r, names); };
-  EXPECT_EQ(rule({"head"}), (Recipe::LayerRule{"", 16, quant::Method::Percentile, 99.0}));
+  EXPECT_EQ(rule({"head"}), (Recipe::LayerRule{"", 16, 8, quant::Method::Percentile, 99.0}));
   EXPECT_EQ(rule({"/blocks/0/Conv", "out"}),
-            (Recipe::LayerRule{"", 8, quant::Method::MinMax, 99.0}));
+            (Recipe::LayerRule{"", 8, 8, quant::Method::MinMax, 99.0}));
   r.layers.erase(r.layers.begin());
   EXPECT_EQ(rule({"head"}), Recipe::LayerRule());
 }

@@ -21,7 +21,7 @@ Workbench& mixed_small_bench() {
 }
 
 MixedResult choose(const recipe::Recipe::Mixed& mixed, Workbench& bench = mixed_small_bench()) {
-  return choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, {});
+  return choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, false);
 }
 
 std::set<std::string> wide_layers(const MixedResult& result) {
@@ -94,17 +94,64 @@ TEST(Mixed, KeepsTheFileWithinItsBudget) {
   mixed.budget_kb = 1;
   const MixedResult result = choose(mixed);
   EXPECT_FALSE(result.chosen.empty());
-  for (const LayerEffect& c : result.chosen) EXPECT_LE(c.bytes, 1024);
+  for (const LayerEffect& c : result.chosen) EXPECT_LE(c.cost.bytes, 1024);
 }
 
 TEST(Mixed, KeepsTheTimeWithinItsBudget) {
   recipe::Recipe::Mixed mixed;
   mixed.budget_ms = 1e-9;
-  for (const LayerEffect& c : choose(mixed).chosen) EXPECT_LE(c.milliseconds, 1e-9);
+  for (const LayerEffect& c : choose(mixed).chosen) EXPECT_LE(c.cost.milliseconds, 1e-9);
   mixed.budget_ms = 0.2;
   const MixedResult result = choose(mixed);
   EXPECT_FALSE(result.chosen.empty());
-  for (const LayerEffect& c : result.chosen) EXPECT_LE(c.milliseconds, 0.2);
+  for (const LayerEffect& c : result.chosen) EXPECT_LE(c.cost.milliseconds, 0.2);
+}
+
+/// Two layers whose weights are most of the file.
+Graph two_large_layers() {
+  Network net;
+  const ValueId x = net.input("x", {1, 32, 4, 4});
+  const ValueId first = net.node("Relu", {net.node("Conv", {x, net.random({64, 32, 1, 1})})});
+  return net.finish({net.node("Conv", {first, net.random({32, 64, 1, 1})})});
+}
+
+TEST(Mixed, ABudgetOfBytesBuysMoreWithWeightsOf8Bits) {
+  const Graph graph = two_large_layers();
+  Workbench bench(graph, test::settings_for("esp32s3"), test::random_samples(graph, 32));
+  recipe::Recipe::Mixed mixed;
+  mixed.budget_kb = 2.5;
+  const MixedResult three =
+      choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, true);
+  const MixedResult two =
+      choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, false);
+  const auto noise = [&](const quant::Settings& settings) {
+    return Trials(bench, settings, Means::AsTheyAre).make(settings).noise.ratio();
+  };
+  EXPECT_FALSE(three.settings.layer_weight_bits.empty());
+  EXPECT_LT(noise(three.settings), noise(two.settings));
+  ASSERT_FALSE(three.chosen.empty());
+  EXPECT_LE(three.chosen.back().cost.bytes, 2560);
+  std::set<std::string> layers;
+  for (const LayerEffect& c : three.chosen) {
+    EXPECT_TRUE(layers.insert(c.layer).second) << "a layer is chosen once";
+    for (const std::string& name : c.narrow_weights)
+      EXPECT_EQ(three.settings.layer_weight_bits.at(name), 8);
+  }
+  for (const LayerEffect& e : three.effects) {
+    ASSERT_TRUE(e.weight_noise);
+    EXPECT_LT(e.narrow_cost.bytes, e.cost.bytes) << e.layer;
+    EXPECT_LT(*e.weight_noise, e.noise) << e.layer;
+  }
+}
+
+TEST(Mixed, WithoutABudgetWeightsAreAsWideAsActivations) {
+  recipe::Recipe::Mixed mixed;
+  mixed.max_16bit = 2;
+  Workbench& bench = mixed_small_bench();
+  const MixedResult result =
+      choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, true);
+  EXPECT_EQ(result.settings, choose(mixed).settings);
+  for (const LayerEffect& e : result.effects) EXPECT_FALSE(e.weight_noise);
 }
 
 TEST(Mixed, StopsOnceTheNoiseIsLowEnough) {

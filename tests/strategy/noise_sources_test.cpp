@@ -7,23 +7,40 @@
 namespace espquant::strategy {
 namespace {
 
+constexpr LayerWidth kNarrow = LayerWidth::Narrow, kNarrowWeights = LayerWidth::NarrowWeights,
+                     kWide = LayerWidth::Wide;
+using LayerWidths = std::vector<LayerWidth>;
+
 TEST(NoiseSources, ATensorGoesOnceAllItsLayersAreWide) {
   // Layer 0 makes 5 in all, of which 2 are those of the tensor that it shares with layer 1.
   const NoiseSources sources(std::vector<double>{5, 3}, {{2, {0, 1}}});
   EXPECT_DOUBLE_EQ(sources.total(), 3 + 1 + 2);
-  EXPECT_DOUBLE_EQ(sources.gain(1, {true, false}, 1), 1 + 2);
-  EXPECT_DOUBLE_EQ(sources.gain(0, {false, true}, 1), 3 + 2);
+  EXPECT_DOUBLE_EQ(sources.gain(1, kWide, LayerWidths{kWide, kNarrow}, 1), 1 + 2);
+  EXPECT_DOUBLE_EQ(sources.gain(0, kWide, LayerWidths{kNarrow, kWide}, 1), 3 + 2);
 }
 
 TEST(NoiseSources, ATensorCountsInPartsWhereThereIsRoomForBothLayers) {
   const NoiseSources sources(std::vector<double>{5, 3}, {{2, {0, 1}}});
-  EXPECT_DOUBLE_EQ(sources.gain(0, {false, false}, 2), 3 + 1);
-  EXPECT_DOUBLE_EQ(sources.gain(0, {false, false}, 1), 3) << "the other layer stays at 8 bits";
+  EXPECT_DOUBLE_EQ(sources.gain(0, kWide, LayerWidths{kNarrow, kNarrow}, 2), 3 + 1);
+  EXPECT_DOUBLE_EQ(sources.gain(0, kWide, LayerWidths{kNarrow, kNarrow}, 1), 3)
+      << "the other layer stays at 8 bits";
 }
 
 TEST(NoiseSources, NoLayerMakesLessThanNothing) {
   const NoiseSources sources(std::vector<double>{1, 4}, {{2, {0, 1}}});
-  EXPECT_DOUBLE_EQ(sources.gain(0, {false, false}, 1), 0);
+  EXPECT_DOUBLE_EQ(sources.gain(0, kWide, LayerWidths{kNarrow, kNarrow}, 1), 0);
+}
+
+TEST(NoiseSources, WeightsOf8BitsKeepTheirPart) {
+  // Of the 5 of layer 0, 1 is that of its weights and 2 that of the tensor.
+  const NoiseSources sources(std::vector<double>{5, 3}, {{2, {0, 1}}}, std::vector<double>{1, 0});
+  EXPECT_DOUBLE_EQ(sources.total(), 2 + 1 + 1 + 2);
+  const LayerWidths other_wide{kNarrow, kWide};
+  EXPECT_DOUBLE_EQ(sources.gain(0, kNarrowWeights, other_wide, 1), 2 + 2);
+  EXPECT_DOUBLE_EQ(sources.gain(0, kWide, other_wide, 1), 1 + 2 + 2);
+  EXPECT_DOUBLE_EQ(sources.gain(0, kWide, LayerWidths{kNarrowWeights, kWide}, 0), 1);
+  EXPECT_DOUBLE_EQ(sources.gain(1, kWide, LayerWidths{kNarrowWeights, kNarrow}, 1), 1 + 2)
+      << "the activations of the other layer are wide";
 }
 
 Workbench bench_of(const Graph& network) {

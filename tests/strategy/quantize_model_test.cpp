@@ -260,7 +260,7 @@ TEST(QuantizeModel, RefusesWhatTheChipCannotDo) {
 
 TEST(QuantizeModel, RefusesPatternsThatMatchNoLayer) {
   recipe::Recipe recipe = recipe_of("int8");
-  recipe.layers.push_back({"Konv_1", 16, std::nullopt, std::nullopt});
+  recipe.layers.push_back({"Konv_1", 16, std::nullopt, std::nullopt, std::nullopt});
   EXPECT_EQ(test::error_of([&] { quantized(options_for(recipe)); }).code(), ErrorCode::Usage);
 }
 
