@@ -249,10 +249,11 @@ class Search {
   Steps open_steps(std::span<const LayerWidth> widths, std::size_t room) const {
     Steps steps;
     for (const LayerWidth to : {LayerWidth::NarrowWeights, LayerWidth::Wide})
-      for (const Step& step : every(to)) {
-        const LayerWidth now = widths[step.layer];
-        if (now < to && (now != LayerWidth::Narrow || room > 0)) steps.push_back(step);
-      }
+      if (to == LayerWidth::Wide || use_w8a16_)
+        for (const Step& step : every(to)) {
+          const LayerWidth now = widths[step.layer];
+          if (now < to && (now != LayerWidth::Narrow || room > 0)) steps.push_back(step);
+        }
     return steps;
   }
 
@@ -289,14 +290,25 @@ class Search {
     return best;
   }
 
-  /// As many as are allowed. What adding up cannot tell apart is measured: the last choices beside
-  /// what came next.
-  Steps best_of_rivals() {
+  Steps greedy() const {
     Steps chosen;
     for (Steps open = candidates_beside(chosen); !open.empty(); open = candidates_beside(chosen))
       chosen.push_back(open.front());
+    return chosen;
+  }
+
+  /// As many as are allowed. What adding up cannot tell apart is measured: the last choices beside
+  /// what came next.
+  Steps best_of_rivals() {
+    const Steps chosen = greedy();
     if (chosen.empty()) return chosen;
     std::vector<Steps> sets{chosen};
+    if (offer_w8a16_) {
+      // The cheapest steps may take the budget from a better one.
+      use_w8a16_ = false;
+      sets.push_back(greedy());
+      use_w8a16_ = true;
+    }
     for (std::size_t back = 1; back <= std::min(chosen.size(), kRivals.size()); ++back) {
       Steps others = chosen;
       others.erase(others.end() - static_cast<std::ptrdiff_t>(back));
@@ -381,6 +393,8 @@ class Search {
   const quant::Settings& settings_;
   Means means_;
   bool offer_w8a16_;
+  /// False while sets without W8A16 are looked for.
+  bool use_w8a16_ = true;
   const StageProgress& progress_;
   /// In the order of execution.
   std::vector<MovableLayer> layers_;
