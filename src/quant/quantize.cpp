@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/parallel.h"
@@ -18,6 +19,17 @@ void check_settings(const Settings& settings) {
   ESPQUANT_ASSERT(settings.bits == 8 || settings.bits == 16, "bits other than 8 and 16");
   ESPQUANT_ASSERT(settings.weight_bits == 8 || settings.weight_bits == 16,
                   "bits of weights other than 8 and 16");
+  const bool narrow_weights =
+      settings.weight_bits == 8 ||
+      std::any_of(settings.layer_weight_bits.begin(), settings.layer_weight_bits.end(),
+                  [](const auto& named) { return named.second == 8; });
+  if (narrow_weights && !settings.target->release.has(Feature::W8A16))
+    throw Error(
+        ErrorCode::Illegal,
+        fmt::format("ESP-DL {} has no kernels of int8 weights below int16 activations (W8A16)",
+                    settings.target->release.version))
+        .remedy(fmt::format("Use ESP-DL {} or newer, or the recipe int16",
+                            fact_of(Feature::W8A16).since.version));
   if (settings.per_channel_weights && !settings.target->per_channel_weights)
     throw Error(ErrorCode::Illegal, fmt::format("{} has one shift per layer, so weights cannot "
                                                 "have one exponent per channel (ESP-DL 3.1)",

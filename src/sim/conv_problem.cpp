@@ -181,6 +181,11 @@ bool is_w8a16(const espdl::Node& node) {
 namespace {
 
 void check_w8a16(const NodeContext& context, DType x, DType w, DType y) {
+  if (!context.target.release.has(Feature::W8A16))
+    throw Error(ErrorCode::Illegal, fmt::format("ESP-DL {} does not know the quant_type {}",
+                                                context.target.release.version, espdl::kW8A16))
+        .remedy(fmt::format("Use ESP-DL {} or newer, or quantize the layer to 16 bits throughout",
+                            fact_of(Feature::W8A16).since.version));
   if (x != DType::Int16 || w != DType::Int8 || y != DType::Int16)
     throw Error(ErrorCode::Illegal,
                 fmt::format("input {}, weights {} and output {}, where {} takes int16, int8 and "

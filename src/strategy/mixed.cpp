@@ -40,7 +40,8 @@ class Search {
         mixed_(mixed),
         settings_(settings),
         means_(means),
-        offer_w8a16_(offer_w8a16 && (mixed.budget_kb || mixed.budget_ms)),
+        offer_w8a16_(offer_w8a16 && settings.target->release.has(Feature::W8A16) &&
+                     (mixed.budget_kb || mixed.budget_ms)),
         progress_(progress) {
     bench.hold_out();
   }

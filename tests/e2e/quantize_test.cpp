@@ -81,6 +81,12 @@ TEST(Quantize, WritesTheReleaseIntoTheFile) {
   expect_one_error(run_program({"check", file, "--espdl", "3.3.99"}), 2, "3.3.15");
 }
 
+TEST(Quantize, WeightsOf8BitsBelowActivationsOf16NeedTheirRelease) {
+  const TemporaryFolder folder;
+  const auto out = folder.path("out");
+  expect_refused(quantize(out, {"--recipe", "w8a16", "--espdl", "3.3.10"}), out, "W8A16");
+}
+
 TEST_P(QuantizeFor, WeightsOf8BitsBelowActivationsOf16VerifyExactly) {
   const TemporaryFolder folder;
   const auto made = [&](const char* recipe) {

@@ -166,6 +166,17 @@ TEST(W8A16, RegistersOfTheS3HaveFortyBitsAsThoseOfInt16) {
   EXPECT_EQ(start(limit + 1).run<std::int16_t>("esp32s3")[0], -512) << "the bias keeps 40 bits";
 }
 
+TEST(W8A16, IsNewInRelease3311) {
+  const NarrowLayer layer{1, 2, 8, 8, 1, {10}, false};
+  const OneNode node = narrow_conv(layer, draw(layer, 5), 8);
+  const Target& s3 = find_target("esp32s3");
+  EXPECT_NO_THROW(sim::Program(node.model(), s3.under(find_release("3.3.11"))));
+  const Error error =
+      error_of([&] { sim::Program(node.model(), s3.under(find_release("3.3.10"))); });
+  EXPECT_EQ(error.code(), ErrorCode::Illegal);
+  EXPECT_NE(error.remedy().find("3.3.11"), std::string::npos) << error.remedy();
+}
+
 struct Refused {
   const char* what;
   OneNode node;
