@@ -44,6 +44,13 @@ std::optional<cost::Board> BoardOptions::board_for(const Target& target) const {
   return std::move(known->board);
 }
 
+cost::LatencyOptions BoardOptions::latency_for(const Target& target) const {
+  cost::LatencyOptions options;
+  options.cores = cores;
+  options.board = board_for(target);
+  return options;
+}
+
 void add_board(CLI::App& command, BoardOptions& options) {
   command
       .add_option("--board", options.file,

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "cost/board_file.h"
+#include "cost/latency.h"
 
 namespace espquant::cli {
 
@@ -16,6 +17,8 @@ struct BoardOptions {
   /// Nothing without --board. Throws Error(Usage) where the file is for another chip than `target`,
   /// and prints a note where it is for a release with other kernels.
   std::optional<cost::Board> board_for(const Target& target) const;
+  /// With that board and those cores.
+  cost::LatencyOptions latency_for(const Target& target) const;
   /// What a file given as --board was made for.
   std::optional<cost::BoardFile> read() const;
 };

@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/board_options.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
@@ -29,6 +30,7 @@ struct CompareCommand {
   std::string target, name;
   std::vector<std::string> recipes{"int8", "mixed", "balanced"};
   RecipeOptions changes;
+  BoardOptions board;
   bool compile_request = true;
   bool json = false;
 
@@ -92,12 +94,14 @@ std::vector<strategy::Contender> contenders_of(const CompareCommand& command, co
   const bool labels = std::any_of(recipes.begin(), recipes.end(), [](const recipe::Recipe& r) {
     return r.mixed.accuracy_within.has_value();
   });
+  const cost::LatencyOptions latency = command.board.latency_for(target);
   std::vector<strategy::Contender> contenders;
   for (recipe::Recipe& recipe : recipes) {
     Group& group = group_for(recipe, labels, command, imported, groups);
     strategy::Contender& contender = contenders.emplace_back();
     contender.shared = group.preparation.get();
     contender.options.target = &target;
+    contender.options.latency = latency;
     contender.options.metadata = metadata_of(group.data.preprocess, recipe);
     recipe.target = std::string(target.name);
     recipe.espdl = std::string(target.release.version);
@@ -317,6 +321,7 @@ void add_compare(CLI::App& app, Context& context) {
                   "mean, std, layout, ...");
   sub->add_option("--preprocess-file", command->data.preprocess_file,
                   "The same keys in a TOML file");
+  add_board(*sub, command->board);
   add_compile_request_flag(*sub, command->compile_request);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(

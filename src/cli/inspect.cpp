@@ -75,10 +75,7 @@ report::FileFacts inspect_facts_of(std::span<const std::byte> bytes, const Model
 /// Nothing, but a line on stderr, where the file says too little.
 std::optional<report::Cost> cost_of(const espdl::Model& model, const InspectCommand& command) try {
   const Target& target = command.file.target_for(model);
-  cost::LatencyOptions latency;
-  latency.cores = command.board.cores;
-  latency.board = command.board.board_for(target);
-  return report::cost_of(model, target, command.planner, latency);
+  return report::cost_of(model, target, command.planner, command.board.latency_for(target));
 } catch (const Error& error) {
   if (command.cost || !command.board.file.empty() || error.code() == ErrorCode::Usage) throw;
   fmt::print(stderr, "espquant: memory and latency are not known: {}\n", error.what());

@@ -86,6 +86,8 @@ cost::Profile read_profile(const fs::path& path, const espdl::Model& model) try 
 cost::ProfileFit fit(const LatencyCommand& command, const espdl::Model& model, const Target& target,
                      const cost::Profile& profile, cost::LatencyOptions& options) {
   options.parameters_in_flash = !command.planner.copy_parameters;
+  options.internal_tensors =
+      cost::internal_tensors_of(cost::plan_memory(model, target, command.planner));
   const cost::Board before = options.board ? *options.board : cost::board_of(target);
   return cost::fit_to_profile(model, target, before, profile, options);
 }
@@ -99,9 +101,7 @@ void run_latency(const LatencyCommand& command, const Context& context) {
         .remedy("Leave out --cores");
   const espdl::Model model = command.file.load();
   const Target& target = command.file.target_for(model);
-  cost::LatencyOptions options;
-  options.cores = command.board.cores;
-  options.board = command.board.board_for(target);
+  cost::LatencyOptions options = command.board.latency_for(target);
   std::optional<cost::Profile> profile;
   std::optional<cost::ProfileFit> fitted;
   if (!command.profile.empty()) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/board_options.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
@@ -31,6 +32,7 @@ struct QuantizeCommand {
   std::string target;
   std::string name;
   RecipeOptions recipe;
+  BoardOptions board;
   bool no_test_values = false;
   bool compile_request = true;
   std::int64_t report_samples = 32;
@@ -41,6 +43,7 @@ strategy::QuantizeOptions options_of(const QuantizeCommand& command, const Data&
                                      recipe::Recipe recipe, const Target& target) {
   strategy::QuantizeOptions options;
   options.target = &target;
+  options.latency = command.board.latency_for(target);
   options.report_samples = command.report_samples;
   options.test_values = !command.no_test_values;
   options.metadata = metadata_of(data.preprocess, recipe);
@@ -303,6 +306,7 @@ void add_quantize(CLI::App& app, Context& context) {
   sub->add_option("--out", command->out, "Folder to write into")->capture_default_str();
   sub->add_option("--name", command->name, "Name of the files (default: that of the model)");
   add_recipe_options(*sub, command->recipe);
+  add_board(*sub, command->board);
   sub->add_option("--preprocess", command->calib.preprocess,
                   "Preprocessing of images as key=value: width, height, resize, color, scale, "
                   "mean, std, layout, ...");

@@ -48,7 +48,7 @@ void read_cycles(const toml::node& node, NodeWork& cycles) {
                                    [&](const WorkKind& k) { return k.key == key.str(); });
     if (kind == kWorkKinds.end())
       throw Error(ErrorCode::Malformed, fmt::format("[cycles] has no '{}'", key.str()))
-          .remedy("docs/memory-and-speed.md lists the keys");
+          .remedy("docs/your-board.md lists the keys");
     cycles.*kind->amount = board_number(value, key.str());
   }
 }
@@ -79,7 +79,7 @@ BoardFile read_board(const toml::table& table) {
       file.board.*known->value = board_number(value, key.str());
     else
       throw Error(ErrorCode::Malformed, fmt::format("a board has no '{}'", key.str()))
-          .remedy("docs/memory-and-speed.md lists the keys");
+          .remedy("docs/your-board.md lists the keys");
   }
   check_board(file.board);
   return file;

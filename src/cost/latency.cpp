@@ -63,7 +63,8 @@ Trust trust_on(const Target& target, bool mostly_int16, double saves,
     trust.basis = saves > 0 ? "one network measured on two cores"
                             : "no gain of a second core is published for this chip";
   }
-  if (!options.internal_tensors.empty()) trust.below = std::min(0.9, trust.below + 0.10);
+  if (target.family != Family::C && !options.internal_tensors.empty())
+    trust.below = std::min(0.9, trust.below + 0.10);
   return trust;
 }
 
@@ -93,6 +94,13 @@ Cycles cycles_of(const NodeWork& work, const Board& board) {
 }
 
 }  // namespace
+
+std::set<std::string, std::less<>> internal_tensors_of(const MemoryPlan& plan) {
+  std::set<std::string, std::less<>> tensors;
+  for (const auto& tensor : plan.tensors)
+    if (tensor.memory == Memory::Internal) tensors.insert(tensor.name);
+  return tensors;
+}
 
 LatencyEstimate estimate_latency(const espdl::Model& model, const Target& target,
                                  const LatencyOptions& options) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cost/board.h"
+#include "cost/memory_plan.h"
 #include "espdl/model.h"
 #include "target/target.h"
 
@@ -43,6 +44,9 @@ struct LatencyEstimate {
   /// What the figures of the model come from: a short phrase.
   std::string basis;
 };
+
+/// Those that a plan puts into internal RAM.
+std::set<std::string, std::less<>> internal_tensors_of(const MemoryPlan& plan);
 
 /// How long one run of the model takes on `target`, under its release, at the clock of the board,
 /// with activations and parameters in PSRAM unless told otherwise (ESP-DL 7): instructions of the

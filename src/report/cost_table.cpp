@@ -45,9 +45,7 @@ Cost cost_of(const espdl::Model& model, const Target& target, const cost::Planne
   Cost cost;
   cost.memory = cost::plan_memory(model, target, options);
   latency.parameters_in_flash = !options.copy_parameters;
-  if (cost.memory.psram_bytes > 0)
-    for (const auto& tensor : cost.memory.tensors)
-      if (tensor.memory == cost::Memory::Internal) latency.internal_tensors.insert(tensor.name);
+  latency.internal_tensors = cost::internal_tensors_of(cost.memory);
   cost.latency = cost::estimate_latency(model, target, latency);
   return cost;
 }

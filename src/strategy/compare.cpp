@@ -42,7 +42,8 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   result.file = pass_last_gate(result.model, target);
   result.merits.file_bytes = bytes_without_metadata(result.model);
   result.merits.activation_bytes = cost::plan_memory(result.model, target).activation_bytes();
-  result.merits.milliseconds = cost::estimate_latency(result.model, target).milliseconds;
+  result.merits.milliseconds =
+      cost::estimate_latency(result.model, target, contender.options.latency).milliseconds;
   for (const espdl::Node& n : result.model.nodes) {
     if (changes_format(n)) continue;
     ++result.nodes;

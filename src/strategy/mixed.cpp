@@ -176,7 +176,7 @@ class Search {
     const Candidate candidate = bench_.draft(settings);
     const espdl::Model& model = candidate.lowered.model;
     return {static_cast<std::int64_t>(espdl::write_model(model).size()),
-            cost::estimate_latency(model, *settings_.target).milliseconds};
+            cost::estimate_latency(model, *settings_.target, bench_.latency()).milliseconds};
   }
 
   /// What each of `steps` costs on top of those that were `taken`, beyond what none costs.

@@ -82,6 +82,7 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
   const recipe::Recipe& recipe = options.recipe;
   const Means means = means_of(recipe);
   quant::Settings settings = bench.settings();
+  bench.estimate_with(options.latency);
   const auto refine = [&] {
     settings =
         refine_exponents(bench, settings, methods_to_compare(recipe), means, progress).settings;

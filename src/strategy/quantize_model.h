@@ -19,6 +19,8 @@ struct QuantizeOptions {
   recipe::Recipe recipe;
   const Target* target = nullptr;
   std::vector<std::pair<std::string, std::string>> metadata;
+  /// How budgets in milliseconds are estimated.
+  cost::LatencyOptions latency;
   /// Of the calibration samples, where known.
   std::vector<std::int64_t> labels;
   /// Calibration samples on which the noise of each layer is measured; 0: it is not.

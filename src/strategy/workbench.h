@@ -3,6 +3,7 @@
 #include <deque>
 #include <optional>
 
+#include "cost/latency.h"
 #include "passes/pass_manager.h"
 #include "recipe/recipe.h"
 #include "strategy/candidate.h"
@@ -39,6 +40,10 @@ class Workbench {
   /// which others go back to for some tensors: only a calibration for it gathers what it needs.
   void serve(std::span<const quant::Method> methods);
   static constexpr std::int64_t kHistogramSamples = 32;
+
+  /// On which board and how many cores milliseconds are estimated: the usual board's unless said.
+  void estimate_with(cost::LatencyOptions latency) { latency_ = std::move(latency); }
+  const cost::LatencyOptions& latency() const { return latency_; }
 
   const Graph& network() const { return network_; }
   const quant::Settings& settings() const { return settings_; }
@@ -82,6 +87,7 @@ class Workbench {
   bool reconstructs() const;
 
   Graph network_;
+  cost::LatencyOptions latency_;
   quant::Settings settings_;
   calib::SampleSource source_;
   std::vector<std::int64_t> labels_;

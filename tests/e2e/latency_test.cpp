@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "tests/e2e/program.h"
+#include "tests/support/source_dir.h"
 
 namespace espquant::test {
 namespace {
@@ -53,6 +54,18 @@ TEST_F(LatencyCommand, FitsABoardToAProfile) {
   EXPECT_NE(inspected.out.find("a profile of this board"), std::string::npos) << inspected.err;
   expect_one_error(run_program({"latency", model, "--board", board, "--target", "esp32p4"}), 2,
                    "esp32s3");
+}
+
+TEST_F(LatencyCommand, QuantizeAndCompareTakeABoardOfTheirChip) {
+  write_text(board, "target = 'esp32s3'\nespdl = '3.3.15'\n");
+  const std::string example = source_dir().string() + "/examples/gesture/";
+  for (const char* command : {"quantize", "compare"}) {
+    const auto outcome =
+        run_program({command, example + "gesture.onnx", "--calib", example + "calib.npz",
+                     "--target", "esp32p4", "--board", board, "--out", folder.path("out")});
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_NE(outcome.err.find("the board is one with esp32s3"), std::string::npos) << outcome.err;
+  }
 }
 
 TEST_F(LatencyCommand, RefusesWhatDoesNotBelongTogether) {
