@@ -10,6 +10,7 @@
 
 #include "base/fixed_point.h"
 #include "cli/port_metadata.h"
+#include "data/dataset.h"
 
 namespace espquant::cli {
 namespace {
@@ -29,30 +30,17 @@ Perm channels_last(std::size_t rank) {
   return perm;
 }
 
-bool is_tail(const Shape& tail, const Shape& whole, std::size_t skipped) {
-  return std::equal(tail.begin(), tail.end(), whole.begin() + static_cast<std::ptrdiff_t>(skipped),
-                    whole.end());
-}
-
-/// How many frames of shape `frame` the array holds; 0 when it holds none.
-std::int64_t count_frames(const Shape& array, const Shape& frame) {
-  if (array == frame) return 1;
-  const bool has_batch_axis = !frame.empty() && frame[0] == 1;
-  const Shape without_batch = has_batch_axis ? Shape(frame.begin() + 1, frame.end()) : frame;
-  if (has_batch_axis && array == without_batch) return 1;
-  if (array.size() == without_batch.size() + 1 && is_tail(without_batch, array, 1)) return array[0];
-  if (array.size() == frame.size() + 1 && is_tail(frame, array, 1)) return array[0];
-  return 0;
-}
-
-/// The elements of `array` from frame `i` on, `frame` in shape.
-Tensor slice(const Tensor& array, std::int64_t i, const Shape& frame) {
-  Tensor part(array.dtype(), frame);
-  if (part.byte_size() > 0)
-    std::memcpy(part.mutable_bytes().data(),
-                array.bytes().data() + static_cast<std::size_t>(i) * part.byte_size(),
-                part.byte_size());
-  return part;
+/// The frames of shape `frame` that an array holds: itself, or as calibration data are read.
+std::vector<Tensor> split(const Tensor& array, const Shape& frame) {
+  if (array.shape() == frame) return {array};
+  if (!frame.empty() && frame[0] == 1 && array.shape() == Shape(frame.begin() + 1, frame.end()))
+    return {array.reshaped(frame)};
+  std::vector<Tensor> frames;
+  const auto axis = data::sample_axis(array.shape(), frame);
+  if (!axis) return frames;
+  for (std::int64_t i = 0; i < array.shape()[*axis]; ++i)
+    frames.push_back(data::sample_of(array, *axis, static_cast<std::size_t>(i), frame));
+  return frames;
 }
 
 Tensor quantized(const Port& port, const Tensor& values, const Target& target) {
@@ -104,14 +92,12 @@ std::vector<Tensor> frames_of(const Port& port, const Tensor& array, const Targe
   const bool network_first = port.perm.has_value() && is_float(array.dtype());
   for (const Perm& perm :
        network_first ? std::array{as_network, as_file} : std::array{as_file, as_network}) {
-    const Shape frame = network_shape(stored, perm);
-    const std::int64_t count = count_frames(array.shape(), frame);
-    std::vector<Tensor> frames;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const Tensor part = slice(array, i, frame).transposed(perm);
-      frames.push_back(as_stored ? part : quantized(port, part.cast(DType::Float32), target));
+    std::vector<Tensor> frames = split(array, network_shape(stored, perm));
+    for (Tensor& frame : frames) {
+      frame = frame.transposed(perm);
+      if (!as_stored) frame = quantized(port, frame.cast(DType::Float32), target);
     }
-    if (count > 0) return frames;
+    if (!frames.empty()) return frames;
   }
   throw wrong_shape(port, array);
 }
@@ -154,10 +140,10 @@ Tensor joined(const std::vector<Tensor>& frames) {
   if (frames.size() == 1) return first;
   const auto count = static_cast<std::int64_t>(frames.size());
   Shape shape = first.shape();
-  if (shape.empty())
-    shape = {count};
+  if (!shape.empty() && shape[0] == 1)
+    shape[0] = count;
   else
-    shape[0] *= count;
+    shape.insert(shape.begin(), count);
   Tensor whole(first.dtype(), shape);
   auto* out = whole.mutable_bytes().data();
   for (const Tensor& frame : frames)

@@ -22,8 +22,8 @@ Port port_of(const sim::Program& program, std::size_t tensor);
 /// The network's shape of the port: by its layout, else N,C,H,W (or N,C,L) for N,H,W,C.
 Shape network_shape(const Port& port);
 
-/// Cuts an array into frames, each of the port's type and stored shape. The array is one frame or
-/// several along its first axis (which may be the batch axis, if its extent is 1, or an axis more).
+/// Cuts an array into frames, each of the port's type and stored shape. The array is one frame, or
+/// holds several as calibration data do (data::open_dataset).
 /// An array of the port's own type is taken as it is, in the file's layout or, where only that
 /// fits, the network's; another float type is quantized as the chip does it, and the network's
 /// layout is preferred where the file states it. Throws Error(BadData) for other types and shapes,
@@ -37,7 +37,7 @@ std::vector<Tensor> frames_of_bytes(const Port& port, std::span<const std::byte>
 /// Bools, int64 and floats keep their type.
 Tensor dequantized(const Port& port, const Tensor& stored);
 
-/// Frames of one shape, joined along the first axis.
+/// Frames of one shape along the first axis, or along one more where the first is not of extent 1.
 Tensor joined(const std::vector<Tensor>& frames);
 
 }  // namespace espquant::cli

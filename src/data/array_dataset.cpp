@@ -18,14 +18,6 @@ constexpr std::array<std::string_view, 5> kLabelNames = {"labels", "label", "y",
 constexpr std::array<std::string_view, 8> kDataNames = {"images", "image",    "x",     "data",
                                                         "specs",  "features", "input", "inputs"};
 
-/// The elements of one sample under another shape.
-Tensor slice(const Tensor& array, std::size_t index, Shape shape) {
-  Tensor out(array.dtype(), std::move(shape));
-  std::ranges::copy(array.bytes().subspan(index * out.byte_size(), out.byte_size()),
-                    out.mutable_bytes().begin());
-  return out;
-}
-
 /// The samples of one input of the network.
 class Column {
  public:
@@ -41,11 +33,12 @@ class Column {
     }
   }
 
-  std::size_t size() const { return static_cast<std::size_t>(array_.shape()[0]); }
+  std::size_t size() const { return static_cast<std::size_t>(array_.shape()[sample_axis_]); }
 
   Tensor read(std::size_t index) const {
-    if (array_.dtype() != DType::UInt8) return slice(array_, index, shape_).cast(DType::Float32);
-    Tensor pixels = slice(array_, index, pixel_shape_);
+    if (array_.dtype() != DType::UInt8)
+      return sample_of(array_, sample_axis_, index, shape_).cast(DType::Float32);
+    Tensor pixels = sample_of(array_, 0, index, pixel_shape_);
     if (planes_) {
       const std::array<std::int64_t, 3> rows_columns_channels = {1, 2, 0};
       pixels = pixels.transposed(rows_columns_channels);
@@ -70,26 +63,37 @@ class Column {
     }
   }
 
-  /// Axes of extent 1 do not change the order of the elements, wherever they stand.
-  void check_ready(const InputSpec& input) const {
-    Shape given(array_.shape().begin() + 1, array_.shape().end());
-    Shape wanted = shape_;
-    std::erase(given, 1);
-    std::erase(wanted, 1);
-    if (given == wanted) return;
+  void check_ready(const InputSpec& input) {
+    if (const auto axis = sample_axis(array_.shape(), shape_)) {
+      sample_axis_ = *axis;
+      return;
+    }
     Error error(ErrorCode::BadData, fmt::format("an array of shape {} for an input of shape {}",
                                                 to_string(array_.shape()), to_string(input.shape)));
-    std::ranges::sort(given);
-    std::ranges::sort(wanted);
-    error.remedy(given == wanted ? "transpose it to the input's order of axes"
-                                 : "the first axis counts samples, the others must be the input's");
-    throw error;
+    Shape given(array_.shape().begin() + 1, array_.shape().end()), wanted = shape_;
+    for (Shape* s : {&given, &wanted}) {
+      std::erase(*s, 1);
+      std::ranges::sort(*s);
+    }
+    Shape expected = shape_;
+    expected.insert(expected.begin(), array_.shape().front());
+    std::string remedy = given == wanted
+                             ? "transpose it to the input's order of axes"
+                             : fmt::format(
+                                   "the first axis counts samples, the others must be the input's: "
+                                   "{} for {} samples (axes of extent 1 may be left out)",
+                                   to_string(expected), array_.shape().front());
+    if (shape_.size() > 1 && shape_.front() > 1)
+      remedy +=
+          fmt::format("; if {} is a batch, export the network for a batch of one", shape_.front());
+    throw error.remedy(remedy);
   }
 
   Tensor array_;
   Shape shape_;
   Preprocess preprocess_;
   Shape pixel_shape_;
+  std::size_t sample_axis_ = 0;
   /// Pixels stand as (C,H,W).
   bool planes_ = false;
 };
@@ -147,6 +151,33 @@ std::string source_of(const Npz& npz, const InputSpec& input, bool only_one,
 }
 
 }  // namespace
+
+std::optional<std::size_t> sample_axis(const Shape& array, const Shape& sample) {
+  if (array.empty()) return std::nullopt;
+  Shape given(array.begin() + 1, array.end()), wanted = sample;
+  std::erase(given, 1);
+  std::erase(wanted, 1);
+  if (given == wanted) return 0;
+  if (array.size() != sample.size()) return std::nullopt;
+  for (std::size_t axis = 1; axis < sample.size(); ++axis) {
+    Shape one = array;
+    one[axis] = 1;
+    if (one == sample) return axis;
+  }
+  return std::nullopt;
+}
+
+Tensor sample_of(const Tensor& array, std::size_t axis, std::size_t index, Shape shape) {
+  Tensor out(array.dtype(), std::move(shape));
+  std::size_t outer = 1;
+  for (std::size_t i = 0; i < axis; ++i) outer *= static_cast<std::size_t>(array.shape()[i]);
+  const auto extent = static_cast<std::size_t>(array.shape()[axis]);
+  const std::size_t run = out.byte_size() / outer;
+  for (std::size_t i = 0; i < outer; ++i)
+    std::ranges::copy(array.bytes().subspan((i * extent + index) * run, run),
+                      out.mutable_bytes().begin() + static_cast<std::ptrdiff_t>(i * run));
+  return out;
+}
 
 std::unique_ptr<Dataset> open_npy_dataset(const std::filesystem::path& path,
                                           std::span<const InputSpec> inputs,

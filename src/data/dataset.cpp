@@ -45,7 +45,8 @@ std::string Dataset::sample_name(std::size_t index) const {
 
 Shape sample_shape(const InputSpec& input) {
   Shape shape = input.shape;
-  if (!shape.empty()) shape.front() = 1;
+  std::ranges::replace_if(
+      shape, [](std::int64_t extent) { return extent < 0; }, 1);
   return shape;
 }
 

@@ -21,9 +21,9 @@ class Dataset {
 
   virtual std::size_t size() const = 0;
 
-  /// One float32 tensor per input of the network, in their order, of the input's shape with batch
-  /// extent 1. Throws Error(BadData) naming the sample for NaN and infinity, or what reading its
-  /// file throws.
+  /// One float32 tensor per input of the network, in their order, of the input's shape, extents
+  /// that it leaves open (-1) being 1. Throws Error(BadData) naming the sample for NaN and
+  /// infinity, or what reading its file throws.
   std::vector<Tensor> sample(std::size_t index) const;
 
   /// What a message calls a sample: a file's name below the folder, or "sample 7".
@@ -56,15 +56,24 @@ class Dataset {
 ///   labels, label, y, targets or target, of class numbers or one-hot rows.
 ///
 /// uint8 arrays (N,H,W), (N,H,W,1), (N,H,W,3), (N,1,H,W) and (N,3,H,W) are images (RGB) and are
-/// preprocessed; arrays of other types are ready inputs, of shape [N] + the input's shape without
-/// its batch, where axes of extent 1 may be missing or stand elsewhere. They stay as they are in
-/// memory; samples are converted one at a time, and images of a folder are decoded when asked for.
+/// preprocessed; arrays of other types are ready inputs, of shape [N] + the input's shape, where
+/// axes of extent 1 may be missing or stand elsewhere; or of the input's shape with the samples
+/// along an axis that has extent 1 there: a state (layers,1,H) as (layers,N,H). The first reading
+/// goes before the second. They stay as they are in memory; samples are converted one at a time,
+/// and images of a folder are decoded when asked for.
 ///
 /// Throws Error(BadData) for what does not fit the inputs (both shapes named), Error(Unsupported)
 /// for other files, and what the readers throw.
 std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path,
                                       std::span<const InputSpec> inputs,
                                       const Preprocess& preprocess);
+
+/// The axis of an array that counts samples of shape `sample`, by the rules of open_dataset;
+/// nothing where the array holds none.
+std::optional<std::size_t> sample_axis(const Shape& array, const Shape& sample);
+
+/// The elements at one index of that axis, under the sample's shape.
+Tensor sample_of(const Tensor& array, std::size_t axis, std::size_t index, Shape shape);
 
 /// `count` of the indices below `size`, ascending, all if there are fewer: evenly spread, or drawn
 /// by `seed`.

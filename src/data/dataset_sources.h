@@ -25,7 +25,7 @@ std::unique_ptr<Dataset> open_single_image(const std::filesystem::path& path,
 /// Error(BadData).
 std::vector<std::int64_t> class_labels(const Tensor& array);
 
-/// The input's shape for one sample: batch extent 1.
+/// The input's shape for one sample: extents that the network leaves open are 1.
 Shape sample_shape(const InputSpec& input);
 
 /// Throws Error(BadData) when the network takes no pictures of the preprocess's size and layout.

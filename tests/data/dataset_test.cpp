@@ -152,6 +152,26 @@ TEST_F(DatasetTest, FeedsSeveralInputsByName) {
   EXPECT_EQ(uneven.code(), ErrorCode::BadData);
 }
 
+TEST_F(DatasetTest, StatesWhoseFirstAxisCountsLayersAreSamplesOfTheirOwnShape) {
+  const InputSpec state = {"h", {2, 1, 3}};
+  const Tensor by_sample = ramp(DType::Float32, {4, 2, 1, 3});
+  const std::vector<float> second = {6, 7, 8, 9, 10, 11};
+  for (const Shape& shape : {Shape{4, 2, 1, 3}, Shape{4, 2, 3}}) {
+    const auto data = open({{"h", by_sample.reshaped(shape)}}, {state});
+    ASSERT_EQ(data->size(), 4U) << to_string(shape);
+    EXPECT_EQ(data->sample(1)[0].shape(), state.shape);
+    EXPECT_EQ(dataset_values(data->sample(1)[0]), second) << to_string(shape);
+  }
+  const std::vector<std::int64_t> samples_second = {1, 0, 2};
+  const auto as_a_batch =
+      open({{"h", by_sample.reshaped({4, 2, 3}).transposed(samples_second)}}, {state});
+  ASSERT_EQ(as_a_batch->size(), 4U);
+  EXPECT_EQ(dataset_values(as_a_batch->sample(1)[0]), second);
+
+  const Error error = error_of(Arrays{{"h", ramp(DType::Float32, {4, 3, 3})}}, std::vector{state});
+  EXPECT_NE(error.remedy().find("4x2x1x3"), std::string::npos);
+}
+
 TEST_F(DatasetTest, FindsTheDataOfASingleInput) {
   const std::vector<InputSpec> inputs = {{"serving_default:0", {1, 2}}};
   const Tensor data = ramp(DType::Float32, {2, 2}), labels = ramp(DType::Int64, {2}),
