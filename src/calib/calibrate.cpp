@@ -6,8 +6,10 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "base/parallel.h"
+#include "calib/recurrent_follower.h"
 
 namespace espquant::calib {
 namespace {
@@ -91,7 +93,7 @@ void refuse_infinite(const Graph& graph, const Statistics& statistics) {
 }
 
 Statistics run(const ops::Executor& executor, const SampleSource& source, std::int64_t count,
-               std::span<const Request> requests, const Watch& watch) {
+               std::span<const Request> requests, const Watch& watch, bool inside_layers) {
   const Graph& graph = executor.graph();
   const std::int64_t lanes = std::min(kLanes, count);
   std::vector<std::vector<ValueStatistics>> sums(
@@ -112,12 +114,16 @@ Statistics run(const ops::Executor& executor, const SampleSource& source, std::i
     const std::int64_t lane = next++;
     auto& mine = sums[static_cast<std::size_t>(lane)];
     mine.resize(graph.value_count());
+    std::optional<RecurrentFollower> follower;
+    if (inside_layers) follower.emplace(graph);
     for (std::int64_t i = lane; i < count; i += lanes) {
       const std::vector<Tensor> inputs = source.sample(i);
+      if (follower) follower->begin_sample();
       std::vector<Tensor> outputs =
           executor.run(inputs, workspaces.mine(), [&](const ops::Executor::View& view) {
             const auto v = static_cast<std::size_t>(view.value);
             observe(view, v < requests.size() ? requests[v] : nothing, mine[v]);
+            if (follower) follower->see(view);
             if (watch.value) watch.value(i, view);
           });
       if (watch.outputs) watch.outputs(i, std::move(outputs));
@@ -129,6 +135,8 @@ Statistics run(const ops::Executor& executor, const SampleSource& source, std::i
     }
     std::lock_guard lock(merge_mutex);
     complete[static_cast<std::size_t>(lane)] = true;
+    if (follower)
+      for (const auto& [id, reach] : follower->reach()) total.recurrent[id].include(reach);
     for (; merged < sums.size() && complete[merged]; ++merged) {
       auto& first = sums[merged];
       for (std::size_t v = 0; v < first.size(); ++v) merge(first[v], total.values[v]);
@@ -150,7 +158,7 @@ Statistics run(const ops::Executor& executor, const SampleSource& source, std::i
 }  // namespace
 
 Statistics scan(const ops::Executor& executor, const SampleSource& source, std::int64_t limit) {
-  return run(executor, source, std::min(limit, source.count), {}, {});
+  return run(executor, source, std::min(limit, source.count), {}, {}, false);
 }
 
 Statistics gather(const ops::Executor& executor, const SampleSource& source,
@@ -158,7 +166,7 @@ Statistics gather(const ops::Executor& executor, const SampleSource& source,
   if (source.count <= 0)
     throw Error(ErrorCode::BadData, "no calibration samples")
         .remedy("Give at least a few dozen typical inputs");
-  return run(executor, source, source.count, requests, watch);
+  return run(executor, source, source.count, requests, watch, true);
 }
 
 }  // namespace espquant::calib

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "calib/step_errors.h"
 #include "graph/graph.h"
 #include "ops/executor.h"
+#include "ops/recurrent.h"
 
 namespace espquant::calib {
 
@@ -67,6 +69,8 @@ struct Statistics {
   std::int64_t samples = 0;
   /// By ValueId; values that no run computes have count 0.
   std::vector<ValueStatistics> values;
+  /// What goes on inside recurrent layers, where all samples have been looked at.
+  std::map<NodeId, ops::RecurrentReach> recurrent;
 
   const ValueStatistics& of(ValueId v) const { return values.at(static_cast<std::size_t>(v)); }
 };

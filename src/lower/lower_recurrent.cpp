@@ -11,10 +11,12 @@
 namespace espquant::lower {
 namespace {
 
-// Sums reach 64 before they wrap; the same as ESP-PPQ's.
-constexpr int kGateExponent = -9;
+// Where nothing else was chosen: sums reach 64 before they wrap; the same as ESP-PPQ's.
+constexpr std::int64_t kGateExponent = -9;
 
-TensorQuant gate_quant() { return {16, {kGateExponent}, -1}; }
+TensorQuant gate_quant(const Node& n) {
+  return {16, {static_cast<int>(n.attributes.get_int("gate_exponent", kGateExponent))}, -1};
+}
 
 void check_sequence_lengths(const Builder& b, const Node& n) {
   const ValueId lengths = n.input(4);
@@ -95,9 +97,9 @@ std::string biases(Builder& b, const Node& n) {
     refuse(n, "its bias is computed at run time", "Make the bias a constant");
   const Tensor real =
       given ? b.graph().value(n.inputs[3]).constant : Tensor(DType::Float32, {w[0], 2 * w[1]});
-  check_reach(n, real, gate_quant(), "bias");
+  check_reach(n, real, gate_quant(n), "bias");
   const std::string name = given ? b.graph().value(n.inputs[3]).name : n.name + "_bias";
-  return b.constant(b.unique_name(name), b.quantized(real, gate_quant()), gate_quant().exponents);
+  return b.constant(b.unique_name(name), b.quantized(real, gate_quant(n)), gate_quant(n).exponents);
 }
 
 /// The state before the first step, empty where there is none.
@@ -133,13 +135,7 @@ void lower_recurrent(Builder& b, const Node& n) {
                                   {},
                                   initial_state(b, n, 5, hidden)};
   const bool has_cell = n.op == "LSTM";
-  // It would be rounded to 8 bits between two runs, and widened on the S3 without its last elements
-  // (ESP-DL 3.11).
-  if (has_cell && n.input(6) != kNone && !b.graph().value(n.inputs[6]).is_constant() &&
-      hidden.bits == 8)
-    refuse(n, "an initial cell state that is computed needs 16 bits",
-           "Quantize this layer to 16 bits, or start from a constant state");
-  if (has_cell) inputs.push_back(initial_state(b, n, 6, gate_quant()));
+  if (has_cell) inputs.push_back(initial_state(b, n, 6, gate_quant(n)));
   while (inputs.back().empty()) inputs.pop_back();
 
   // The runtime writes all outputs, wanted or not.
@@ -154,13 +150,13 @@ void lower_recurrent(Builder& b, const Node& n) {
   };
   write(0, {steps, directions, 1, size}, hidden);
   write(1, state, hidden);
-  if (has_cell) write(2, state, gate_quant());
+  if (has_cell) write(2, state, gate_quant(n));
 
   espdl::Node& node = b.node(n.op, n.name, std::move(inputs), std::move(outputs), hidden.bits);
   node.attributes["hidden_size"] = size;
   node.attributes["direction"] = n.attributes.get_string("direction", "forward");
   node.attributes["layout"] = std::int64_t{0};
-  node.attributes["gate_exponent"] = std::int64_t{kGateExponent};
+  node.attributes["gate_exponent"] = std::int64_t{gate_quant(n).exponent()};
   if (n.op == "GRU") node.attributes["linear_before_reset"] = std::int64_t{1};
 }
 

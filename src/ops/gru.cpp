@@ -41,7 +41,8 @@ class GruCell {
   }
 
   /// h becomes the next hidden state.
-  void step(const float* x, float* h) {
+  void step(const float* x, float* h, RecurrentReach* reach) {
+    reach_ = reach;
     const std::int64_t n = shape_.hidden;
     for (std::int64_t i = 0; i < n; ++i) {
       z_[at(i)] = gate_(clipped(input(0, i, x) + recurrent(0, i, h)));
@@ -64,11 +65,17 @@ class GruCell {
   }
   float input(std::int64_t gate, std::int64_t i, const float* x) const {
     const std::int64_t row = gate * shape_.hidden + i;
-    return dot(w_, row, shape_.input, x) + bias_[at(row)];
+    return biased(dot(w_, row, shape_.input, x), row);
   }
   float recurrent(std::int64_t gate, std::int64_t i, const float* h) const {
     const std::int64_t row = gate * shape_.hidden + i;
-    return dot(r_, row, shape_.hidden, h) + bias_[at(kGruGates * shape_.hidden + row)];
+    return biased(dot(r_, row, shape_.hidden, h), kGruGates * shape_.hidden + row);
+  }
+  float biased(float product, std::int64_t row) const {
+    const float result = product + bias_[at(row)];
+    if (reach_ != nullptr)
+      for (const float v : {product, result}) reach_->see_gate(v);
+    return result;
   }
 
   const Recurrence& shape_;
@@ -76,9 +83,10 @@ class GruCell {
   bool reset_after_;
   std::vector<float> z_, reset_, candidate_, gated_, bias_;
   Activation gate_, output_;
+  RecurrentReach* reach_ = nullptr;
 };
 
-void run_gru(const RunContext& context) {
+void run_gru_seen_by(RecurrentReach* reach, const RunContext& context) {
   const Recurrence shape =
       recurrence_of(context.node, context.in(0).shape(), context.in(2).shape());
   float *y = wanted_output(context, 0), *last = wanted_output(context, 1);
@@ -89,12 +97,14 @@ void run_gru(const RunContext& context) {
       std::copy_n(context.in(5).data<float>().data() + sequence.state_offset(), h.size(), h.data());
     for (std::int64_t i = 0; i < sequence.length; ++i) {
       const std::int64_t t = sequence.time(i);
-      cell.step(sequence.input(t), h.data());
+      cell.step(sequence.input(t), h.data(), reach);
       if (y != nullptr) std::copy(h.begin(), h.end(), y + sequence.sequence_offset(t));
     }
     if (last != nullptr) std::copy(h.begin(), h.end(), last + sequence.state_offset());
   });
 }
+
+void run_gru(const RunContext& context) { run_gru_seen_by(nullptr, context); }
 
 std::int64_t gru_macs(const Node& node, std::span<const Shape> inputs, std::span<const Shape>) {
   const Recurrence shape = recurrence_of(node, inputs[0], inputs[2]);
@@ -103,6 +113,12 @@ std::int64_t gru_macs(const Node& node, std::span<const Shape> inputs, std::span
 }
 
 }  // namespace
+
+RecurrentReach gru_reach(const RunContext& context) {
+  RecurrentReach reach;
+  run_gru_seen_by(&reach, context);
+  return reach;
+}
 
 const OpDef kGRU{"GRU", QuantRule::Recurrent, infer_gru, run_gru, gru_macs};
 

@@ -52,12 +52,14 @@ class LstmCell {
   }
 
   /// h and c become the next hidden and cell states.
-  void step(const float* x, float* h, float* c) {
+  void step(const float* x, float* h, float* c, RecurrentReach* reach) {
+    reach_ = reach;
     std::copy_n(h, before_.size(), before_.data());
     for (std::int64_t i = 0; i < shape_.hidden; ++i) {
       const float in = gate_(clipped(sum(0, i, x) + peephole(0, i, c[i])));
       const float forget = coupled_ ? 1 - in : gate_(clipped(sum(2, i, x) + peephole(2, i, c[i])));
       c[i] = forget * c[i] + in * candidate_(clipped(sum(3, i, x)));
+      if (reach != nullptr) reach->see_cell(c[i]);
       h[i] = gate_(clipped(sum(1, i, x) + peephole(1, i, c[i]))) * output_(c[i]);
     }
   }
@@ -71,9 +73,13 @@ class LstmCell {
   }
   float sum(std::int64_t gate, std::int64_t i, const float* x) const {
     const std::int64_t row = gate * shape_.hidden + i;
-    return dot(w_, row, shape_.input, x) + dot(r_, row, shape_.hidden, before_.data()) +
-           bias_[static_cast<std::size_t>(row)] +
-           bias_[static_cast<std::size_t>(kLstmGates * shape_.hidden + row)];
+    const float of_input = dot(w_, row, shape_.input, x);
+    const float of_state = dot(r_, row, shape_.hidden, before_.data());
+    const float result = of_input + of_state + bias_[static_cast<std::size_t>(row)] +
+                         bias_[static_cast<std::size_t>(kLstmGates * shape_.hidden + row)];
+    if (reach_ != nullptr)
+      for (const float v : {of_input, of_state, result}) reach_->see_gate(v);
+    return result;
   }
 
   const Recurrence& shape_;
@@ -81,9 +87,10 @@ class LstmCell {
   bool coupled_;
   std::vector<float> before_, bias_;
   Activation gate_, candidate_, output_;
+  RecurrentReach* reach_ = nullptr;
 };
 
-void run_lstm(const RunContext& context) {
+void run_lstm_seen_by(RecurrentReach* reach, const RunContext& context) {
   const Recurrence shape =
       recurrence_of(context.node, context.in(0).shape(), context.in(2).shape());
   float *y = wanted_output(context, 0), *last_h = wanted_output(context, 1),
@@ -98,15 +105,19 @@ void run_lstm(const RunContext& context) {
   for_each_sequence(context, shape, [&](const Sequence& sequence) {
     LstmCell cell(context, shape, sequence.direction);
     std::vector<float> h = initial(5, sequence), c = initial(6, sequence);
+    if (reach != nullptr)
+      for (const float v : c) reach->see_cell(v);
     for (std::int64_t i = 0; i < sequence.length; ++i) {
       const std::int64_t t = sequence.time(i);
-      cell.step(sequence.input(t), h.data(), c.data());
+      cell.step(sequence.input(t), h.data(), c.data(), reach);
       if (y != nullptr) std::copy(h.begin(), h.end(), y + sequence.sequence_offset(t));
     }
     if (last_h != nullptr) std::copy(h.begin(), h.end(), last_h + sequence.state_offset());
     if (last_c != nullptr) std::copy(c.begin(), c.end(), last_c + sequence.state_offset());
   });
 }
+
+void run_lstm(const RunContext& context) { run_lstm_seen_by(nullptr, context); }
 
 std::int64_t lstm_macs(const Node& node, std::span<const Shape> inputs, std::span<const Shape>) {
   const Recurrence shape = recurrence_of(node, inputs[0], inputs[2]);
@@ -115,6 +126,12 @@ std::int64_t lstm_macs(const Node& node, std::span<const Shape> inputs, std::spa
 }
 
 }  // namespace
+
+RecurrentReach lstm_reach(const RunContext& context) {
+  RecurrentReach reach;
+  run_lstm_seen_by(&reach, context);
+  return reach;
+}
 
 const OpDef kLSTM{"LSTM", QuantRule::Recurrent, infer_lstm, run_lstm, lstm_macs};
 

@@ -137,6 +137,12 @@ void for_each_sequence(const RunContext& context, const Recurrence& shape,
     }
 }
 
+RecurrentReach recurrent_reach(const Node& node, std::int64_t opset,
+                               std::span<const Tensor* const> inputs) {
+  const RunContext context{node, opset, inputs, {}};
+  return node.op == "LSTM" ? lstm_reach(context) : gru_reach(context);
+}
+
 float* wanted_output(const RunContext& context, std::size_t i) {
   const bool wanted = i < context.outputs.size() && context.outputs[i].defined();
   return wanted ? context.outputs[i].mutable_data<float>().data() : nullptr;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 #include <string>
 #include <vector>
@@ -39,6 +41,28 @@ float dot(const float* matrix, std::int64_t row, std::int64_t columns, const flo
 
 /// Where output `i` goes; null where nobody named it.
 float* wanted_output(const RunContext& context, std::size_t i);
+
+/// The largest magnitudes inside a layer, which its outputs do not show.
+struct RecurrentReach {
+  /// What is added up for a gate: the products of the input and of the hidden state, with and
+  /// without biases, and their sums.
+  float gates = 0;
+  float cell = 0;
+
+  void see_gate(float x) { gates = std::max(gates, std::abs(x)); }
+  void see_cell(float x) { cell = std::max(cell, std::abs(x)); }
+  void include(const RecurrentReach& other) {
+    see_gate(other.gates);
+    see_cell(other.cell);
+  }
+};
+
+/// Of an LSTM or GRU for these inputs (null where one is not given), initial states included.
+RecurrentReach recurrent_reach(const Node& node, std::int64_t opset,
+                               std::span<const Tensor* const> inputs);
+/// The same, one operator each.
+RecurrentReach lstm_reach(const RunContext& context);
+RecurrentReach gru_reach(const RunContext& context);
 
 /// Runs one direction for one batch entry over its steps. `step(x)` advances the state; `state` is
 /// written out.

@@ -9,6 +9,7 @@
 #include "quant/bias_correction.h"
 #include "quant/errors.h"
 #include "quant/exponents.h"
+#include "quant/gate_exponents.h"
 #include "quant/rounding.h"
 #include "quant/scaling.h"
 
@@ -94,6 +95,7 @@ Quantized quantize(Graph& graph, const Plan& plan, const Calibration& calibratio
   apply_factors(graph, plan, result.factors);
   result.scaled = graph;
   assign_activation_exponents(graph, plan, errors, widths, result.factors, settings);
+  assign_gate_exponents(graph, plan, calibration.statistics, widths);
   assign_parameter_exponents(graph, plan, calibration.inputs, widths, settings);
   round_layers(graph, plan, calibration, result.factors, settings);
   if (settings.bias_correction) {

@@ -55,10 +55,17 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
       if (!is_quantizable(graph, v)) continue;
       Asked& a = asked[group(v)];
       if (named != settings.layer_bits.end()) a.by_name = std::max(a.by_name, named->second);
+      // Asked for by a rewrite.
+      if (n.attributes.get_int("least_bits", 0) == 16) a.by_name = 16;
       a.most = std::min(a.most, widest_bits(n.op));
       const ops::OpDef* def = ops::find_op(n.op);
       if (def == nullptr || def->quant != ops::QuantRule::PassThrough) produced[group(v)] = true;
     }
+    // A cell state has 16 bits whatever the layer's width (ESP-DL 3.19). In fewer it would lose
+    // from run to run.
+    if (n.op != "LSTM") continue;
+    for (ValueId cell : {n.input(6), n.outputs.size() > 2 ? n.outputs[2] : kNone})
+      if (is_quantizable(graph, cell)) asked[group(cell)].by_name = 16;
   }
   std::vector<int> of_group(exponents.size());
   for (std::size_t g = 0; g < of_group.size(); ++g)

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "calib/calibrate.h"
+#include "quant/plan.h"
+#include "quant/widths.h"
+
+namespace espquant::quant {
+
+/// Sets the attribute "gate_exponent" of every LSTM and GRU, and the exponents of cell states that
+/// go into one or come out of it.
+///
+/// What is added up for a gate has 16 bits of one exponent, and so has the cell (ESP-DL 3.19). Sums
+/// wrap, which turns their sign: so the exponent is the finest, from kFinestGateExponent on, at
+/// which nothing can wrap. That is known from the weights and the ranges of the inputs, whatever
+/// the data; where this is far from what the samples show, a multiple of what they show counts.
+/// The exponents of activations must have been set. Throws Error(Illegal), with the layer and the
+/// value, where steps would be too coarse.
+void assign_gate_exponents(Graph& graph, const Plan& plan, const calib::Statistics& statistics,
+                           const Widths& widths);
+
+/// ESP-PPQ's: the runtime's tables of sigmoid and tanh grow with finer steps.
+inline constexpr int kFinestGateExponent = -9;
+
+}  // namespace espquant::quant
