@@ -57,7 +57,7 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
   print_overwrites(cost::plan_memory(model, program.target()).overwrites,
                    "saturation is measured as if it were not");
   const bool compared = !command.reference.empty();
-  const Graph network = compared ? load_network(command.reference) : outline(model);
+  const Graph network = compared ? load_network(command.reference, model) : outline(model);
   std::unique_ptr<ops::Executor> reference;
   if (compared)
     reference =

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <memory>
 
 #include "base/file.h"
@@ -62,7 +63,7 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
   DataOptions calib = command.calib;
   calib.count = recipe.calibration.samples;
   calib.seed = recipe.calibration.seed;
-  const Data data = open_data(calib, imported);
+  const Data data = open_data_for(calib, imported);
   std::optional<Data> other;
   if (!command.data.empty()) {
     DataOptions options = command.calib;
@@ -72,6 +73,7 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
   const bool quiet = context.quiet || command.json;
   const strategy::QuantizedModel made =
       quantize(command, std::move(imported), data, std::move(recipe), target, quiet);
+  for (const auto& note : made.notes) fmt::print(stderr, "espquant: note: {}\n", note);
   const calib::SampleSource source = other ? other->source() : data.source();
   const auto samples =
       strategy::evenly_spread(source.count, command.count > 0 ? command.count : kNetworkSamples);

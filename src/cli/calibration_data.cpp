@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "passes/single_batch.h"
 
 namespace espquant::cli {
 
@@ -51,6 +52,21 @@ Data open_data(const DataOptions& options, const Graph& network, const data::Set
         .file(options.path.string())
         .remedy("Give at least a few dozen inputs");
   return data;
+}
+
+Data open_data_for(const DataOptions& options, Graph& network) {
+  try {
+    return open_data(options, network);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::BadData) throw;
+    Graph single = network;
+    const std::int64_t batch = passes::set_batch_to_one(single);
+    if (batch == 1) throw;
+    Data data = open_data(options, single);
+    network = std::move(single);
+    fmt::print(stderr, "espquant: note: the network's batch of {} is set to 1\n", batch);
+    return data;
+  }
 }
 
 }  // namespace espquant::cli

@@ -36,4 +36,8 @@ struct Data {
 /// the options override.
 Data open_data(const DataOptions& options, const Graph& network, const data::Settings& stored = {});
 
+/// The same for a network that is to be quantized. Where it fixes a batch of several and the data
+/// are samples of one, its batch becomes one, which is said on stderr.
+Data open_data_for(const DataOptions& options, Graph& network);
+
 }  // namespace espquant::cli

@@ -71,7 +71,7 @@ const Target& common_target(const std::string& given, const std::vector<recipe::
 }
 
 Group& group_for(const recipe::Recipe& recipe, bool labels, const CompareCommand& command,
-                 const Graph& imported, std::deque<Group>& groups) {
+                 Graph& imported, std::deque<Group>& groups) {
   for (Group& known : groups)
     if (known.calibration.samples == recipe.calibration.samples &&
         known.calibration.seed == recipe.calibration.seed)
@@ -81,13 +81,13 @@ Group& group_for(const recipe::Recipe& recipe, bool labels, const CompareCommand
   options.seed = recipe.calibration.seed;
   Group& group = groups.emplace_back();
   group.calibration = recipe.calibration;
-  group.data = open_data(options, imported);
+  group.data = open_data_for(options, imported);
   group.preparation = std::make_unique<strategy::Preparation>(
       imported, group.data.source(), labels ? group.data.labels() : std::vector<std::int64_t>{});
   return group;
 }
 
-std::vector<strategy::Contender> contenders_of(const CompareCommand& command, const Graph& imported,
+std::vector<strategy::Contender> contenders_of(const CompareCommand& command, Graph& imported,
                                                std::deque<Group>& groups) {
   std::vector<recipe::Recipe> recipes = recipes_of(command);
   const Target& target = common_target(command.target, recipes);
@@ -232,6 +232,8 @@ void print_notes(const std::vector<strategy::Compared>& results, const Group& fi
       fmt::print(stderr,
                  "espquant: note: {}: no node reads the input '{}': the file is without it\n",
                  r.recipe.name, input);
+    for (const auto& note : r.notes)
+      fmt::print(stderr, "espquant: note: {}: {}\n", r.recipe.name, note);
     for (const auto& fault : r.faults)
       fmt::print(stderr,
                  "espquant: note: {}: node '{}' meets the runtime's fault '{}' "
@@ -242,7 +244,7 @@ void print_notes(const std::vector<strategy::Compared>& results, const Group& fi
 
 void run_compare(const CompareCommand& command, Context& context) {
   const bool quiet = context.quiet || command.json;
-  const Graph imported = import_network(command.model);
+  Graph imported = import_network(command.model);
   std::deque<Group> groups;
   const std::vector<strategy::Contender> contenders = contenders_of(command, imported, groups);
   const Target& target = *contenders.front().options.target;

@@ -31,7 +31,7 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
   print_faults(program);
   print_overwrites(measure::compute_in_planned_memory(program), kComputedAsPlanned);
   const bool compared = !command.reference.empty();
-  const Graph network = compared ? load_network(command.reference) : outline(model);
+  const Graph network = compared ? load_network(command.reference, model) : outline(model);
   std::unique_ptr<ops::Executor> reference;
   if (compared)
     reference =

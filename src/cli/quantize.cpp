@@ -183,6 +183,7 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
     j["idle_layers"] = result.idle_layers;
     j["goals_met"] = result.goals_met;
   }
+  j["notes"] = result.notes;
   j["recipe"] = nlohmann::ordered_json::parse(recipe::to_json(result.recipe));
   return j;
 }
@@ -200,7 +201,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   DataOptions calib = command.calib;
   calib.count = recipe.calibration.samples;
   calib.seed = recipe.calibration.seed;
-  const Data data = open_data(calib, imported);
+  const Data data = open_data_for(calib, imported);
   strategy::StageProgress progress = show_stages(quiet);
   const strategy::QuantizeOptions options = options_of(command, data, std::move(recipe), target);
   strategy::QuantizedModel result = [&] {
@@ -250,6 +251,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   for (const auto& input : result.unread_inputs)
     fmt::print(stderr, "espquant: note: no node reads the input '{}': the file is without it\n",
                input);
+  for (const auto& note : result.notes) fmt::print(stderr, "espquant: note: {}\n", note);
   for (const auto& fault : result.faults)
     fmt::print(
         stderr,

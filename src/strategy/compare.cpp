@@ -38,6 +38,7 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   result.recipe = std::move(quantized.recipe);
   result.faults = std::move(quantized.faults);
   result.unread_inputs = std::move(quantized.unread_inputs);
+  result.notes = std::move(quantized.notes);
   result.model = std::move(quantized.model);
   result.file = pass_last_gate(result.model, target);
   result.merits.file_bytes = bytes_without_metadata(result.model);

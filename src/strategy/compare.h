@@ -47,6 +47,7 @@ struct Compared {
   /// Of the wide ones, those of int8 weights (W8A16).
   std::int64_t narrow_weights = 0;
   std::vector<sim::Program::Fault> faults;
+  std::vector<std::string> notes;
   measure::Evaluation evaluation;
   bool unbeaten = false;
   /// To quantize it; what is shared counts for the first.

@@ -23,6 +23,7 @@ class Preparation {
 
   const calib::SampleSource& source() const { return source_; }
   std::span<const std::int64_t> labels() const { return labels_; }
+  const Graph& imported() const { return imported_; }
   /// The float network after rewriting. Throws what passes::simplify throws. Valid as long as this
   /// object.
   const Simplified& simplified(const std::vector<std::string>& disabled_passes);

@@ -7,6 +7,7 @@
 
 #include "measure/simulate.h"
 #include "quant/quantize.h"
+#include "strategy/recurrent_notes.h"
 #include "strategy/refine.h"
 #include "strategy/wide_weights.h"
 
@@ -170,6 +171,7 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
   Candidate best =
       watch.run("quantize", [&] { return make_candidate(*bench, options, progress, result); });
   settle_recipe(result);
+  result.notes = recurrent_notes(shared.imported(), best.graph);
   result.quantized = std::move(best.graph);
   result.scaled = std::move(best.scaled);
   result.model = std::move(best.lowered.model);

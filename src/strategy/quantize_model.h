@@ -44,6 +44,8 @@ struct QuantizedModel {
   std::vector<sim::Program::Fault> faults;
   /// Inputs that no node reads: the file is without them.
   std::vector<std::string> unread_inputs;
+  /// What was done that a user did not ask for.
+  std::vector<std::string> notes;
   /// The recipe with what it left open filled in: made again by it, the file is the same.
   recipe::Recipe recipe;
   std::vector<EqualizationTrial> equalization;

@@ -1,0 +1,58 @@
+#include "strategy/recurrent_notes.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "ops/op.h"
+#include "quant/gate_exponents.h"
+#include "quant/groups.h"
+
+namespace espquant::strategy {
+namespace {
+
+std::vector<const Node*> recurrent_layers(const Graph& graph) {
+  std::vector<const Node*> layers;
+  for (const NodeId id : graph.topological_order()) {
+    const ops::OpDef* def = ops::find_op(graph.node(id).op);
+    if (def != nullptr && def->quant == ops::QuantRule::Recurrent)
+      layers.push_back(&graph.node(id));
+  }
+  return layers;
+}
+
+}  // namespace
+
+std::vector<std::string> recurrent_notes(const Graph& imported, const Graph& quantized) {
+  std::vector<std::string> notes;
+  std::set<std::string> kept;
+  for (const Node* n : recurrent_layers(quantized)) kept.insert(n->name);
+  for (const Node* n : recurrent_layers(imported))
+    if (!kept.contains(n->name))
+      notes.push_back(
+          fmt::format("ESP-DL does not run the {} '{}' as it is: its steps are written as ordinary "
+                      "operators of 16 bits",
+                      n->op, n->name));
+  for (const Node* n : recurrent_layers(quantized)) {
+    const auto exponent = n->attributes.get_int("gate_exponent", quant::kFinestGateExponent);
+    if (exponent > quant::kFinestGateExponent)
+      notes.push_back(
+          fmt::format("layer '{}' reaches far inside: its gates and cell have steps of "
+                      "2^{} for a range of +-{}",
+                      n->name, exponent, std::int64_t{1} << (15 + exponent)));
+    if (n->op != "LSTM") continue;
+    const ValueId out = quant::first_rounded_output(quantized, *n);
+    if (out == kNone || !quantized.value(out).quant || quantized.value(out).quant->bits != 8)
+      continue;
+    const ValueId before = n->input(6), after = n->outputs.size() > 2 ? n->outputs[2] : kNone;
+    for (const ValueId cell : {before, after}) {
+      if (!quant::is_quantizable(quantized, cell)) continue;
+      if (quantized.value(cell).consumers.empty() && !quantized.is_output(cell)) continue;
+      notes.push_back(fmt::format("layer '{}' has 8 bits, its cell state '{}' has 16", n->name,
+                                  quantized.value(cell).name));
+    }
+  }
+  return notes;
+}
+
+}  // namespace espquant::strategy

@@ -1,0 +1,137 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/verify.h"
+#include "strategy/quantize_model.h"
+#include "tests/strategy/small_network.h"
+
+namespace espquant::strategy {
+namespace {
+
+constexpr std::int64_t kRnnHidden = 8, kRnnFeatures = 8;
+
+struct Rnn {
+  std::string op = "LSTM";
+  std::int64_t steps = 6;
+  test::AttributeList attributes = {};
+  bool states = false;
+};
+
+/// One layer; its hidden states and last states are outputs.
+Graph rnn_network(const Rnn& rnn) {
+  test::Network net;
+  const std::int64_t gates = rnn.op == "LSTM" ? 4 : 3;
+  std::vector<ValueId> inputs{net.input("x", {rnn.steps, 1, kRnnFeatures}),
+                              net.random({1, gates * kRnnHidden, kRnnFeatures}, -0.6F, 0.6F),
+                              net.random({1, gates * kRnnHidden, kRnnHidden}, -0.4F, 0.4F),
+                              net.random({1, 2 * gates * kRnnHidden}, -0.2F, 0.2F)};
+  if (rnn.states) {
+    inputs.push_back(kNone);
+    inputs.push_back(net.input("h", {1, 1, kRnnHidden}));
+    if (rnn.op == "LSTM") inputs.push_back(net.input("cell", {1, 1, kRnnHidden}));
+  }
+  test::AttributeList attributes = rnn.attributes;
+  attributes.emplace_back("hidden_size", kRnnHidden);
+  return net.finish(net.nodes(rnn.op, inputs, attributes, rnn.op == "LSTM" ? 3 : 2));
+}
+
+/// Eight cells that gain nearly 1 a step, up or down: gates are open whatever the input.
+Graph growing_network(std::int64_t steps) {
+  test::Network net;
+  Tensor w(DType::Float32, {1, 4 * kRnnHidden, 1}), b(DType::Float32, {1, 8 * kRnnHidden});
+  for (std::size_t i = 0; i < 4 * kRnnHidden; ++i) {
+    const bool candidate = i >= 3 * kRnnHidden;
+    b.mutable_data<float>()[i] = candidate ? 0.0F : 5.0F;
+    w.mutable_data<float>()[i] = candidate ? (i % 2 == 0 ? 2.5F : -2.5F) : 0.0F;
+  }
+  const auto y = net.nodes("LSTM",
+                           {net.input("x", {steps, 1, 1}), net.constant(std::move(w)),
+                            net.constant(Tensor(DType::Float32, {1, 4 * kRnnHidden, kRnnHidden})),
+                            net.constant(std::move(b))},
+                           {{"hidden_size", kRnnHidden}}, 3);
+  return net.finish({y[0]});
+}
+
+QuantizedModel quantized_rnn(const Graph& network, const char* chip, const char* recipe,
+                             float low = -1) {
+  QuantizeOptions options;
+  options.recipe = recipe::find_recipe(recipe);
+  options.target = &find_target(chip);
+  options.report_samples = 8;
+  QuantizedModel result =
+      quantize_model(network, test::random_samples(network, 16, low, 1), options);
+  const sim::Program program(result.model, *options.target);
+  for (const auto& check : sim::verify_test_values(program, {.tolerance = sim::Tolerance::Exact}))
+    EXPECT_TRUE(check.passed()) << check.problem;
+  return result;
+}
+
+double most_noise(bool narrow) { return narrow ? 0.01 : 1e-4; }
+
+class RecurrentNetwork : public testing::TestWithParam<std::tuple<const char*, const char*>> {
+ protected:
+  static QuantizedModel made_of(const Graph& network, float low = -1) {
+    const auto& [chip, recipe] = GetParam();
+    return quantized_rnn(network, chip, recipe, low);
+  }
+  static double limit() { return most_noise(std::string(std::get<1>(GetParam())) == "int8"); }
+};
+
+// Beyond +-64 the chip's cells would turn their sign in steps of 2^-9.
+TEST_P(RecurrentNetwork, ACellThatGrowsHasCoarserSteps) {
+  const QuantizedModel result = made_of(growing_network(90), 0.9F);
+  const auto node = std::find_if(result.model.nodes.begin(), result.model.nodes.end(),
+                                 [](const espdl::Node& n) { return n.op == "LSTM"; });
+  ASSERT_NE(node, result.model.nodes.end());
+  EXPECT_GT(node->get_int("gate_exponent", 0), -9);
+  EXPECT_LT(result.noise.output.ratio(), limit());
+  ASSERT_EQ(result.notes.size(), 1U);
+  EXPECT_NE(result.notes[0].find("LSTM"), std::string::npos);
+}
+
+TEST_P(RecurrentNetwork, StatesMayBeInputsAndOutputs) {
+  for (const char* op : {"LSTM", "GRU"})
+    EXPECT_LT(made_of(rnn_network({.op = op,
+                                   .attributes = {{"linear_before_reset", std::int64_t{1}}},
+                                   .states = true}))
+                  .noise.output.ratio(),
+              limit());
+}
+
+TEST_P(RecurrentNetwork, ReverseRuns) {
+  EXPECT_LT(made_of(rnn_network({.attributes = {{"direction", std::string("reverse")}}}))
+                .noise.output.ratio(),
+            limit());
+}
+
+TEST_P(RecurrentNetwork, WhatTheChipLacksRunsAsOperators) {
+  const QuantizedModel clipped =
+      made_of(rnn_network({.steps = 2, .attributes = {{"clip", 0.5F}}, .states = true}));
+  EXPECT_LT(clipped.noise.output.ratio(), limit());
+  EXPECT_EQ(clipped.notes.size(), 1U);
+  const QuantizedModel reset_before = made_of(rnn_network({.op = "GRU", .steps = 3}));
+  EXPECT_LT(reset_before.noise.output.ratio(), limit());
+}
+
+INSTANTIATE_TEST_SUITE_P(Chips, RecurrentNetwork,
+                         testing::Combine(testing::Values("esp32s3", "esp32p4", "esp32"),
+                                          testing::Values("int8", "int16")),
+                         [](const auto& parameter) {
+                           return std::string(std::get<0>(parameter.param)) + "_" +
+                                  std::get<1>(parameter.param);
+                         });
+
+TEST(RecurrentStates, OfALayerOf8BitsTheCellHas16) {
+  const QuantizedModel result = quantized_rnn(rnn_network({.states = true}), "esp32s3", "int8");
+  EXPECT_EQ(result.model.find_value("h")->dtype, DType::Int8);
+  EXPECT_EQ(result.model.find_value("cell")->dtype, DType::Int16);
+  EXPECT_EQ(result.model.find_value("cell")->exponents,
+            result.model.find_value("LSTM_out_2")->exponents)
+      << "what a run puts out the next takes in";
+  EXPECT_EQ(result.notes.size(), 2U);
+}
+
+}  // namespace
+}  // namespace espquant::strategy
