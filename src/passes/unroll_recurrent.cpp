@@ -11,9 +11,10 @@
 namespace espquant::passes {
 namespace {
 
-constexpr std::int64_t kMostSteps = 32;
+constexpr std::int64_t kMostSteps = 64;
 // Every step holds the recurrent weights once.
 constexpr std::int64_t kMostWeights = 1 << 19;
+constexpr std::int64_t kMostEntries = 8;
 
 struct Function {
   std::string op;
@@ -263,8 +264,8 @@ class Unrolled {
   ValueId cell_ = kNone, last_ = kNone;
 };
 
-bool runs_as_it_is(const Graph& graph, const Node& n, std::size_t directions) {
-  if (shape_of(graph, n.inputs[0])[1] != 1) return false;
+bool runs_for_one(const Node& n, std::size_t directions) {
+  if (n.attributes.get_int("unroll", 0) != 0) return false;
   if (n.attributes.has("clip") || n.attributes.get_int("input_forget", 0) != 0) return false;
   if (n.op == "LSTM" && n.input(7) != kNone) return false;
   if (n.op == "GRU" && n.attributes.get_int("linear_before_reset", 0) == 0) return false;
@@ -281,12 +282,63 @@ bool can_be_unrolled(const Graph& graph, const Node& n, std::int64_t directions)
   return steps * element_count(shape_of(graph, n.inputs[2])) <= kMostWeights;
 }
 
+/// A layer for each entry of a batch, which is small.
+bool split_batch(Graph& graph, NodeId id) {
+  const Node n = graph.node(id);
+  const std::int64_t batch = shape_of(graph, n.inputs[0])[1];
+  const std::int64_t weights =
+      element_count(shape_of(graph, n.inputs[1])) + element_count(shape_of(graph, n.inputs[2]));
+  if (n.attributes.get_int("layout", 0) != 0 || n.input(4) != kNone || batch > kMostEntries ||
+      batch * weights > kMostWeights)
+    return false;
+  const auto entry = [&](ValueId v, std::int64_t b) {
+    if (v == kNone) return v;
+    Shape shape = shape_of(graph, v);
+    shape[1] = 1;
+    return insert_node(graph, "Slice", n.name,
+                       {v, add_ints(graph, n.name, {b}), add_ints(graph, n.name, {b + 1}),
+                        add_ints(graph, n.name, {1}), add_ints(graph, n.name, {1})},
+                       graph.value(v).dtype, shape);
+  };
+  std::vector<std::vector<ValueId>> parts(n.outputs.size());
+  for (std::int64_t b = 0; b < batch; ++b) {
+    std::vector<ValueId> inputs = n.inputs, outputs;
+    for (const std::size_t i : {std::size_t{0}, std::size_t{5}, std::size_t{6}})
+      if (i < inputs.size()) inputs[i] = entry(inputs[i], b);
+    for (std::size_t i = 0; i < n.outputs.size(); ++i) {
+      if (n.outputs[i] == kNone) {
+        outputs.push_back(kNone);
+        continue;
+      }
+      Shape shape = shape_of(graph, n.outputs[i]);
+      shape[i == 0 ? 2 : 1] = 1;
+      outputs.push_back(
+          graph.add_value(graph.unique_value_name(n.name), graph.value(n.outputs[i]).dtype, shape));
+      parts[i].push_back(outputs.back());
+    }
+    graph.add_node(n.op, graph.unique_node_name(n.name), std::move(inputs), std::move(outputs),
+                   n.attributes);
+  }
+  for (std::size_t i = 0; i < n.outputs.size(); ++i) {
+    if (n.outputs[i] == kNone) continue;
+    Attributes attributes;
+    attributes.set("axis", std::int64_t{i == 0 ? 2 : 1});
+    const ValueId whole = insert_node(graph, "Concat", n.name, std::move(parts[i]), DType::Float32,
+                                      shape_of(graph, n.outputs[i]), std::move(attributes));
+    graph.take_output(graph.value(whole).producer, 0, n.outputs[i]);
+  }
+  graph.remove_node(id);
+  return true;
+}
+
 bool unroll(Graph& graph, NodeId id) {
   if (graph.node(id).op != "LSTM" && graph.node(id).op != "GRU") return false;
   const std::int64_t directions = shape_of(graph, graph.node(id).inputs[1])[0];
-  if (runs_as_it_is(graph, graph.node(id), static_cast<std::size_t>(directions)) ||
-      !can_be_unrolled(graph, graph.node(id), directions))
-    return false;
+  if (runs_for_one(graph.node(id), static_cast<std::size_t>(directions))) {
+    if (shape_of(graph, graph.node(id).inputs[0])[1] == 1) return false;
+    if (split_batch(graph, id)) return true;
+  }
+  if (!can_be_unrolled(graph, graph.node(id), directions)) return false;
   const Node n = graph.node(id);
   const Shape& x = shape_of(graph, n.inputs[0]);
   const std::int64_t steps = x[0], batch = x[1], hidden = shape_of(graph, n.inputs[2])[2];

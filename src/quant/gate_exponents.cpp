@@ -22,6 +22,16 @@ constexpr int kHarmless8 = -7;
 // Beyond, steps of the gates' inputs would be felt.
 constexpr int kCoarsest8 = -3, kCoarsest16 = -5;
 
+// Longer sequences become more nodes than a little noise is worth.
+constexpr std::int64_t kMostUnrolledSteps = 8;
+// Noise over signal of steps that is felt in a layer of 8 bits, and of 16; and what finer steps aim
+// at.
+constexpr double kFelt8 = 5e-3, kFelt16 = 5e-5, kFineNoise16 = 2e-5;
+
+double mean_square_of(const calib::ValueStatistics& s) {
+  return s.count > 0 ? s.sum_squares / static_cast<double>(s.count) : 0;
+}
+
 bool is_recurrent(const Node& n) {
   const ops::OpDef* def = ops::find_op(n.op);
   return def != nullptr && def->quant == ops::QuantRule::Recurrent;
@@ -31,10 +41,28 @@ float range_of(const TensorQuant& q) {
   return std::ldexp(static_cast<float>(q.max_q() + 1), q.exponent());
 }
 
-int exponent_for(float reach) {
-  int exponent = kFinestGateExponent;
+int exponent_for(float reach, int finest) {
+  int exponent = finest;
   // A few steps of rounding come on top.
   while (std::ldexp(32760.0F, exponent) < reach) ++exponent;
+  return exponent;
+}
+
+ValueId state_of(const Node& n) { return n.outputs[0] != kNone ? n.outputs[0] : n.outputs.at(1); }
+
+/// Noise over signal that steps of 2^exponent make at the hidden states: each gate is rounded a few
+/// times, and no function is steeper than 1.
+double step_noise(int exponent, double mean_square) {
+  return std::ldexp(1.0, 2 * exponent) / 12 / std::max(mean_square, 1e-9);
+}
+
+/// The finest steps worth their tables.
+int finest_exponent(const calib::ValueStatistics& states, int bits) {
+  int exponent = kFinestGateExponent;
+  if (bits == 8) return exponent;
+  while (exponent > kFinestGateExponent16 &&
+         step_noise(exponent, mean_square_of(states)) > kFineNoise16)
+    --exponent;
   return exponent;
 }
 
@@ -123,12 +151,15 @@ bool only_moves(const Graph& graph, ValueId v) {
          (def != nullptr && def->quant == ops::QuantRule::PassThrough);
 }
 
-int exponent_for(const Graph& graph, const Node& n, const ops::RecurrentReach& seen, int bits) {
+int exponent_for(const Graph& graph, const Node& n, const ops::RecurrentReach& seen,
+                 const calib::ValueStatistics& states, int bits) {
   const Bounds bounds(graph, n, bits);
   const float gates = bounds.gates(), cell = bounds.cell();
+  const int finest = finest_exponent(states, bits);
   const auto exponent_with = [&](float headroom) {
     return exponent_for(
-        std::max(std::min(gates, headroom * seen.gates), std::min(cell, headroom * seen.cell)));
+        std::max(std::min(gates, headroom * seen.gates), std::min(cell, headroom * seen.cell)),
+        finest);
   };
   int exponent = exponent_with(kGateHeadroom);
   if (bits == 8)
@@ -138,18 +169,62 @@ int exponent_for(const Graph& graph, const Node& n, const ops::RecurrentReach& s
   if (exponent <= coarsest) return exponent;
   const bool by_cell = seen.cell > seen.gates;
   throw Error(ErrorCode::Illegal,
-              fmt::format("{} reaches {:.4g} on the calibration data; in the 16 bits that the chip "
+              fmt::format("{} reaches {:.4g} on the calibration data; in the 16 bits "
+                          "that the chip "
                           "has for it, its steps would be {:.3g}",
                           by_cell ? "its cell state" : "what it adds up for a gate",
                           by_cell ? seen.cell : seen.gates, std::ldexp(1.0, exponent)))
       .node(n.name)
-      .remedy("Check the scale of the layer's input and weights: its gates are saturated");
+      .remedy(
+          "Check the scale of the layer's input and weights: its gates are "
+          "saturated");
+}
+
+/// Hidden states must hold a constant that they start from.
+void cover_initial_state(Graph& graph, const Node& n,
+                         const std::vector<std::vector<ValueId>>& groups, const Plan& plan) {
+  const ValueId initial = n.input(5);
+  if (initial == kNone || !graph.value(initial).is_constant()) return;
+  float most = 0;
+  for (const float v : graph.value(initial).constant.data<float>())
+    most = std::max(most, std::abs(v));
+  const ValueId state = state_of(n);
+  TensorQuant quant = *graph.value(state).quant;
+  if (most <= range_of(quant)) return;
+  while (most > range_of(quant)) ++quant.exponents[0];
+  for (const ValueId v : groups[static_cast<std::size_t>(plan.exponents.find(state))]) {
+    if (!is_quantizable(graph, v)) continue;
+    graph.value(v).quant = quant;
+    if (graph.value(v).requant && quant.bits == 8)
+      graph.value(v).requant->exponents = quant.exponents;
+  }
 }
 
 }  // namespace
 
+std::vector<std::string> layers_of_coarse_steps(const Graph& graph,
+                                                const calib::Statistics& statistics,
+                                                const Settings& settings) {
+  std::vector<std::string> layers;
+  for (const auto& [id, seen] : statistics.recurrent) {
+    const Node& n = graph.node(id);
+    if ((*graph.value(n.inputs[0]).shape)[0] > kMostUnrolledSteps) continue;
+    const auto named = settings.layer_bits.find(n.name);
+    const int bits = named == settings.layer_bits.end() ? settings.bits : named->second;
+    const int exponent = exponent_for(kGateHeadroom * std::max(seen.gates, seen.cell),
+                                      bits == 8 ? kFinestGateExponent : kFinestGateExponent16);
+    const double noise = step_noise(exponent, mean_square_of(statistics.of(state_of(n))));
+    if (noise > (bits == 8 ? kFelt8 : kFelt16)) layers.push_back(n.name);
+  }
+  return layers;
+}
+
 void assign_gate_exponents(Graph& graph, const Plan& plan, const calib::Statistics& statistics,
                            const Widths& widths) {
+  const auto groups = plan.exponents.members();
+  for (const NodeId id : graph.topological_order())
+    if (is_recurrent(graph.node(id)) && is_quantizable(graph, state_of(graph.node(id))))
+      cover_initial_state(graph, graph.node(id), groups, plan);
   std::map<NodeId, int> exponents;
   // Layers that hand a cell to each other, or read parts of one input, have one exponent.
   std::map<ValueId, std::vector<NodeId>> layers_of_cell;
@@ -158,7 +233,8 @@ void assign_gate_exponents(Graph& graph, const Plan& plan, const calib::Statisti
     const auto seen = statistics.recurrent.find(id);
     if (!is_recurrent(n) || seen == statistics.recurrent.end() || !has_constant_weights(graph, n))
       continue;
-    exponents[id] = exponent_for(graph, n, seen->second, widths.of(graph, n));
+    exponents[id] =
+        exponent_for(graph, n, seen->second, statistics.of(state_of(n)), widths.of(graph, n));
     if (n.op != "LSTM") continue;
     for (const ValueId cell : {n.input(6), n.outputs.size() > 2 ? n.outputs[2] : kNone})
       if (is_quantizable(graph, cell)) layers_of_cell[plan.exponents.find(cell)].push_back(id);
@@ -166,7 +242,7 @@ void assign_gate_exponents(Graph& graph, const Plan& plan, const calib::Statisti
   const auto settle = [&] {
     bool changed = false;
     for (const auto& [cell, layers] : layers_of_cell) {
-      int coarsest = kFinestGateExponent;
+      int coarsest = exponents.at(layers.front());
       for (const NodeId id : layers) coarsest = std::max(coarsest, exponents.at(id));
       for (const NodeId id : layers) {
         changed = changed || exponents.at(id) != coarsest;
@@ -179,7 +255,6 @@ void assign_gate_exponents(Graph& graph, const Plan& plan, const calib::Statisti
   }
   for (const auto& [id, exponent] : exponents)
     graph.node(id).attributes.set("gate_exponent", std::int64_t{exponent});
-  const auto groups = plan.exponents.members();
   for (const auto& [cell, layers] : layers_of_cell) {
     const auto& members = groups[static_cast<std::size_t>(cell)];
     if (!std::all_of(members.begin(), members.end(),

@@ -1,15 +1,21 @@
 #include "strategy/preparation.h"
 
+#include <algorithm>
+
 namespace espquant::strategy {
 
 const Preparation::Simplified& Preparation::simplified(
-    const std::vector<std::string>& disabled_passes) {
+    const std::vector<std::string>& disabled_passes, const std::vector<std::string>& unrolled) {
   for (const Simplified& known : simplified_)
-    if (known.disabled_passes == disabled_passes) return known;
-  Simplified made{disabled_passes, {}, {}};
+    if (known.disabled_passes == disabled_passes && known.unrolled == unrolled) return known;
+  Simplified made{disabled_passes, unrolled, {}, {}};
   passes::PassOptions options;
   options.disabled = disabled_passes;
-  made.network = passes::simplify(imported_, options, &made.passes);
+  Graph graph = imported_;
+  for (const NodeId id : graph.topological_order())
+    if (std::find(unrolled.begin(), unrolled.end(), graph.node(id).name) != unrolled.end())
+      graph.node(id).attributes.set("unroll", std::int64_t{1});
+  made.network = passes::simplify(std::move(graph), options, &made.passes);
   return simplified_.emplace_back(std::move(made));
 }
 

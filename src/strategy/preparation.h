@@ -16,7 +16,7 @@ class Preparation {
       : imported_(std::move(imported)), source_(std::move(source)), labels_(std::move(labels)) {}
 
   struct Simplified {
-    std::vector<std::string> disabled_passes;
+    std::vector<std::string> disabled_passes, unrolled;
     Graph network;
     std::vector<passes::PassRecord> passes;
   };
@@ -24,9 +24,10 @@ class Preparation {
   const calib::SampleSource& source() const { return source_; }
   std::span<const std::int64_t> labels() const { return labels_; }
   const Graph& imported() const { return imported_; }
-  /// The float network after rewriting. Throws what passes::simplify throws. Valid as long as this
-  /// object.
-  const Simplified& simplified(const std::vector<std::string>& disabled_passes);
+  /// The float network after rewriting, recurrent layers named in `unrolled` as ordinary operators
+  /// where that is possible. Throws what passes::simplify throws. Valid as long as this object.
+  const Simplified& simplified(const std::vector<std::string>& disabled_passes,
+                               const std::vector<std::string>& unrolled = {});
   /// Of the network so simplified; one for equal settings. Throws as Workbench.
   std::shared_ptr<Workbench> workbench(const Simplified& network, const quant::Settings& settings,
                                        const StageProgress& progress = {});

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "measure/simulate.h"
+#include "quant/gate_exponents.h"
 #include "quant/quantize.h"
 #include "strategy/recurrent_notes.h"
 #include "strategy/refine.h"
@@ -157,6 +158,17 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
 
   std::shared_ptr<Workbench> bench =
       watch.run("calibrate", [&] { return shared.workbench(*simplified, settings, progress); });
+  if (const auto coarse =
+          quant::layers_of_coarse_steps(result.network, bench->calibration().statistics, settings);
+      !coarse.empty()) {
+    simplified = &shared.simplified(recipe.quantization.disabled_passes, coarse);
+    if (print(simplified->network) != print(result.network)) {
+      result.network = simplified->network;
+      result.passes = simplified->passes;
+      bench = watch.run("calibrate again",
+                        [&] { return shared.workbench(*simplified, settings, progress); });
+    }
+  }
   if (recipe.equalization.enabled) {
     BalancedNetwork balanced = watch.run("equalize", [&] {
       return balance(*bench, recipe.equalization, means_of(recipe), progress);

@@ -30,8 +30,8 @@ std::vector<std::string> recurrent_notes(const Graph& imported, const Graph& qua
   for (const Node* n : recurrent_layers(imported))
     if (!kept.contains(n->name))
       notes.push_back(
-          fmt::format("ESP-DL does not run the {} '{}' as it is: its steps are written as ordinary "
-                      "operators of 16 bits",
+          fmt::format("the {} '{}' is written in other operators, "
+                      "as ESP-DL would not run it right",
                       n->op, n->name));
   for (const Node* n : recurrent_layers(quantized)) {
     const auto exponent = n->attributes.get_int("gate_exponent", quant::kFinestGateExponent);

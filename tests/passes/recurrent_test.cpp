@@ -89,19 +89,29 @@ TEST(UnrollRecurrent, WritesWhatTheChipLacksAsOperators) {
       {"activation_alpha", std::vector<float>{0.25F}}};
   const AttributeList other_gru = {{"activations", std::vector<std::string>{"Sigmoid", "Relu"}}};
   for (const RecurrentLayer& layer :
-       {RecurrentLayer{.op = "LSTM", .batch = 2, .states = true},
-        RecurrentLayer{.op = "LSTM", .batch = 2, .directions = 2},
+       {RecurrentLayer{.op = "LSTM", .batch = 9, .states = true},
+        RecurrentLayer{.op = "LSTM", .batch = 9, .directions = 2},
         RecurrentLayer{.op = "LSTM", .attributes = {{"clip", 0.5F}}},
         RecurrentLayer{.op = "LSTM", .attributes = {{"input_forget", std::int64_t{1}}}},
         RecurrentLayer{.op = "LSTM", .attributes = other},
         RecurrentLayer{.op = "LSTM", .directions = 2, .states = true, .peepholes = true},
         RecurrentLayer{.op = "LSTM", .steps = 1, .peepholes = true},
         RecurrentLayer{.op = "GRU", .states = true}, RecurrentLayer{.op = "GRU"},
-        RecurrentLayer{.op = "GRU", .batch = 3, .directions = 2, .attributes = kResetAfter},
-        RecurrentLayer{.op = "GRU", .batch = 2, .attributes = kResetAfter, .states = true},
+        RecurrentLayer{.op = "GRU", .batch = 9, .directions = 2, .attributes = kResetAfter},
+        RecurrentLayer{.op = "GRU", .batch = 9, .attributes = kResetAfter, .states = true},
+        RecurrentLayer{.op = "LSTM", .attributes = {{"unroll", std::int64_t{1}}}},
         RecurrentLayer{.op = "GRU", .steps = 1, .attributes = other_gru, .states = true}}) {
     const Graph graph = after_pass(unroll_recurrent, layer.graph());
     for (const std::string& op : test::operators_of(graph)) EXPECT_NE(op, layer.op);
+  }
+}
+
+TEST(UnrollRecurrent, EveryEntryOfASmallBatchHasItsLayer) {
+  for (const RecurrentLayer& layer :
+       {RecurrentLayer{.op = "LSTM", .steps = 90, .batch = 2, .directions = 2, .states = true},
+        RecurrentLayer{.op = "GRU", .batch = 3, .attributes = kResetAfter}}) {
+    const test::Operators made = test::operators_of(after_pass(unroll_recurrent, layer.graph()));
+    EXPECT_EQ(std::count(made.begin(), made.end(), layer.op), layer.batch);
   }
 }
 

@@ -54,14 +54,13 @@ Graph growing_network(std::int64_t steps) {
   return net.finish({y[0]});
 }
 
-QuantizedModel quantized_rnn(const Graph& network, const char* chip, const char* recipe,
-                             float low = -1) {
+QuantizedModel quantized_rnn(const Graph& network, const calib::SampleSource& samples,
+                             const char* chip, const char* recipe) {
   QuantizeOptions options;
   options.recipe = recipe::find_recipe(recipe);
   options.target = &find_target(chip);
   options.report_samples = 8;
-  QuantizedModel result =
-      quantize_model(network, test::random_samples(network, 16, low, 1), options);
+  QuantizedModel result = quantize_model(network, samples, options);
   const sim::Program program(result.model, *options.target);
   for (const auto& check : sim::verify_test_values(program, {.tolerance = sim::Tolerance::Exact}))
     EXPECT_TRUE(check.passed()) << check.problem;
@@ -72,9 +71,12 @@ double most_noise(bool narrow) { return narrow ? 0.01 : 1e-4; }
 
 class RecurrentNetwork : public testing::TestWithParam<std::tuple<const char*, const char*>> {
  protected:
-  static QuantizedModel made_of(const Graph& network, float low = -1) {
+  static QuantizedModel made_of(const Graph& network, const calib::SampleSource& samples) {
     const auto& [chip, recipe] = GetParam();
-    return quantized_rnn(network, chip, recipe, low);
+    return quantized_rnn(network, samples, chip, recipe);
+  }
+  static QuantizedModel made_of(const Graph& network, float low = -1) {
+    return made_of(network, test::random_samples(network, 16, low, 1));
   }
   static double limit() { return most_noise(std::string(std::get<1>(GetParam())) == "int8"); }
 };
@@ -115,6 +117,35 @@ TEST_P(RecurrentNetwork, WhatTheChipLacksRunsAsOperators) {
   EXPECT_LT(reset_before.noise.output.ratio(), limit());
 }
 
+// A cell far beyond the others' range, next to states that are small.
+TEST_P(RecurrentNetwork, OneStepOfALargeCellHasExponentsOfItsOwn) {
+  const Graph network = rnn_network({.steps = 1, .states = true});
+  calib::SampleSource samples = test::random_samples(network, 16, -1, 1);
+  const auto tame = samples.sample;
+  samples.sample = [&](std::int64_t i) {
+    std::vector<Tensor> inputs = tame(i);
+    for (float& c : inputs[2].mutable_data<float>()) c *= 170;
+    return inputs;
+  };
+  const QuantizedModel result = made_of(network, samples);
+  EXPECT_LT(result.noise.output.ratio(), limit());
+  ASSERT_FALSE(result.notes.empty());
+}
+
+TEST_P(RecurrentNetwork, AnInitialStateBeyondTheOthersIsHeld) {
+  test::Network net;
+  Tensor large(DType::Float32, {1, 1, kRnnHidden});
+  large.mutable_data<float>()[0] = 2.5F;
+  const auto y =
+      net.nodes("GRU",
+                {net.input("x", {6, 1, kRnnFeatures}),
+                 net.random({1, 3 * kRnnHidden, kRnnFeatures}, -0.1F, 0.1F),
+                 net.random({1, 3 * kRnnHidden, kRnnHidden}, -0.1F, 0.1F), kNone, kNone,
+                 net.constant(std::move(large))},
+                {{"hidden_size", kRnnHidden}, {"linear_before_reset", std::int64_t{1}}}, 1);
+  EXPECT_LT(made_of(net.finish(y)).noise.output.ratio(), limit());
+}
+
 INSTANTIATE_TEST_SUITE_P(Chips, RecurrentNetwork,
                          testing::Combine(testing::Values("esp32s3", "esp32p4", "esp32"),
                                           testing::Values("int8", "int16")),
@@ -124,7 +155,9 @@ INSTANTIATE_TEST_SUITE_P(Chips, RecurrentNetwork,
                          });
 
 TEST(RecurrentStates, OfALayerOf8BitsTheCellHas16) {
-  const QuantizedModel result = quantized_rnn(rnn_network({.states = true}), "esp32s3", "int8");
+  const Graph network = rnn_network({.states = true});
+  const QuantizedModel result =
+      quantized_rnn(network, test::random_samples(network, 16, -1, 1), "esp32s3", "int8");
   EXPECT_EQ(result.model.find_value("h")->dtype, DType::Int8);
   EXPECT_EQ(result.model.find_value("cell")->dtype, DType::Int16);
   EXPECT_EQ(result.model.find_value("cell")->exponents,
