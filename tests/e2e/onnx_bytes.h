@@ -35,16 +35,17 @@ inline std::string onnx_value(std::string_view name, const std::vector<std::uint
   return bytes_field(1, name) + bytes_field(2, bytes_field(1, tensor));
 }
 
-/// y = op(x, w) with x and y of shape 1x2x4x4 and w of shape 2x2x1x1: a Conv, by its shapes.
-inline std::string onnx_model(std::string_view op, const std::vector<float>& w) {
+/// y = op(x, w) with x and y of shape batch x2x4x4 and w of shape 2x2x1x1: a Conv, by its shapes.
+inline std::string onnx_model(std::string_view op, const std::vector<float>& w,
+                              std::uint64_t batch = 1) {
   std::string weights;
   for (const std::uint64_t extent : {2, 2, 1, 1}) weights += number_field(1, extent);
   weights += number_field(2, 1) + bytes_field(8, "w") + bytes_field(9, float_bytes(w));
   const std::string node = bytes_field(1, "x") + bytes_field(1, "w") + bytes_field(2, "y") +
                            bytes_field(3, "the_node") + bytes_field(4, op);
   const std::string graph = bytes_field(1, node) + bytes_field(2, "g") + bytes_field(5, weights) +
-                            bytes_field(11, onnx_value("x", {1, 2, 4, 4})) +
-                            bytes_field(12, onnx_value("y", {1, 2, 4, 4}));
+                            bytes_field(11, onnx_value("x", {batch, 2, 4, 4})) +
+                            bytes_field(12, onnx_value("y", {batch, 2, 4, 4}));
   return number_field(1, 8) + bytes_field(7, graph) + bytes_field(8, number_field(2, 17));
 }
 

@@ -158,6 +158,19 @@ TEST_F(RefusedNetwork, TheSoundOneIsQuantized) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
 }
 
+TEST_F(RefusedNetwork, ABatchThatItFixesIsNoReason) {
+  write_text(network, onnx_model("Conv", {1, 2, 3, 4}, 3));
+  const auto made = run_program({"quantize", network, "--calib", data, "--out", out});
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_NE(made.err.find("batch of 3"), std::string::npos) << made.err;
+  const auto measured = run_program(
+      {"evaluate", out + "/net_int8/net_int8.espdl", "--data", data, "--reference", network});
+  EXPECT_EQ(measured.exit_code, 0) << measured.err;
+  write_arrays(data, {{"x", Tensor(DType::Float32, {5, 3, 2, 4, 4})}});
+  expect_refused({"quantize", network, "--calib", data, "--out", folder.path("other")},
+                 "a batch of 3");
+}
+
 TEST_F(RefusedNetwork, CutOff) {
   const std::string whole = onnx_model("Conv", {1, 2, 3, 4});
   for (const std::size_t length : {whole.size() - 1, whole.size() / 2, std::size_t{5}})
