@@ -48,7 +48,12 @@ int exponent_for(float reach, int finest) {
   return exponent;
 }
 
-ValueId state_of(const Node& n) { return n.outputs[0] != kNone ? n.outputs[0] : n.outputs.at(1); }
+/// Hidden states that the layer puts out; kNone where only a cell is used, which is not lowered.
+ValueId state_of(const Node& n) {
+  for (std::size_t i = 0; i < std::min<std::size_t>(n.outputs.size(), 2); ++i)
+    if (n.outputs[i] != kNone) return n.outputs[i];
+  return kNone;
+}
 
 /// Noise over signal that steps of 2^exponent make at the hidden states: each gate is rounded a few
 /// times, and no function is steeper than 1.
@@ -208,9 +213,10 @@ std::vector<std::string> layers_of_coarse_steps(const Graph& graph,
   std::vector<std::string> layers;
   for (const auto& [id, seen] : statistics.recurrent) {
     const Node& n = graph.node(id);
-    if ((*graph.value(n.inputs[0]).shape)[0] > kMostUnrolledSteps) continue;
-    const auto named = settings.layer_bits.find(n.name);
-    const int bits = named == settings.layer_bits.end() ? settings.bits : named->second;
+    if (state_of(n) == kNone || (*graph.value(n.inputs[0]).shape)[0] > kMostUnrolledSteps) continue;
+    // Whoever names a layer wants it as it is.
+    if (settings.layer_bits.contains(n.name)) continue;
+    const int bits = settings.bits;
     const int exponent = exponent_for(kGateHeadroom * std::max(seen.gates, seen.cell),
                                       bits == 8 ? kFinestGateExponent : kFinestGateExponent16);
     const double noise = step_noise(exponent, mean_square_of(statistics.of(state_of(n))));
@@ -231,7 +237,8 @@ void assign_gate_exponents(Graph& graph, const Plan& plan, const calib::Statisti
   for (const NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
     const auto seen = statistics.recurrent.find(id);
-    if (!is_recurrent(n) || seen == statistics.recurrent.end() || !has_constant_weights(graph, n))
+    if (!is_recurrent(n) || state_of(n) == kNone || seen == statistics.recurrent.end() ||
+        !has_constant_weights(graph, n))
       continue;
     exponents[id] =
         exponent_for(graph, n, seen->second, statistics.of(state_of(n)), widths.of(graph, n));
