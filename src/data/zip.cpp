@@ -19,7 +19,7 @@ constexpr std::uint32_t kLocalSignature = 0x04034B50, kEntrySignature = 0x02014B
                         kEndSignature = 0x06054B50, kEnd64Signature = 0x06064B50,
                         kEnd64LocatorSignature = 0x07064B50;
 constexpr std::size_t kEndSize = 22, kEnd64Size = 56, kEnd64LocatorSize = 20, kMaxComment = 0xFFFF;
-constexpr std::uint16_t kStored = 0, kDeflated = 8, kEncryptedFlag = 1;
+constexpr std::uint16_t kStored = 0, kDeflated = 8, kEncryptedFlag = 1, kUtf8Flag = 0x800;
 constexpr std::uint16_t kZip64Extra = 1;
 constexpr std::uint32_t kIn64BitField = 0xFFFFFFFF;
 // Deflate spends at least two bits on a match of 258 bytes, and a stored length on an empty block.
@@ -284,8 +284,10 @@ std::vector<std::byte> deflate_all(std::span<const std::byte> content) {
 /// The fields that a local header and a directory entry have in common, from "version needed" on.
 void put_common(std::vector<std::byte>& out, const ZipMember& member) {
   constexpr std::uint64_t kVersion20 = 20, kFirstOfJanuary1980 = 0x21;
+  // Without the flag readers take names for code page 437.
+  const bool ascii = std::ranges::all_of(member.name, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
   put(out, kVersion20, 2);
-  put(out, 0, 2);
+  put(out, ascii ? 0 : kUtf8Flag, 2);
   put(out, member.deflated ? kDeflated : kStored, 2);
   put(out, 0, 2);
   put(out, kFirstOfJanuary1980, 2);

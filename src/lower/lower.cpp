@@ -7,8 +7,8 @@
 #include <array>
 #include <set>
 
-#include "base/text.h"
 #include "lower/rules.h"
+#include "ops/unsupported.h"
 
 namespace espquant::lower {
 namespace {
@@ -43,19 +43,11 @@ bool reaches_channels_last(const Graph& graph, ValueId v, std::set<ValueId>& see
   return false;
 }
 
-const RuleEntry& rule_of(const Node& n) {
+const RuleEntry* find_rule(const Node& n) {
   const auto rules = all_rules();
   const auto it =
       std::find_if(rules.begin(), rules.end(), [&](const RuleEntry& r) { return r.op == n.op; });
-  if (it != rules.end()) return *it;
-  const auto names = supported_operators();
-  const std::string nearest = nearest_name(n.op, names);
-  throw Error(ErrorCode::Unsupported,
-              fmt::format("ESP-DL has no operator '{}' that espquant can write", n.op))
-      .node(n.name)
-      .remedy(nearest.empty()
-                  ? "Replace it in the model, or cut the model before it"
-                  : fmt::format("Replace it in the model (the nearest operator is {})", nearest));
+  return it == rules.end() ? nullptr : &*it;
 }
 
 // What a channels-last operator writes stays so: that is where the post-processing of ESP-DL
@@ -89,7 +81,20 @@ std::vector<ValueId> unread_inputs(const Graph& graph) {
   return unread;
 }
 
+namespace {
+
+void require_operators(const Graph& graph) {
+  std::vector<NodeId> missing;
+  for (NodeId id : graph.topological_order())
+    if (find_rule(graph.node(id)) == nullptr) missing.push_back(id);
+  if (!missing.empty())
+    throw ops::unsupported_nodes(graph, missing, "operators that ESP-DL has not");
+}
+
+}  // namespace
+
 Lowered lower(const Graph& graph, const Target& target) {
+  require_operators(graph);
   Builder b(graph, target);
   espdl::Model& model = b.model();
   model.name = graph.name;
@@ -115,7 +120,7 @@ Lowered lower(const Graph& graph, const Target& target) {
                                      [&](ValueId v) { return v == kNone || b.is_stored(v); });
     if (written && !n.outputs.empty()) continue;  // fused into its producer
     try {
-      rule_of(n).rule(b, n);
+      find_rule(n)->rule(b, n);
     } catch (Error& e) {
       e.node(n.name);
       throw;

@@ -202,7 +202,7 @@ void lower_depth_space(Builder& b, const Node& n) {
   if (n.op == "DepthToSpace" && mode == "DCR" && narrow != block)
     refuse(n, "ESP-DL mixes up the channels of DepthToSpace in DCR order",
            "Export it in CRD order (PixelShuffle does)");
-  if (n.op == "SpaceToDepth" && narrow != 1)
+  if (n.op == "SpaceToDepth" && mode == "DCR" && narrow != 1)
     refuse(n, "ESP-DL orders the channels of SpaceToDepth otherwise than ONNX",
            "Use strided slices and a Concat");
   const std::string input = read_own(b, n.inputs[0], perm);
@@ -210,6 +210,14 @@ void lower_depth_space(Builder& b, const Node& n) {
       b.node(n.op, n.name, {input}, {b.define(n.outputs[0], perm)}, bits_of(b, n.outputs[0]));
   node.attributes["blocksize"] = block;
   if (n.op == "DepthToSpace") node.attributes["mode"] = mode;
+}
+
+void lower_identity(Builder& b, const Node& n) {
+  // A tensor of its own: input and output of a network may not share one.
+  const Perm perm = b.stored(n.inputs[0]).perm;
+  const std::string input = read_own(b, n.inputs[0], perm);
+  b.node("RequantizeLinear", n.name, {input}, {b.define(n.outputs[0], perm)},
+         bits_of(b, n.outputs[0]));
 }
 
 void lower_insert_zeros(Builder& b, const Node& n) {

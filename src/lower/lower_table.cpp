@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "base/fixed_point.h"
 #include "lower/rules.h"
@@ -19,6 +20,21 @@ bool known_to_runtime(std::string_view op) {
       "Clip", "Elu", "Exp",   "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu",
       "Log",  "Neg", "PRelu", "Relu", "Sigmoid",     "Sqrt",      "Swish"};
   return op == "Tanh" || std::find(kOps.begin(), kOps.end(), op) != kOps.end();
+}
+
+// Where a function has no value (Acos beyond 1), rounding alone leads: the nearest value that it
+// has.
+void extend_domain(std::span<float> values) {
+  const auto has_value = [](float v) { return !std::isnan(v); };
+  const auto first = std::find_if(values.begin(), values.end(), has_value);
+  if (first == values.end()) return;
+  float last = *first;
+  for (float& v : values) {
+    if (has_value(v))
+      last = v;
+    else
+      v = last;
+  }
 }
 
 // f(q * 2^in) for the given integers, in the output's integers.
@@ -42,7 +58,8 @@ Tensor tabulate(const Builder& b, const Node& n, std::int64_t first, std::int64_
     constants.push_back(n.op == "PRelu" ? c.reshaped({1}) : c);
     inputs.push_back(&constants.back());
   }
-  const Tensor y = ops::run_node(b.graph(), n, inputs).at(0);
+  Tensor y = ops::run_node(b.graph(), n, inputs).at(0);
+  if (!known_to_runtime(n.op)) extend_domain(y.mutable_data<float>());
   Tensor table(dtype_of<T>, {count});
   const auto entries = y.data<float>();
   quantize_values(entries.data(), entries.size(), pow2(-out), b.target().rounding,

@@ -46,6 +46,7 @@ void lower_recurrent(Builder&, const Node&);
 void lower_reduce(Builder&, const Node&);
 void lower_gather(Builder&, const Node&);
 void lower_depth_space(Builder&, const Node&);
+void lower_identity(Builder&, const Node&);
 void lower_insert_zeros(Builder&, const Node&);
 
 /// True when a Clip or Relu `activation` behind an integer node of output quantization `quant` is a

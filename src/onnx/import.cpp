@@ -7,9 +7,13 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "onnx/control_flow.h"
+#include "onnx/foreign_formats.h"
 #include "onnx/import_attributes.h"
+#include "onnx/inline_graphs.h"
 #include "onnx/tensor_proto.h"
 #include "onnx_schema.pb.h"
+#include "ops/known_value.h"
 
 namespace espquant::onnx {
 namespace {
@@ -17,13 +21,14 @@ namespace {
 bool is_default_domain(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
 
 onnx_schema::Model parse(std::span<const std::byte> bytes) {
+  refuse_foreign_format(bytes);
   if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()))
     throw Error(ErrorCode::Unsupported, "is larger than 2 GB, more than one ONNX file can hold")
         .remedy("store the weights as external data");
   onnx_schema::Model model;
   if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) || !model.has_graph())
-    throw Error(ErrorCode::Malformed, "is not an ONNX model, or is damaged")
-        .remedy("export the model again");
+    throw Error(ErrorCode::Malformed, "is not an ONNX model, or is damaged or cut short")
+        .remedy("export or download the model again");
   return model;
 }
 
@@ -57,15 +62,19 @@ class Importer {
           .remedy("store the weights as dense tensors");
     for (const auto& tensor : source_.initializer())
       add_constant(tensor.name(), read_constant(tensor));
-    for (const auto& node : source_.node())
+    collect_reads(source_.node(), reads_);
+    for (const auto& output : source_.output()) ++reads_[output.name()];
+    std::vector<onnx_schema::Node> nodes;
+    for (const auto& node : source_.node()) expand_calls(node, 0, nodes);
+    for (const auto& node : nodes)
       if (is_constant_node(node)) add_constant_node(node);
     for (const auto& input : source_.input()) add_input(input);
     check_all_shapes_used();
-    for (const auto& node : source_.node())
+    for (const auto& node : nodes) ++name_uses_[node.name()];
+    for (const auto& node : nodes)
       if (!is_constant_node(node)) declare_outputs(node);
-    collect_node_names();
-    for (const auto& node : source_.node())
-      if (!is_constant_node(node)) add_node(node);
+    add_nodes(nodes);
+    write_out_control_flow();
     for (const auto& output : source_.output()) add_output(output);
     if (graph_.outputs().empty()) throw Error(ErrorCode::Malformed, "has no outputs");
     (void)graph_.topological_order();
@@ -166,16 +175,113 @@ class Importer {
   }
 
   void declare_outputs(const onnx_schema::Node& node) {
-    for (const std::string& name : node.output()) {
-      if (name.empty()) continue;
+    for (int i = 0; i < node.output_size(); ++i) {
+      const std::string& name = node.output(i);
+      if (name.empty() || is_left_out(node, i)) continue;
       if (graph_.find_value(name) != kNone)
         throw Error(ErrorCode::Malformed, "is defined twice").tensor(name).node(label(node));
       graph_.add_value(name, DType::Float32);
     }
   }
 
-  void collect_node_names() {
-    for (const auto& node : source_.node()) ++name_uses_[node.name()];
+  /// Statistics and masks that training has beside the result, where nobody reads them.
+  bool is_left_out(const onnx_schema::Node& node, int output) const {
+    static const std::set<std::string, std::less<>> kOps = {"BatchNormalization", "Dropout",
+                                                            "LayerNormalization", "MaxPool"};
+    return output > 0 && is_default_domain(node.domain()) && kOps.contains(node.op_type()) &&
+           !reads_.contains(node.output(output));
+  }
+
+  /// Appends the node, or, where it calls a function of the model, what the function does.
+  void expand_calls(const onnx_schema::Node& node, int depth,
+                    std::vector<onnx_schema::Node>& nodes) {
+    const onnx_schema::Function* called = nullptr;
+    for (const auto& function : model_.functions())
+      if (function.name() == node.op_type() && function.domain() == node.domain())
+        called = &function;
+    if (called == nullptr) {
+      if (nodes.size() >= kMostNodes)
+        throw Error(
+            ErrorCode::BadData,
+            fmt::format("more than {} nodes once its functions are written out", kMostNodes));
+      nodes.push_back(node);
+      return;
+    }
+    if (depth >= kDeepestCalls)
+      throw Error(ErrorCode::Malformed,
+                  fmt::format("the function '{}' calls itself", node.op_type()))
+          .node(label(node));
+    try {
+      const std::string prefix = fmt::format("{}/", label(node));
+      const Inlined body = body_of_call(*called, node, free_prefix(prefix));
+      for (const auto& inner : body.nodes) {
+        for (const std::string& input : inner.input()) ++reads_[input];
+        expand_calls(inner, depth + 1, nodes);
+      }
+    } catch (Error& e) {
+      if (e.node().empty()) e.node(label(node));
+      throw;
+    }
+  }
+
+  /// Two calls without a name, or with the same, still have values of their own.
+  std::string free_prefix(const std::string& base) {
+    const int uses = prefix_uses_[base]++;
+    return uses == 0 ? base : fmt::format("{}{}/", base, uses);
+  }
+
+  /// Nodes whose outputs are declared. Those of control flow wait.
+  void add_nodes(const std::vector<onnx_schema::Node>& nodes) {
+    for (const auto& node : nodes) {
+      if (is_constant_node(node)) continue;
+      if (is_control_flow(node))
+        control_flow_.push_back(node);
+      else
+        add_node(node);
+    }
+  }
+
+  void add_inlined(const Inlined& inlined) {
+    for (const auto& tensor : inlined.constants) add_constant(tensor.name(), read_constant(tensor));
+    std::vector<onnx_schema::Node> nodes;
+    for (const auto& node : inlined.nodes) {
+      for (const std::string& input : node.input()) ++reads_[input];
+      expand_calls(node, 0, nodes);
+    }
+    for (const auto& node : nodes)
+      if (is_constant_node(node)) add_constant_node(node);
+    for (const auto& node : nodes) {
+      if (is_constant_node(node)) continue;
+      for (int i = 0; i < node.output_size(); ++i)
+        // What an If or a loop puts out has been declared with it.
+        if (!node.output(i).empty() && !is_left_out(node, i) &&
+            graph_.find_value(node.output(i)) == kNone)
+          graph_.add_value(node.output(i), DType::Float32);
+    }
+    add_nodes(nodes);
+  }
+
+  /// Each node of control flow in its turn: one may decide by what another has put out.
+  void write_out_control_flow() {
+    const ControlFlowHost host{
+        [this](const Inlined& inlined) { add_inlined(inlined); },
+        [this](const std::string& name) -> std::optional<std::int64_t> {
+          const Tensor value = ops::known_of(graph_, existing(name)).value;
+          if (!value.defined() || value.size() != 1) return std::nullopt;
+          return value.cast(DType::Int64).data<std::int64_t>()[0];
+        },
+        [this](const std::string& name) { return ops::known_of(graph_, existing(name)).shape; }};
+    while (!control_flow_.empty()) {
+      const onnx_schema::Node node = control_flow_.front();
+      control_flow_.erase(control_flow_.begin());
+      const std::string name = unique_name(node);
+      try {
+        write_out(node, name, host);
+      } catch (Error& e) {
+        if (e.node().empty()) e.node(name);
+        throw;
+      }
+    }
   }
 
   /// A name for messages before the node has one of its own.
@@ -198,12 +304,12 @@ class Importer {
   void add_node(const onnx_schema::Node& node) {
     const std::string name = unique_name(node);
     try {
-      refuse_functions(node);
       std::vector<ValueId> inputs, outputs;
       for (const std::string& input : node.input())
         inputs.push_back(input.empty() ? kNone : existing(input));
-      for (const std::string& output : node.output())
-        outputs.push_back(output.empty() ? kNone : existing(output));
+      for (int i = 0; i < node.output_size(); ++i)
+        outputs.push_back(
+            node.output(i).empty() || is_left_out(node, i) ? kNone : existing(node.output(i)));
       Attributes attributes = read_attributes(node, folder_, options_.float32_only);
       const NodeId id = graph_.add_node(node.op_type(), name, std::move(inputs), std::move(outputs),
                                         std::move(attributes));
@@ -212,14 +318,6 @@ class Importer {
       if (e.node().empty()) e.node(name);
       throw;
     }
-  }
-
-  void refuse_functions(const onnx_schema::Node& node) const {
-    for (const auto& function : model_.functions())
-      if (function.name() == node.op_type() && function.domain() == node.domain())
-        throw Error(ErrorCode::Unsupported,
-                    fmt::format("calls '{}', a function defined in the model", node.op_type()))
-            .remedy("inline the functions with onnx.inliner.inline_local_functions");
   }
 
   ValueId existing(const std::string& name) const {
@@ -240,7 +338,11 @@ class Importer {
   const onnx_schema::Graph& source_;
   const std::filesystem::path& folder_;
   const ImportOptions& options_;
-  std::map<std::string, int> name_uses_;
+  static constexpr std::size_t kMostNodes = 200000;
+  static constexpr int kDeepestCalls = 32;
+
+  std::map<std::string, int> name_uses_, prefix_uses_, reads_;
+  std::vector<onnx_schema::Node> control_flow_;
   std::set<std::string> taken_names_;
   Graph graph_;
 };

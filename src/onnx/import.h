@@ -32,10 +32,12 @@ struct ImportOptions {
 /// inside the model's folder) become constant values, so no Constant node is left; unknown extents
 /// of graph inputs become -1; shapes of other values stay unset until ops::infer_shapes. Nodes
 /// without a name, or with one that another node has, get a name of their own; the nodes' order in
-/// the file does not matter.
+/// the file does not matter. Calls of the model's own functions are inlined; so is the branch that
+/// an If takes, and every iteration of a Loop or Scan, where no data decide about it. Further
+/// outputs of training (statistics, masks) that nobody reads are left out.
 ///
 /// Throws Error with the file's name: Io; Malformed for damaged files and broken references;
-/// Unsupported for operator sets outside 7..22, sub-graphs, model-local functions, sparse or string
+/// Unsupported for operator sets outside 7..22, control flow that depends on data, sparse or string
 /// tensors, inputs that are not tensors; BadData for external data outside the folder; Usage for
 /// input_shapes that do not fit the model. Unknown operators are accepted here: ops::infer_shapes
 /// refuses them.

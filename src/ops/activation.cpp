@@ -144,6 +144,17 @@ struct Thresholded {
   float alpha;
 };
 
+struct Shrunk {
+  explicit Shrunk(const Attributes& a)
+      : bias(a.get_float("bias", 0.0F)), lambd(a.get_float("lambd", 0.5F)) {}
+  template <typename T>
+  T operator()(T x) const {
+    if (x < -static_cast<T>(lambd)) return x + static_cast<T>(bias);
+    return x > static_cast<T>(lambd) ? x - static_cast<T>(bias) : T{0};
+  }
+  float bias, lambd;
+};
+
 struct GaussianLinear {
   explicit GaussianLinear(const Attributes& a) {
     const std::string approximate = a.get_string("approximate", "none");
@@ -181,6 +192,7 @@ const OpDef kMish{"Mish", QuantRule::Float, infer_float_map, run_float_map<MishF
 const OpDef kRelu{"Relu", QuantRule::Independent, infer_map, run_number_map<Rectified>};
 const OpDef kSelu{"Selu", QuantRule::Float, infer_float_map,
                   run_float_map<ScaledExponentialLinear>};
+const OpDef kShrink{"Shrink", QuantRule::Float, infer_float_map, run_float_map<Shrunk>};
 const OpDef kSigmoid{"Sigmoid", QuantRule::Independent, infer_float_map, run_float_map<Logistic>};
 const OpDef kSoftplus{"Softplus", QuantRule::Float, infer_float_map,
                       run_float_map<SmoothRectified>};

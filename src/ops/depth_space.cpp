@@ -62,7 +62,11 @@ void run_depth_to_space(const RunContext& context) {
 void run_space_to_depth(const RunContext& context) {
   const std::int64_t b = block_of(context.node);
   const Shape& x = context.in(0).shape();
-  rearrange(context, {x[0], x[1], x[2] / b, b, x[3] / b, b}, {0, 3, 5, 1, 2, 4});
+  // ESP-DL 3.14: blocks within channels, which ONNX has no name for.
+  const bool within_channels = context.node.attributes.get_string("mode", "DCR") == "CRD";
+  rearrange(context, {x[0], x[1], x[2] / b, b, x[3] / b, b},
+            within_channels ? std::array<std::int64_t, 6>{0, 1, 3, 5, 2, 4}
+                            : std::array<std::int64_t, 6>{0, 3, 5, 1, 2, 4});
 }
 
 }  // namespace

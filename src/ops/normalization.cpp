@@ -6,8 +6,8 @@
 #include "ops/lines.h"
 #include "ops/operators.h"
 
-/// InstanceNormalization, LayerNormalization, LpNormalization, RMSNormalization. Sums are kept in
-/// double.
+/// GroupNormalization, InstanceNormalization, LayerNormalization, LpNormalization,
+/// RMSNormalization. Sums are kept in double.
 namespace espquant::ops {
 namespace {
 
@@ -58,6 +58,49 @@ void run_instance(const RunContext& context) {
       for (std::size_t i = p * area; i < (p + 1) * area; ++i)
         y[i] = static_cast<T>((static_cast<double>(x[i]) - m.mean) * factor +
                               static_cast<double>(bias[p % channels]));
+    }
+  });
+}
+
+std::int64_t groups_of(const Node& node) { return node.attributes.get_int("num_groups", 0); }
+
+void infer_group(const InferContext& context) {
+  require_float(context, 0);
+  require_rank(context, 0, 3, kMaxRank);
+  const std::int64_t groups = groups_of(context.node), channels = context.shape(0)[1];
+  if (groups < 1 || channels % groups != 0)
+    malformed(fmt::format("num_groups={} does not divide {} channels", groups, channels));
+  // Up to opset 20 one parameter per group.
+  const std::int64_t parameters = context.shape(1) == Shape{groups} ? groups : channels;
+  for (std::size_t i : {1u, 2u}) {
+    require_shape(context, i, {parameters}, i == 1 ? "the scale" : "B");
+    require_same_dtype(context, 0, i);
+  }
+  infer_map(context);
+}
+
+/// Channels in groups by their common mean and variance.
+void run_group(const RunContext& context) {
+  const Tensor& in = context.in(0);
+  if (in.size() == 0) return;
+  const Shape& shape = in.shape();
+  const auto channels = static_cast<std::size_t>(shape[1]),
+             groups = static_cast<std::size_t>(groups_of(context.node)),
+             blocks = static_cast<std::size_t>(shape[0]) * groups;
+  const bool per_group = context.in(1).shape()[0] != shape[1];
+  visit_float(in.dtype(), [&]<typename T>(T) {
+    const auto x = in.data<T>(), scale = context.in(1).data<T>(), bias = context.in(2).data<T>();
+    auto y = context.outputs[0].mutable_data<T>();
+    const std::size_t block = x.size() / blocks, plane = block / (channels / groups);
+    for (std::size_t i = 0; i < x.size(); i += block) {
+      const NormalizationMoments m = normalization_moments_of(x.subspan(i, block));
+      const double inverse = 1 / std::sqrt(m.variance + epsilon_of(context.node));
+      for (std::size_t k = i; k < i + block; ++k) {
+        const std::size_t p = per_group ? i / block % groups : k / plane % channels;
+        y[k] = static_cast<T>((static_cast<double>(x[k]) - m.mean) * inverse *
+                                  static_cast<double>(scale[p]) +
+                              static_cast<double>(bias[p]));
+      }
     }
   });
 }
@@ -172,6 +215,7 @@ void run_lp(const RunContext& context) {
 
 }  // namespace
 
+const OpDef kGroupNormalization{"GroupNormalization", QuantRule::Float, infer_group, run_group};
 const OpDef kInstanceNormalization{"InstanceNormalization", QuantRule::Float, infer_instance,
                                    run_instance};
 const OpDef kLayerNormalization{"LayerNormalization", QuantRule::Independent, infer_layer,

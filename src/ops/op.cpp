@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "ops/infer.h"
+#include "ops/known_value.h"
+#include "ops/unsupported.h"
 
 namespace espquant::ops {
 namespace {
@@ -79,14 +82,37 @@ class Inference {
   Inference(Graph& graph, std::int64_t batch)
       : graph_(graph), batch_(batch), known_(graph.value_count()) {}
 
-  void run() {
+  /// Of all nodes, or of some.
+  void run(const std::set<NodeId>* only = nullptr) {
+    if (only == nullptr) refuse_unknown(graph_);
     for (std::size_t i = 0; i < graph_.value_count(); ++i) set_constant(static_cast<ValueId>(i));
     for (ValueId v : graph_.inputs()) set_input(v);
     for (NodeId n : graph_.topological_order())
-      naming(graph_.node(n), [&] { set_outputs(graph_.node(n)); });
+      if (only == nullptr || only->contains(n))
+        naming(graph_.node(n), [&] { set_outputs(graph_.node(n)); });
+  }
+
+  /// Of what `v` depends on, and nothing else.
+  KnownValue run_for(ValueId v) {
+    const std::set<NodeId> before = producers_of(v);
+    run(&before);
+    return {graph_.value(v).shape, known_[static_cast<std::size_t>(v)]};
   }
 
  private:
+  std::set<NodeId> producers_of(ValueId v) const {
+    std::set<NodeId> found;
+    std::vector<ValueId> open{v};
+    while (!open.empty()) {
+      const NodeId n = graph_.value(open.back()).producer;
+      open.pop_back();
+      if (n == kNone || !found.insert(n).second) continue;
+      for (ValueId input : graph_.node(n).inputs)
+        if (input != kNone) open.push_back(input);
+    }
+    return found;
+  }
+
   void set_constant(ValueId id) {
     Value& v = graph_.value(id);
     if (!v.is_constant()) return;
@@ -178,6 +204,15 @@ std::vector<std::int64_t> InferContext::constant_ints(std::size_t i) const {
 }
 
 void infer_shapes(Graph& graph, std::int64_t batch) { Inference(graph, batch).run(); }
+
+KnownValue known_of(const Graph& graph, ValueId v, std::int64_t batch) {
+  try {
+    Graph copy = graph;
+    return Inference(copy, batch).run_for(v);
+  } catch (const Error&) {
+    return {};
+  }
+}
 
 std::optional<std::vector<Tensor>> fold_node(const Graph& graph, const Node& node,
                                              std::int64_t max_elements) {

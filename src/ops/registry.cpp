@@ -1,19 +1,29 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <string>
 #include <vector>
 
-#include "base/text.h"
 #include "ops/operators.h"
+#include "ops/unsupported.h"
 
 namespace espquant::ops {
 
 std::span<const OpDef> all_ops() {
   static const OpDef kOps[] = {kAbs,
+                               kAcos,
+                               kAcosh,
                                kAdd,
                                kAnd,
                                kArgMax,
                                kArgMin,
+                               kAsin,
+                               kAsinh,
+                               kAtan,
+                               kAtanh,
                                kAveragePool,
                                kBatchNormalization,
                                kCast,
@@ -27,10 +37,12 @@ std::span<const OpDef> all_ops() {
                                kConv,
                                kConvTranspose,
                                kCos,
+                               kCosh,
                                kDepthToSpace,
                                kDequantizeLinear,
                                kDiv,
                                kDropout,
+                               kEinsum,
                                kElu,
                                kEqual,
                                kErf,
@@ -48,6 +60,7 @@ std::span<const OpDef> all_ops() {
                                kGlobalMaxPool,
                                kGreater,
                                kGreaterOrEqual,
+                               kGroupNormalization,
                                kHardSigmoid,
                                kHardSwish,
                                kIdentity,
@@ -98,9 +111,11 @@ std::span<const OpDef> all_ops() {
                                kScatterND,
                                kSelu,
                                kShape,
+                               kShrink,
                                kSigmoid,
                                kSign,
                                kSin,
+                               kSinh,
                                kSize,
                                kSlice,
                                kSoftmax,
@@ -132,24 +147,75 @@ const OpDef* find_op(std::string_view type) {
   return it != ops.end() && it->type == type ? &*it : nullptr;
 }
 
+namespace {
+
+bool is_known(const Node& node) {
+  const bool own = node.domain.empty() || node.domain == "ai.onnx" || node.domain == "espdl";
+  return own && find_op(node.op) != nullptr;
+}
+
+std::string label_of(const Node& node) {
+  const bool foreign = !node.domain.empty() && node.domain != "ai.onnx";
+  return foreign ? fmt::format("{} of domain '{}'", node.op, node.domain) : node.op;
+}
+
+}  // namespace
+
+bool is_quantized_arithmetic(std::string_view op) {
+  static const std::set<std::string_view> kOps = {"ConvInteger",
+                                                  "DequantizeLinear",
+                                                  "DynamicQuantizeLinear",
+                                                  "DynamicQuantizeMatMul",
+                                                  "MatMulInteger",
+                                                  "QAttention",
+                                                  "QGemm",
+                                                  "QuantizeLinear",
+                                                  "MatMulIntegerToFloat"};
+  return kOps.contains(op) || op.starts_with("QLinear");
+}
+
+Error unsupported_nodes(const Graph& graph, const std::vector<NodeId>& nodes,
+                        std::string_view because) {
+  constexpr std::size_t kMostNames = 3;
+  std::map<std::string, std::vector<std::string>> by_op;
+  bool quantized = false;
+  for (const NodeId id : nodes) {
+    const Node& node = graph.node(id);
+    by_op[label_of(node)].push_back(node.name);
+    quantized = quantized || is_quantized_arithmetic(node.op);
+  }
+  std::vector<std::string> parts;
+  for (auto& [op, names] : by_op) {
+    const std::size_t more = names.size() - std::min(names.size(), kMostNames);
+    names.resize(names.size() - more);
+    parts.push_back(fmt::format("{} ({}{})", op, fmt::join(names, ", "),
+                                more == 0 ? "" : fmt::format(" and {} more", more)));
+  }
+  Error error(ErrorCode::Unsupported,
+              quantized
+                  ? fmt::format("the network is quantized already: {}", fmt::join(parts, ", "))
+                  : fmt::format("{}: {}", because, fmt::join(parts, ", ")));
+  error.node(graph.node(nodes.front()).name);
+  error.remedy(quantized
+                   ? "Give the float network that it was made from; it is quantized for the chip "
+                     "here"
+                   : "Express them by other operators before exporting, or leave that part of "
+                     "the network to the application");
+  return error;
+}
+
+void refuse_unknown(const Graph& graph) {
+  std::vector<NodeId> unknown;
+  for (const NodeId id : graph.topological_order())
+    if (!is_known(graph.node(id))) unknown.push_back(id);
+  if (!unknown.empty()) throw unsupported_nodes(graph, unknown, "operators that are not known");
+}
+
 const OpDef& op_of(const Node& node) {
-  if (!node.domain.empty() && node.domain != "ai.onnx" && node.domain != "espdl")
-    throw Error(ErrorCode::Unsupported,
-                fmt::format("operator '{}' of domain '{}'", node.op, node.domain))
-        .node(node.name)
-        .remedy("Export the network with ONNX's own operators");
-  if (const OpDef* op = find_op(node.op)) return *op;
-  std::vector<std::string> names;
-  for (const OpDef& op : all_ops()) names.emplace_back(op.type);
-  const std::string nearest = nearest_name(node.op, names);
-  throw Error(ErrorCode::Unsupported, fmt::format("operator '{}' is not known", node.op))
+  if (is_known(node)) return *find_op(node.op);
+  throw Error(ErrorCode::Unsupported, fmt::format("operator {} is not known", label_of(node)))
       .node(node.name)
-      .remedy(
-          nearest.empty()
-              ? "Express it by other operators before exporting"
-              : fmt::format(
-                    "The nearest one is '{}'; or express it by other operators before exporting",
-                    nearest));
+      .remedy("Express it by other operators before exporting");
 }
 
 }  // namespace espquant::ops

@@ -38,5 +38,19 @@ std::int64_t merge_transposes(Graph& graph);
 std::int64_t merge_reshapes(Graph& graph);
 std::int64_t merge_slices(Graph& graph);
 std::int64_t decompose_conv_transpose(Graph& graph);
+std::int64_t remove_quantization(Graph& graph);
+std::int64_t expand_einsum(Graph& graph);
+std::int64_t matmul_with_vector(Graph& graph);
+std::int64_t resize_single(Graph& graph);
+std::int64_t where_with_constant(Graph& graph);
+std::int64_t move_expanded(Graph& graph);
+std::int64_t scatter_by_position(Graph& graph);
+std::int64_t order_depth_space(Graph& graph);
+std::int64_t space_to_batch(Graph& graph);
+std::int64_t decompose_group_normalization(Graph& graph);
+std::int64_t shape_prelu(Graph& graph);
+std::int64_t flatten_depth(Graph& graph);
+std::int64_t count_average_padding(Graph& graph);
+std::int64_t reduce_extremes(Graph& graph);
 
 }  // namespace espquant::passes

@@ -180,5 +180,13 @@ TEST(Npz, ReadsArchivesOfNumPy) {
   EXPECT_EQ(words.at("specs").shape(), (Shape{45, 30, 1, 40}));
 }
 
+TEST(Npz, NamesBeyondAsciiSayThatTheyAreUtf8) {
+  const auto archive = write_npz({{"größe", Tensor::scalar(1.0F)}}, false);
+  // The flags of the first local header (APPNOTE 4.4.4: bit 11).
+  EXPECT_EQ(std::to_integer<int>(archive.at(7)), 8);
+  EXPECT_EQ(read_npz(archive).begin()->first, "größe");
+  EXPECT_EQ(std::to_integer<int>(write_npz({{"size", Tensor::scalar(1.0F)}}, false).at(7)), 0);
+}
+
 }  // namespace
 }  // namespace espquant::data

@@ -31,7 +31,10 @@ ValueId resize(QuantizedNetwork& net, const test::AttributeList& attributes, int
 const std::vector<Refusal>& refusals() {
   static const std::vector<Refusal> all = {
       {"an operator that ESP-DL does not have",
-       [](QuantizedNetwork& net) { return net.node("Sin", {image(net)}); }, ErrorCode::Unsupported},
+       [](QuantizedNetwork& net) {
+         return net.node("Tile", {image(net), net.ints({1, 1, 2, 2})});
+       },
+       ErrorCode::Unsupported},
       {"an average over the inside of a padded image",
        [](QuantizedNetwork& net) {
          return net.node("AveragePool", {image(net)},

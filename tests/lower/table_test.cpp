@@ -84,6 +84,35 @@ TEST(LowerTable, AFunctionThatTheRuntimeDoesNotNameBecomesALut) {
             evaluated([](double x) { return std::log1p(std::exp(x)); }, false));
 }
 
+TEST(LowerTable, EveryFunctionOfOneElementIsALut) {
+  const std::vector<Function> functions = {
+      {"Atan", [](double x) { return std::atan(x); }},
+      {"Ceil", [](double x) { return std::ceil(x); }},
+      {"Cos", [](double x) { return std::cos(x); }},
+      {"Floor", [](double x) { return std::floor(x); }},
+      {"Round", [](double x) { return std::nearbyint(x); }},
+      {"Shrink", [](double x) { return std::abs(x) > 0.5 ? x : 0.0; }},
+      {"Sign", [](double x) { return x > 0   ? 1.0
+                                     : x < 0 ? -1.0
+                                             : 0.0; }},
+      {"Sin", [](double x) { return std::sin(x); }},
+      {"Softsign", [](double x) { return x / (1 + std::abs(x)); }},
+      {"ThresholdedRelu", [](double x) { return x > 1 ? x : 0.0; }},
+  };
+  for (const auto& [op, f] : functions) {
+    const auto model = activation(op);
+    EXPECT_EQ(model.nodes[0].op, "LUT");
+    EXPECT_EQ(test::elements_of<std::int8_t>(table_of(model).data), evaluated(f, false)) << op;
+  }
+}
+
+TEST(LowerTable, BeyondItsDomainAFunctionKeepsTheLastValueWithin) {
+  const auto table = test::elements_of<std::int8_t>(table_of(activation("Acos")).data);
+  // At 1 (16 * 2^-4) the arc cosine is 0, at -1 it is pi.
+  EXPECT_EQ(table.at(127 + 128), 0);
+  EXPECT_EQ(table.at(0), table.at(128 - 16));
+}
+
 TEST(LowerTable, At16BitsNamedFunctionsAreComputedByTheChip) {
   const auto model = activation("Sigmoid", "esp32s3", 16);
   EXPECT_EQ(model.nodes[0].op, "Sigmoid");

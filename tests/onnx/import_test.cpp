@@ -188,14 +188,31 @@ TEST(Import, RefusesSubgraphsWithTheNodesName) {
   EXPECT_EQ(error.node(), "branch");
 }
 
-TEST(Import, RefusesFunctionsThatAreCalled) {
-  auto model = test::whole_add_model();
-  auto& function = *model.add_functions();
-  function.set_name("F");
-  function.set_domain("local");
-  EXPECT_NO_THROW(import(model));
-  test::add_node(model, "F", {"y"}, {"z"}, "call").set_domain("local");
-  EXPECT_EQ(refusal(model).node(), "call");
+TEST(Import, SaysWhatOtherFormatsAre) {
+  using namespace std::string_literals;
+  const std::pair<std::string, std::string> kFiles[] = {
+      {""s, "is empty"},
+      {"\x1c\0\0\0TFL3\0\0"s, "TensorFlow Lite"},
+      {"\x89HDF\r\n\x1a\n\0\0"s, "Keras"},
+      {"PK\x03\x04\x14\0archive/data.pkl"s, "PyTorch"},
+      {"PK\x03\x04\x14\0metadata.json"s, "Keras"},
+      {"PK\x03\x04\x14\0x.npy"s, ".npz"},
+      {"PK\x03\x04\x14\0a.txt"s, "zip"},
+      {"\x80\x02}q\0"s, "pickle"},
+      {"\x40\0\0\0\0\0\0\0{\"weight\":"s, "safetensors"},
+      {"\x18\0\0\0ORTM"s, "ONNX Runtime"},
+      {"EDL2\0\0\0\0"s, "ESP-DL"},
+      {"PDL3\0\0\0\0"s, "package"},
+      {"version https://git-lfs.github.com/spec/v1\n"s, "git lfs pull"},
+      {"\n<!DOCTYPE HTML><html>"s, "page of the web"},
+      {"\x1f\x8b\x08"s, "gzip"},
+  };
+  for (const auto& [bytes, part] : kFiles) {
+    const auto raw = std::as_bytes(std::span(bytes));
+    const Error error = error_of([&] { import_model(raw, {}); });
+    EXPECT_EQ(error.code(), ErrorCode::Malformed) << part;
+    EXPECT_NE((error.message() + error.remedy()).find(part), std::string::npos) << error.what();
+  }
 }
 
 TEST(Import, RefusesBrokenReferences) {

@@ -9,9 +9,9 @@
 namespace espquant::ops {
 namespace {
 
+using ops::test::counting;
 using ops::test::Floats;
 using ops::test::Ints;
-using ops::test::counting;
 using ops::test::ints;
 using ops::test::OneNode;
 
@@ -27,6 +27,10 @@ const std::map<std::string, OneNode, std::less<>>& structured_examples() {
           "Min", "Mul", "PRelu", "Pow", "Sub", "Sum", "CastLike"})
       add({op, {matrix, counting({4})}});
     for (const char* op : {"And", "Or", "Xor"}) add({op, {truth, truth}});
+    add({"Einsum", {matrix, counting({4, 2})}, {{"equation", std::string("ij,jk->ik")}}});
+    add({"GroupNormalization",
+         {image, counting({4}), counting({4})},
+         {{"num_groups", std::int64_t{2}}}});
     add({"Not", {truth}});
     for (const char* op : {"AveragePool", "MaxPool"})
       add({op,
@@ -141,7 +145,8 @@ void spoil_attribute(Random& random, OneNode& node) {
                                        "linear_before_reset",
                                        "output_dtype",
                                        "exclude_outside",
-                                       "input_forget"};
+                                       "input_forget",
+                                       "num_groups"};
   constexpr const char* kLists[] = {"kernel_shape", "strides",        "dilations",    "pads",
                                     "axes",         "perm",           "split",        "starts",
                                     "ends",         "output_padding", "output_shape", "stride"};
@@ -161,7 +166,10 @@ void spoil_attribute(Random& random, OneNode& node) {
       {"reduction", "add"},
       {"coordinate_transformation_mode", "align_corners"},
       {"coordinate_transformation_mode", "tf_crop_and_resize"},
-      {"keep_aspect_ratio_policy", "not_larger"}};
+      {"keep_aspect_ratio_policy", "not_larger"},
+      {"equation", "ij,..."},
+      {"equation", "..j,jk->k"},
+      {"equation", "ij,jk->ij..."}};
   switch (random.below(4)) {
     case 0:
       node.set(kIntegers[random.below(std::size(kIntegers))], hostile_integer(random));

@@ -1,0 +1,286 @@
+#include <gtest/gtest.h>
+
+#include "tests/passes/run_pass.h"
+
+/// Rewrites of operators that the runtime lacks into others that it has.
+namespace espquant::passes {
+namespace {
+
+using test::after_pass;
+using test::expect_untouched;
+using test::Ints;
+using test::Network;
+using test::Operators;
+using test::operators_of;
+using test::the_node;
+
+Graph einsum(const std::string& equation, const std::vector<Shape>& shapes) {
+  Network n;
+  std::vector<ValueId> operands;
+  for (const Shape& shape : shapes)
+    operands.push_back(n.input(std::string(1, static_cast<char>('a' + operands.size())), shape));
+  return n.finish({n.node("Einsum", operands, {{"equation", equation}})});
+}
+
+TEST(ExpandEinsum, TheUsualForms) {
+  const std::vector<std::pair<std::string, std::vector<Shape>>> kForms = {
+      {"bij,bik->bjk", {{2, 3, 4}, {2, 3, 5}}},
+      {"bhid,bhjd->bhij", {{1, 2, 3, 4}, {1, 2, 5, 4}}},
+      {"bthd,bshd->bhts", {{1, 3, 2, 4}, {1, 5, 2, 4}}},
+      {"ij,jk", {{2, 3}, {3, 4}}},
+      {"i,j->ij", {{2}, {3}}},
+      {"i,i->", {{4}, {4}}},
+      {"bi,bi->b", {{2, 3}, {2, 3}}},
+      {"bi,bi->bi", {{2, 3}, {2, 3}}},
+      {"bct,c->bct", {{1, 3, 4}, {3}}},
+      {"ijk->kji", {{2, 3, 4}}},
+      {"ijk->j", {{2, 3, 4}}},
+      {"...ij,...jk->...ik", {{2, 2, 3, 4}, {2, 2, 4, 3}}},
+      {"...i,i->...", {{2, 3, 4}, {4}}},
+      {"ab,bc,cd->ad", {{2, 3}, {3, 4}, {4, 2}}},
+      {"bik,bjk,k->bij", {{1, 2, 3}, {1, 4, 3}, {3}}},
+  };
+  for (const auto& [equation, shapes] : kForms) {
+    SCOPED_TRACE(equation);
+    const Graph graph = after_pass(expand_einsum, einsum(equation, shapes), 1e-5);
+    for (const std::string& op : operators_of(graph)) EXPECT_NE(op, "Einsum");
+  }
+}
+
+TEST(ExpandEinsum, AConstantComesSecond) {
+  Network n;
+  const ValueId w = n.random({4, 3}), x = n.input("x", {2, 4});
+  const ValueId y = n.node("Einsum", {w, x}, {{"equation", std::string("ij,bi->bj")}});
+  const Graph graph = after_pass(expand_einsum, n.finish({y}), 1e-5);
+  EXPECT_TRUE(graph.value(the_node(graph, "MatMul").inputs.at(1)).is_constant());
+}
+
+TEST(ExpandEinsum, DiagonalsStay) { expect_untouched(expand_einsum, einsum("ii->i", {{3, 3}})); }
+
+TEST(MatmulWithVector, OfEitherSide) {
+  Network n;
+  const ValueId x = n.input("x", {2, 3, 4}), u = n.input("u", {3}), v = n.input("v", {4});
+  const Graph graph = after_pass(matmul_with_vector,
+                                 n.finish({n.node("MatMul", {x, v}), n.node("MatMul", {u, x}),
+                                           n.node("MatMul", {v, n.random({4})})}),
+                                 1e-5);
+  for (const NodeId id : graph.topological_order()) {
+    const Node& node = graph.node(id);
+    if (node.op != "MatMul") continue;
+    for (const ValueId operand : node.inputs) EXPECT_GE(graph.value(operand).shape->size(), 2U);
+  }
+}
+
+TEST(DecomposeGroupNormalization, InstancesAreRows) {
+  Network n;
+  const ValueId x = n.input("x", {1, 4, 3, 5});
+  const ValueId y =
+      n.node("InstanceNormalization", {x, n.random({4}), n.random({4})}, {{"epsilon", 1e-3F}});
+  const Graph graph = after_pass(decompose_group_normalization, n.finish({y}), 1e-5);
+  EXPECT_EQ(operators_of(graph),
+            (Operators{"Reshape", "LayerNormalization", "Reshape", "Mul", "Add"}));
+}
+
+TEST(DecomposeGroupNormalization, ParametersPerGroupAndPerChannel) {
+  for (const std::int64_t parameters : {2, 6}) {
+    Network n(21);
+    const ValueId x = n.input("x", {2, 6, 4});
+    const ValueId y =
+        n.node("GroupNormalization", {x, n.random({parameters}), n.random({parameters})},
+               {{"num_groups", std::int64_t{2}}});
+    after_pass(decompose_group_normalization, n.finish({y}), 1e-5);
+  }
+}
+
+TEST(DecomposeGroupNormalization, GainsOfOneAndBiasesOfZeroCostNothing) {
+  Network n;
+  const ValueId x = n.input("x", {1, 2, 8});
+  const ValueId y =
+      n.node("InstanceNormalization", {x, n.floats({2}, {1, 1}), n.floats({2}, {0, 0})});
+  const Graph graph = after_pass(decompose_group_normalization, n.finish({y}), 1e-5);
+  EXPECT_EQ(operators_of(graph), (Operators{"LayerNormalization"}));
+}
+
+TEST(CountAveragePadding, WhatIsMissingAtTheBorderIsMadeUpFor) {
+  for (const std::int64_t ceil_mode : {0, 1})
+    for (const std::int64_t include_pad : {0, 1}) {
+      Network n(19);
+      const ValueId x = n.input("x", {1, 2, 6, 7});
+      const ValueId y = n.node("AveragePool", {x},
+                               {{"kernel_shape", Ints{3, 3}},
+                                {"strides", Ints{2, 2}},
+                                {"pads", Ints{1, 1, 0, 1}},
+                                {"ceil_mode", ceil_mode},
+                                {"count_include_pad", include_pad}});
+      const Graph graph = after_pass(count_average_padding, n.finish({y}));
+      const Node& pool = the_node(graph, "AveragePool");
+      EXPECT_TRUE(pool.attributes.get_int("count_include_pad", 0) == 1);
+      EXPECT_EQ(pool.attributes.get_int("ceil_mode", 0), 0);
+    }
+}
+
+TEST(CountAveragePadding, OverOneAxis) {
+  Network n;
+  const ValueId x = n.input("x", {1, 2, 9});
+  const ValueId y = n.node("AveragePool", {x}, {{"kernel_shape", Ints{3}}, {"pads", Ints{1, 1}}});
+  EXPECT_EQ(operators_of(after_pass(count_average_padding, n.finish({y}))),
+            (Operators{"AveragePool", "Mul"}));
+}
+
+TEST(CountAveragePadding, WithoutPaddingNothingIsMissing) {
+  Network n;
+  const ValueId y =
+      n.node("AveragePool", {n.input("x", {1, 2, 6, 6})}, {{"kernel_shape", Ints{2, 2}}});
+  expect_untouched(count_average_padding, n.finish({y}));
+}
+
+TEST(ReduceExtremes, EqualShapesAreReducedWithoutRounding) {
+  Network n;
+  const ValueId a = n.input("a", {1, 2, 3}), b = n.input("b", {1, 2, 3}), c = n.input("c", {2, 3}),
+                d = n.input("d", {2, 3});
+  const Graph graph =
+      after_pass(reduce_extremes, n.finish({n.node("Max", {a, b}), n.node("Min", {c, d})}), 0);
+  EXPECT_EQ(the_node(graph, "ReduceMax").attributes.get_int("keepdims", 1), 1);
+  EXPECT_EQ(the_node(graph, "ReduceMin").attributes.get_int("keepdims", 1), 0);
+}
+
+TEST(ReduceExtremes, OthersGoByTheirDifference) {
+  Network n;
+  const ValueId a = n.input("a", {1, 3, 4}), b = n.input("b", {1, 3, 1});
+  const Graph graph =
+      after_pass(reduce_extremes,
+                 n.finish({n.node("Max", {b, a}), n.node("Min", {a, n.random({3, 1})})}), 1e-6);
+  for (const std::string& op : operators_of(graph))
+    EXPECT_TRUE(op == "Sub" || op == "Relu" || op == "Add") << op;
+}
+
+TEST(ReduceExtremes, ABoundIsLeftToClip) {
+  Network n;
+  const ValueId y = n.node("Max", {n.input("x", {1, 3}), n.scalar(0.5F)});
+  expect_untouched(reduce_extremes, n.finish({y}));
+}
+
+ValueId mask(Network& n, Shape shape, const std::vector<bool>& values) {
+  Tensor t(DType::Bool, std::move(shape));
+  for (std::size_t i = 0; i < values.size(); ++i) t.mutable_data<bool>()[i] = values[i];
+  return n.constant(t);
+}
+
+TEST(WhereWithConstant, IsAProductWithAMask) {
+  Network n;
+  const ValueId m = mask(n, {1, 3}, {true, false, true}), x = n.input("x", {2, 3}),
+                y = n.input("y", {2, 3});
+  const Graph graph =
+      after_pass(where_with_constant,
+                 n.finish({n.node("Where", {m, x, y}), n.node("Where", {m, x, n.scalar(0)}),
+                           n.node("Where", {m, n.scalar(3), y})}));
+  for (const std::string& op : operators_of(graph)) EXPECT_NE(op, "Where");
+}
+
+TEST(WhereWithConstant, WhereAllIsOneSideNothingIsChosen) {
+  Network n;
+  const ValueId x = n.input("x", {2, 3});
+  const ValueId y = n.node("Where", {mask(n, {1}, {true}), x, n.random({2, 3})});
+  EXPECT_EQ(operators_of(after_pass(where_with_constant, n.finish({y}))), (Operators{"Expand"}));
+}
+
+TEST(WhereWithConstant, InfinitiesAreNoFactors) {
+  Network n;
+  const ValueId y =
+      n.node("Where", {mask(n, {2}, {true, false}), n.input("x", {2, 2}), n.scalar(-INFINITY)});
+  expect_untouched(where_with_constant, n.finish({y}));
+}
+
+TEST(WhereWithConstant, LogicWithAConstantDecidesOrDoesNothing) {
+  Network n;
+  const ValueId zero = n.scalar(0), x = n.input("x", {2, 3});
+  const ValueId c = n.node("Greater", {x, zero});
+  const ValueId t = mask(n, {1}, {true});
+  ValueId v = n.node("And", {c, t});
+  v = n.node("Not", {n.node("Not", {v})});
+  v = n.node("Xor", {v, t});
+  const ValueId chosen = n.node("Where", {v, x, n.random({2, 3})});
+  const Graph graph = after_pass(where_with_constant, n.finish({chosen, n.node("Or", {c, t})}));
+  for (const std::string& op : operators_of(graph))
+    EXPECT_TRUE(op != "And" && op != "Or" && op != "Xor") << op;
+}
+
+TEST(ShapePrelu, OneSlopePerChannelIsReshaped) {
+  for (const Shape& shape : {Shape{1, 3}, Shape{1, 3, 5}, Shape{1, 3, 2, 2, 2}}) {
+    Network n;
+    Shape slope(shape.size() - 1, 1);
+    slope[0] = 3;
+    const ValueId y = n.node("PRelu", {n.input("x", shape), n.random(slope)});
+    const Graph graph = after_pass(shape_prelu, n.finish({y}));
+    EXPECT_EQ(graph.value(the_node(graph, "PRelu").inputs[0]).shape->size(), 4U);
+  }
+}
+
+TEST(ShapePrelu, OtherSlopesBecomeTwoHalves) {
+  Network n;
+  const ValueId x = n.input("x", {1, 3, 4, 5});
+  const Graph graph =
+      after_pass(shape_prelu, n.finish({n.node("PRelu", {x, n.random({5})}),
+                                        n.node("PRelu", {x, n.input("slope", {3, 1, 1})})}));
+  for (const std::string& op : operators_of(graph)) EXPECT_NE(op, "PRelu");
+}
+
+TEST(FlattenDepth, ConvolutionsOverDepth) {
+  const struct {
+    Shape x, w;
+    Ints pads, strides;
+  } kCases[] = {
+      {{1, 2, 1, 5, 5}, {3, 2, 1, 3, 3}, {0, 1, 1, 0, 1, 1}, {1, 1, 1}},
+      {{1, 2, 1, 5, 5}, {3, 2, 3, 3, 3}, {1, 1, 1, 1, 1, 1}, {1, 1, 1}},
+      {{1, 2, 4, 5, 5}, {3, 2, 3, 2, 2}, {1, 0, 0, 1, 0, 0}, {2, 1, 1}},
+      {{1, 2, 3, 4, 4}, {3, 2, 3, 1, 1}, {0, 0, 0, 0, 0, 0}, {1, 1, 1}},
+  };
+  for (const auto& c : kCases) {
+    Network n;
+    const ValueId y = n.node("Conv", {n.input("x", c.x), n.random(c.w), n.random({3})},
+                             {{"pads", c.pads}, {"strides", c.strides}});
+    const Graph graph = after_pass(flatten_depth, n.finish({y}), 1e-5);
+    for (const NodeId id : graph.topological_order())
+      if (graph.node(id).op == "Conv") {
+        EXPECT_EQ(graph.value(graph.node(id).inputs[0]).shape->size(), 4U);
+      }
+  }
+}
+
+TEST(FlattenDepth, PoolsOverDepth) {
+  for (const char* op : {"MaxPool", "AveragePool"}) {
+    Network n;
+    const ValueId x = n.input("x", {1, 2, 4, 6, 5});
+    const ValueId y = n.node(op, {x},
+                             {{"kernel_shape", Ints{2, 3, 3}},
+                              {"strides", Ints{2, 2, 1}},
+                              {"pads", Ints{1, 1, 1, 1, 1, 1}}});
+    const ValueId global = n.node(std::string("Global") + op, {y});
+    after_pass(flatten_depth, n.finish({y, global}), 1e-5);
+  }
+}
+
+TEST(RemoveQuantization, PairsGoAndAZeroAtTheLowerEndIsARelu) {
+  Network n;
+  const ValueId x = n.input("x", {1, 8});
+  const ValueId scale = n.scalar(0.1F), zero = n.constant(Tensor::scalar(std::int8_t{3})),
+                low = n.constant(Tensor::scalar(std::int8_t{-128}));
+  const auto pair = [&](ValueId v, ValueId z) {
+    return n.node("DequantizeLinear", {n.node("QuantizeLinear", {v, scale, z}), scale, z});
+  };
+  Graph graph = n.finish({n.node("Tanh", {pair(n.node("Sin", {pair(x, low)}), zero)})});
+  EXPECT_EQ(remove_quantization(graph), 2);
+  graph.remove_dead();
+  EXPECT_EQ(operators_of(graph), (Operators{"Relu", "Sin", "Tanh"}));
+}
+
+TEST(RemoveQuantization, PairsThatDifferStay) {
+  Network n;
+  const ValueId x = n.input("x", {1, 8}), zero = n.constant(Tensor::scalar(std::int8_t{0}));
+  const ValueId q = n.node("QuantizeLinear", {x, n.scalar(0.1F), zero});
+  expect_untouched(remove_quantization,
+                   n.finish({n.node("DequantizeLinear", {q, n.scalar(0.2F), zero})}));
+}
+
+}  // namespace
+}  // namespace espquant::passes

@@ -1,0 +1,166 @@
+#include <gtest/gtest.h>
+
+#include "tests/passes/run_pass.h"
+
+/// Rewrites into operators that move data: they keep every bit.
+namespace espquant::passes {
+namespace {
+
+using test::after_pass;
+using test::expect_untouched;
+using test::Ints;
+using test::Network;
+using test::Operators;
+using test::operators_of;
+using test::the_node;
+
+constexpr double kExactly = 0;
+
+ValueId index_tuples(Network& n, Shape shape, const Ints& values) {
+  return n.constant(Tensor::of<std::int64_t>(std::move(shape), values));
+}
+
+TEST(MoveExpanded, ABroadcastingReaderTakesTheOperandItself) {
+  Network n;
+  const ValueId x = n.input("x", {1, 3, 1}), y = n.input("y", {1, 3, 5});
+  const ValueId wide = n.node("Expand", {x, n.ints({1, 3, 5})});
+  const Graph graph = after_pass(move_expanded, n.finish({n.node("Add", {y, wide})}), kExactly);
+  EXPECT_EQ(operators_of(graph), (Operators{"Add"}));
+}
+
+TEST(MoveExpanded, WhereNothingElseGivesTheShapeCopiesAreGathered) {
+  Network n;
+  const ValueId x = n.input("x", {3, 1});
+  const Graph graph =
+      after_pass(move_expanded, n.finish({n.node("Expand", {x, n.ints({2, 3, 4})})}), kExactly);
+  EXPECT_EQ(operators_of(graph), (Operators{"Reshape", "Gather", "Gather"}));
+}
+
+TEST(MoveExpanded, TileRepeatsBlocks) {
+  Network n;
+  const ValueId x = n.input("x", {1, 2, 3});
+  const Graph graph =
+      after_pass(move_expanded, n.finish({n.node("Tile", {x, n.ints({1, 2, 3})})}), kExactly);
+  EXPECT_EQ(operators_of(graph), (Operators{"Gather", "Gather"}));
+}
+
+TEST(ResizeSingle, OneElementIsRepeatedInEveryMode) {
+  for (const char* mode : {"nearest", "linear", "cubic"}) {
+    Network n;
+    const ValueId x = n.input("x", {1, 3, 1, 1});
+    const ValueId y =
+        n.node("Resize", {x, kNone, kNone, n.ints({1, 3, 2, 4})}, {{"mode", std::string(mode)}});
+    const Graph graph = after_pass(resize_single, n.finish({y}));
+    EXPECT_EQ(operators_of(graph), (Operators{"Expand"})) << mode;
+  }
+}
+
+TEST(ResizeSingle, OtherAxesAreStillResized) {
+  for (const bool by_sizes : {false, true}) {
+    Network n;
+    const ValueId x = n.input("x", {1, 2, 1, 3});
+    const ValueId y = n.node("Resize",
+                             {x, kNone, by_sizes ? kNone : n.floats({4}, {1, 1, 4, 2}),
+                              by_sizes ? n.ints({1, 2, 4, 6}) : kNone},
+                             {{"mode", std::string("linear")}});
+    const Graph graph = after_pass(resize_single, n.finish({y}));
+    EXPECT_EQ(operators_of(graph), (Operators{"Resize", "Expand"}));
+  }
+}
+
+TEST(ScatterByPosition, ABoxIsPutBetweenSlices) {
+  Network n;
+  const ValueId x = n.input("x", {4, 5}), u = n.input("u", {2, 5});
+  const ValueId y = n.node("ScatterND", {x, index_tuples(n, {2, 1}, {1, 2}), u});
+  const Graph graph = after_pass(scatter_by_position, n.finish({y}), kExactly);
+  EXPECT_EQ(operators_of(graph), (Operators{"Slice", "Slice", "Concat"}));
+}
+
+TEST(ScatterByPosition, ABoxInTwoAxes) {
+  Network n;
+  const ValueId x = n.input("x", {3, 4}), u = n.input("u", {1, 2});
+  const ValueId y = n.node("ScatterND", {x, index_tuples(n, {1, 2, 2}, {1, 1, 1, 2}), u});
+  const Graph graph = after_pass(scatter_by_position, n.finish({y}), kExactly);
+  for (const std::string& op : operators_of(graph)) EXPECT_TRUE(op == "Slice" || op == "Concat");
+}
+
+TEST(ScatterByPosition, ScatteredSlicesAreGathered) {
+  Network n;
+  const ValueId x = n.input("x", {2, 6}), u = n.input("u", {2, 2});
+  const ValueId y = n.node("ScatterElements", {x, index_tuples(n, {2, 2}, {5, 1, 5, 1}), u},
+                           {{"axis", std::int64_t{1}}});
+  const Graph graph = after_pass(scatter_by_position, n.finish({y}), kExactly);
+  EXPECT_EQ(operators_of(graph).back(), "Gather");
+}
+
+TEST(ScatterByPosition, SingleElementsAndThoseWrittenTwice) {
+  Network n;
+  const ValueId x = n.input("x", {3, 3}), u = n.input("u", {1, 3});
+  const ValueId y = n.node("ScatterElements", {x, index_tuples(n, {1, 3}, {2, 0, 1}), u});
+  const ValueId twice =
+      n.node("ScatterND", {y, index_tuples(n, {2, 1}, {1, 1}), n.input("v", {2, 3})});
+  after_pass(scatter_by_position, n.finish({y, twice}), kExactly);
+}
+
+TEST(ScatterByPosition, GatherElementsAndGatherNd) {
+  Network n;
+  const ValueId x = n.input("x", {2, 3});
+  const ValueId slices = n.node("GatherElements", {x, index_tuples(n, {2, 2}, {2, 0, 2, 0})},
+                                {{"axis", std::int64_t{1}}}),
+                single = n.node("GatherND", {x, index_tuples(n, {2, 2}, {1, 2, 0, 1})});
+  const Graph graph = after_pass(scatter_by_position, n.finish({slices, single}), kExactly);
+  for (const std::string& op : operators_of(graph)) EXPECT_TRUE(op == "Gather" || op == "Reshape");
+}
+
+TEST(ScatterByPosition, WhatCombinesStays) {
+  Network n(18);
+  const ValueId x = n.input("x", {4}), u = n.input("u", {1});
+  expect_untouched(scatter_by_position,
+                   n.finish({n.node("ScatterND", {x, index_tuples(n, {1, 1}, {2}), u},
+                                    {{"reduction", std::string("add")}})}));
+}
+
+TEST(OrderDepthSpace, ChannelsAreGatheredIntoTheRuntimesOrder) {
+  Network n;
+  const ValueId x = n.input("x", {1, 12, 2, 3});
+  const ValueId y = n.node("DepthToSpace", {x}, {{"blocksize", std::int64_t{2}}});
+  const Graph graph = after_pass(order_depth_space, n.finish({y}), kExactly);
+  EXPECT_EQ(operators_of(graph), (Operators{"Gather", "DepthToSpace"}));
+  EXPECT_EQ(the_node(graph, "DepthToSpace").attributes.get_string("mode", ""), "CRD");
+
+  Network m;
+  const ValueId z =
+      m.node("SpaceToDepth", {m.input("x", {1, 3, 4, 6})}, {{"blocksize", std::int64_t{2}}});
+  EXPECT_EQ(operators_of(after_pass(order_depth_space, m.finish({z}), kExactly)),
+            (Operators{"SpaceToDepth", "Gather"}));
+}
+
+Graph space_to_batch_network(bool second_phase_first) {
+  Network n;
+  const ValueId x = n.input("x", {1, 2, 4, 6});
+  // To a batch of rows apart by 2 and columns apart by 3.
+  ValueId v = n.node("Reshape", {x, n.ints({1, 2, 2, 2, 2, 3})});
+  v = n.node("Transpose", {v}, {{"perm", Ints{3, 5, 0, 1, 2, 4}}});
+  v = n.node("Reshape", {v, n.ints({6, 2, 2, 2})});
+  v = n.node("Conv", {v, n.random({4, 2, 3, 3}), n.random({4})}, {{"pads", Ints{1, 1, 1, 1}}});
+  v = n.node("Relu", {v});
+  v = n.node("Reshape", {v, n.ints({2, 3, 1, 4, 2, 2})});
+  const Ints back = second_phase_first ? Ints{2, 3, 4, 1, 5, 0} : Ints{2, 3, 4, 0, 5, 1};
+  v = n.node("Transpose", {v}, {{"perm", back}});
+  return n.finish({n.node("Reshape", {v, n.ints({1, 4, 4, 6})})});
+}
+
+TEST(SpaceToBatch, AConvolutionBetweenIsDilated) {
+  const Graph graph = after_pass(space_to_batch, space_to_batch_network(false));
+  EXPECT_EQ(operators_of(graph), (Operators{"Conv", "Relu"}));
+  EXPECT_EQ(the_node(graph, "Conv").attributes.get_ints("dilations"), (Ints{2, 3}));
+  EXPECT_EQ(the_node(graph, "Conv").attributes.get_ints("pads"), (Ints{2, 3, 2, 3}));
+}
+
+TEST(SpaceToBatch, PhasesThatComeBackMixedUpStay) {
+  const Graph before = space_to_batch_network(true);
+  expect_untouched(space_to_batch, before);
+}
+
+}  // namespace
+}  // namespace espquant::passes
