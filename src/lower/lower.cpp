@@ -15,10 +15,19 @@ namespace {
 
 // Operators whose kernels read channels last (ESP-DL 3.0).
 bool wants_channels_last(std::string_view op) {
-  static constexpr std::array<std::string_view, 10> kOps = {
-      "AveragePool", "Conv",  "DepthToSpace", "GlobalAveragePool", "GlobalMaxPool", "InsertZeros",
-      "MaxPool",     "PRelu", "Resize",       "SpaceToDepth"};
+  static constexpr std::array<std::string_view, 9> kOps = {
+      "AveragePool", "Conv",    "DepthToSpace", "GlobalAveragePool", "GlobalMaxPool",
+      "InsertZeros", "MaxPool", "Resize",       "SpaceToDepth"};
   return std::find(kOps.begin(), kOps.end(), op) != kOps.end();
+}
+
+bool has_a_slope_per_channel(const Graph& graph, const Node& n) {
+  if (n.op != "PRelu") return false;
+  const auto& input = graph.value(n.inputs[0]).shape;
+  const auto& slope = graph.value(n.inputs[1]).shape;
+  if (!input || !slope || slope->size() + 1 < input->size()) return false;
+  const std::int64_t channels = (*slope)[slope->size() + 1 - input->size()];
+  return channels > 1 && element_count(*slope) == channels;
 }
 
 // Operators that work in whatever order their input stands.
@@ -35,7 +44,7 @@ bool reaches_channels_last(const Graph& graph, ValueId v, std::set<ValueId>& see
   if (!seen.insert(v).second) return false;
   for (NodeId id : graph.value(v).consumers) {
     const Node& n = graph.node(id);
-    if (wants_channels_last(n.op)) return true;
+    if (wants_channels_last(n.op) || has_a_slope_per_channel(graph, n)) return true;
     if (!keeps_order(n.op)) continue;
     for (ValueId out : n.outputs)
       if (out != kNone && reaches_channels_last(graph, out, seen)) return true;

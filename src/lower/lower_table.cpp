@@ -17,9 +17,9 @@ namespace {
 // Those that ESP-DL knows by name; any other becomes the operator LUT.
 bool known_to_runtime(std::string_view op) {
   static constexpr std::array<std::string_view, 14> kOps = {
-      "Clip", "Elu", "Exp",   "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu",
-      "Log",  "Neg", "PRelu", "Relu", "Sigmoid",     "Sqrt",      "Swish"};
-  return op == "Tanh" || std::find(kOps.begin(), kOps.end(), op) != kOps.end();
+      "Clip", "Elu", "Exp",  "Gelu",    "HardSigmoid", "HardSwish", "LeakyRelu",
+      "Log",  "Neg", "Relu", "Sigmoid", "Sqrt",        "Swish",     "Tanh"};
+  return std::find(kOps.begin(), kOps.end(), op) != kOps.end();
 }
 
 // Where a function has no value (Acos beyond 1), rounding alone leads: the nearest value that it
@@ -46,7 +46,6 @@ Tensor tabulate(const Builder& b, const Node& n, std::int64_t first, std::int64_
   for (std::int64_t i = 0; i < count; ++i)
     values[static_cast<std::size_t>(i)] = static_cast<float>(first + i * step) * pow2(in);
   std::vector<const Tensor*> inputs{&x};
-  // PRelu's slope has the network's rank; a scalar serves the table.
   std::vector<Tensor> constants;
   constants.reserve(n.inputs.size());
   for (std::size_t i = 1; i < n.inputs.size(); ++i) {
@@ -54,8 +53,7 @@ Tensor tabulate(const Builder& b, const Node& n, std::int64_t first, std::int64_
       inputs.push_back(nullptr);
       continue;
     }
-    const Tensor& c = b.graph().value(n.inputs[i]).constant;
-    constants.push_back(n.op == "PRelu" ? c.reshaped({1}) : c);
+    constants.push_back(b.graph().value(n.inputs[i]).constant);
     inputs.push_back(&constants.back());
   }
   Tensor y = ops::run_node(b.graph(), n, inputs).at(0);
@@ -85,8 +83,7 @@ void lower_with_table(Builder& b, const Node& n) {
   std::vector<std::string> inputs{b.read_as(n.inputs[0], perm, in)};
   if (in.bits != out.bits)
     refuse(n, "its input and output differ in width", "Give both the same bits");
-  const bool bounded = n.op == "Clip" || n.op == "PRelu";
-  if (bounded) {
+  if (n.op == "Clip") {
     for (std::size_t i = 1; i < n.inputs.size(); ++i) {
       if (n.inputs[i] == kNone) {
         inputs.emplace_back();
@@ -135,27 +132,6 @@ void lower_power(Builder& b, const Node& n) {
     lower_with_table(b, n);
   else
     lower_binary(b, n);
-}
-
-void lower_prelu(Builder& b, const Node& n) {
-  const Value& slope = b.graph().value(n.inputs.at(1));
-  if (!slope.is_constant())
-    refuse(n, "its slope is computed at run time", "Make the slope a constant");
-  if (slope.constant.size() == 1) return lower_with_table(b, n);
-  const std::size_t rank = b.shape(n.inputs[0]).size();
-  if (rank != 4 || slope.constant.size() != b.shape(n.inputs[0])[1])
-    refuse(n, "ESP-DL's PRelu takes N,C,H,W and one slope per channel",
-           "Use a slope per channel, or one for all");
-  const Perm perm = channels_last_perm(rank);
-  const TensorQuant& in = input_quant(b, n);
-  const TensorQuant& alpha = quant_of(b, n.inputs[1]);
-  const std::int64_t channels = slope.constant.size();
-  const std::string table =
-      b.constant(b.unique_name(slope.name),
-                 b.quantized(slope.constant, alpha).reshaped({channels, 1, 1}), alpha.exponents);
-  const std::string input = b.read_as(n.inputs[0], perm, in);
-  b.node("PRelu", n.name, {input, table}, {b.define(n.outputs[0], perm)},
-         quant_of(b, n.outputs[0]).bits);
 }
 
 }  // namespace espquant::lower

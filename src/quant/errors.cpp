@@ -63,6 +63,11 @@ std::vector<int> ActivationErrors::candidates(ValueId v, float factor, int bits)
   return exponents;
 }
 
+double ActivationErrors::mean_square(ValueId v) const {
+  const calib::ValueStatistics& s = statistics_.of(v);
+  return s.count > 0 ? s.sum_squares / static_cast<double>(s.count) : 0;
+}
+
 int ActivationErrors::covering(std::span<const ValueId> members, float factor, int bits) const {
   float largest = 0;
   for (ValueId v : members)

@@ -34,6 +34,9 @@ class ActivationErrors {
   /// that a member asks for. Not found where no member is rounded or carries a signal.
   Choice best(std::span<const ValueId> members, float factor, int bits) const;
 
+  /// Mean square of what was calibrated; 0 where that was not looked at.
+  double mean_square(ValueId v) const;
+
   /// The least exponent at which nothing of the rounded members is clipped.
   int covering(std::span<const ValueId> members, float factor, int bits) const;
 

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "ops/op.h"
+#include "quant/prelu.h"
 
 namespace espquant::quant {
 namespace {
@@ -158,6 +159,23 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
         exponent[g] = exponent[host];
         set_exponent(graph, groups[g], bits, exponent[g]);
       }
+    }
+  }
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    if (n.op != "PRelu" || !is_quantizable(graph, n.inputs[0])) continue;
+    const std::size_t in = group_of(n.inputs[0]), out = group_of(n.outputs[0]);
+    const int bits = widths.of(n.outputs[0]);
+    if (exponent[in] == exponent[out] || bits != widths.of(n.inputs[0]) ||
+        !prelu_wants_one_exponent(graph, n, bits, *settings.target))
+      continue;
+    const auto shared =
+        shared_prelu_exponent(graph, n, errors, {groups[in], factor_of(n.inputs[0]), exponent[in]},
+                              {groups[out], factor_of(n.outputs[0]), exponent[out]}, bits);
+    if (!shared) continue;
+    for (const std::size_t g : {in, out}) {
+      exponent[g] = *shared;
+      set_exponent(graph, groups[g], bits, *shared);
     }
   }
   for (const auto& members : groups) {

@@ -128,27 +128,6 @@ TEST(LowerTable, At16BitsALutHasAnEntryPerInteger) {
   EXPECT_EQ(table[32768], std::lround(std::ldexp(std::log(2.0), -kTableOut))) << "at zero";
 }
 
-TEST(LowerPRelu, OneSlopeIsATable) {
-  QuantizedNetwork net;
-  const ValueId x = net.input("x", {1, 4, 2, 2}, kTableIn);
-  const ValueId slope = net.constant(Tensor::of<float>({1, 1, 1}, {0.25F}), -6);
-  const auto model = test::lowered(net.finish({net.node("PRelu", {x, slope}, {}, kTableOut)}));
-  EXPECT_EQ(test::elements_of<std::int8_t>(table_of(model).data),
-            evaluated([](double v) { return v < 0 ? 0.25 * v : v; }, false));
-}
-
-TEST(LowerPRelu, ASlopePerChannelIsAParameter) {
-  QuantizedNetwork net;
-  const ValueId x = net.input("x", {1, 2, 3, 3}, kTableIn);
-  const ValueId slope = net.constant(Tensor::of<float>({2, 1, 1}, {0.25F, 0.5F}), -6);
-  const auto model = test::lowered(net.finish({net.node("PRelu", {x, slope}, {}, kTableIn)}));
-  const auto& prelu = test::the_node(model, "PRelu");
-  EXPECT_FALSE(prelu.has("lut"));
-  EXPECT_EQ(test::elements_of<std::int8_t>(test::constant_of(model, prelu, 1).data),
-            (std::vector<std::int8_t>{16, 32}));
-  EXPECT_EQ(test::value_of(model, "x").shape, (Shape{1, 3, 3, 2}));
-}
-
 TEST(LowerTable, RefusesAChangeOfWidth) {
   QuantizedNetwork net;
   const ValueId x = net.input("x", {1, 8}, kTableIn, 8);
