@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 
 #include "onnx/import.h"
 
@@ -11,6 +12,28 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kInfinityMeansNone = {"Clip", "Max", "Min", "Pad",
                                                                 "Where"};
+
+/// Through these, -infinity stays what it is or becomes part of a larger constant.
+constexpr std::array<std::string_view, 15> kCarryMasks = {
+    "Add",   "Cast", "Concat",  "Expand", "Gather",    "Identity",  "Max",  "Reshape",
+    "Slice", "Sub",  "Squeeze", "Tile",   "Transpose", "Unsqueeze", "Where"};
+
+/// True when every way from the value ends in a Softmax: -infinity in it says which scores count.
+bool only_masks_scores(const Graph& graph, ValueId v, std::set<ValueId>& seen) {
+  if (!seen.insert(v).second) return true;
+  if (graph.is_output(v) || graph.value(v).consumers.empty()) return false;
+  const auto& readers = graph.value(v).consumers;
+  return std::all_of(readers.begin(), readers.end(), [&](NodeId id) {
+    const Node& n = graph.node(id);
+    if (n.op == "Softmax" || n.op == "LogSoftmax") return true;
+    const bool carries =
+        std::find(kCarryMasks.begin(), kCarryMasks.end(), n.op) != kCarryMasks.end();
+    if (!carries || (n.op == "Sub" && n.input(1) == v)) return false;
+    return std::all_of(n.outputs.begin(), n.outputs.end(), [&](ValueId out) {
+      return out == kNone || only_masks_scores(graph, out, seen);
+    });
+  });
+}
 
 }  // namespace
 
@@ -23,6 +46,9 @@ void check_finite_constants(const Graph& graph) {
         std::find_if(data.begin(), data.end(), [](float x) { return !std::isfinite(x); });
     if (bad == data.end()) continue;
     const bool has_nan = std::any_of(bad, data.end(), [](float x) { return std::isnan(x); });
+    const bool only_low = std::all_of(bad, data.end(), [](float x) { return x < INFINITY; });
+    std::set<ValueId> seen;
+    if (only_low && only_masks_scores(graph, static_cast<ValueId>(i), seen)) continue;
     for (NodeId reader : v.consumers) {
       const Node& node = graph.node(reader);
       const bool harmless = std::find(kInfinityMeansNone.begin(), kInfinityMeansNone.end(),

@@ -36,6 +36,7 @@ constexpr std::array kPasses = {
     Pass{"expand_einsum", "Einsum becomes Transpose, MatMul, Mul and ReduceSum", expand_einsum},
     Pass{"matmul_with_vector", "MatMul with a vector becomes one with a matrix",
          matmul_with_vector},
+    Pass{"bound_masks", "masks in front of a Softmax become small numbers", bound_masks},
     Pass{"canonicalize_gemm", "MatMul and every form of Gemm become Gemm(x, W, b)",
          canonicalize_gemm},
     Pass{"use_global_pools", "ReduceMean over all of space becomes GlobalAveragePool",

@@ -21,6 +21,7 @@ std::int64_t explicit_arguments(Graph& graph);
 std::int64_t split_variadic(Graph& graph);
 std::int64_t plain_recurrent(Graph& graph);
 std::int64_t unroll_recurrent(Graph& graph);
+std::int64_t bound_masks(Graph& graph);
 std::int64_t canonicalize_gemm(Graph& graph);
 std::int64_t use_global_pools(Graph& graph);
 std::int64_t remove_identity(Graph& graph);
