@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "lower/rules.h"
+#include "quant/scores.h"
 
 /// Operators that only move data: they work in whatever order their input stands, axes renamed.
 namespace espquant::lower {
@@ -20,6 +21,13 @@ std::vector<std::int64_t> ints_of(const Builder& b, const Node& n, std::size_t i
 int bits_of(const Builder& b, ValueId v) {
   const auto& q = b.graph().value(v).quant;
   return q ? q->bits : 0;
+}
+
+// ESP-DL 3.17: the sum of exponentials is a float at either width, and no maximum is subtracted.
+void refuse_exponentials_beyond_float(const Node& n, const TensorQuant& in) {
+  if (in.exponent() <= quant::kLargestScoreExponent - (in.bits - 8)) return;
+  refuse(n, "its input reaches beyond 64, where the sum of exponentials leaves float32 on the chip",
+         "Subtract the largest element first and add it behind: m + log(sum(exp(x - m)))");
 }
 
 std::string read_own(Builder& b, ValueId v, const Perm& perm) {
@@ -233,7 +241,10 @@ void lower_softmax(Builder& b, const Node& n) {
   const Perm perm = b.stored(n.inputs[0]).perm;
   const auto rank = static_cast<std::int64_t>(perm.size());
   const std::int64_t axis = normalize_axis(n.attributes.get_int("axis", -1), rank);
-  const TensorQuant& q = quant_of(b, n.inputs[0]);
+  TensorQuant q = quant_of(b, n.inputs[0]);
+  // ESP-DL 3.13: the 8-bit kernel looks exponentials up and does not subtract the maximum; the
+  // 16-bit one does. Widened at the same exponent, the integers stay what they are.
+  if (q.bits == 8 && q.exponent() > quant::kLargestScoreExponent) q.bits = 16;
   const std::string input = b.read_as(n.inputs[0], perm, q);
   // The output is float on the chip (ESP-DL 3.13).
   b.node(n.op, n.name, {input}, {b.define_float(n.outputs[0], perm)}, q.bits).attributes["axis"] =
@@ -242,6 +253,7 @@ void lower_softmax(Builder& b, const Node& n) {
 
 void lower_reduce(Builder& b, const Node& n) {
   const Perm perm = b.stored(n.inputs[0]).perm;
+  if (n.op == "ReduceLogSumExp") refuse_exponentials_beyond_float(n, input_quant(b, n));
   const auto rank = static_cast<std::int64_t>(perm.size());
   auto axes = ints_of(b, n, 1);
   if (axes.empty()) {

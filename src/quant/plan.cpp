@@ -121,7 +121,7 @@ bool Plan::uses(Method method) const {
 
 Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statistics& ranges) {
   Plan plan{
-      exponent_groups(graph), scale_groups(graph), {}, rounded_values(graph), {}, {}, true, {}};
+      exponent_groups(graph), scale_groups(graph), {}, rounded_values(graph), {}, {}, {}, true, {}};
   choose_methods(graph, settings, plan);
   plan.cap = caps_of(graph, plan.scales);
   plan.requests.resize(graph.value_count());

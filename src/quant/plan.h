@@ -25,6 +25,9 @@ struct Plan {
   /// By ValueId: how its exponent is chosen.
   std::vector<Method> methods;
   std::vector<double> percentiles;
+  /// By ValueId, or empty: what takes 16 bits whatever the width of all layers, since 8 bits cannot
+  /// hold it (scores_beyond_8_bits).
+  std::vector<bool> wide;
   /// See Settings.
   bool clip_wide = true;
   /// By ValueId, for calib::gather.

@@ -87,7 +87,7 @@ void correct_biases(Graph& graph, const Plan& plan, const LayerInputs& inputs,
 Quantized quantize(Graph& graph, const Plan& plan, const Calibration& calibration,
                    const Settings& settings) {
   check_settings(settings);
-  const Widths widths(graph, plan.exponents, settings);
+  const Widths widths(graph, plan.exponents, settings, plan.wide);
   unshare_constants(graph);
   const ActivationErrors errors(plan, calibration.statistics);
   Quantized result;

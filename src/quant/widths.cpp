@@ -28,6 +28,7 @@ void check_names(const Graph& graph, const Settings& settings) {
 // all layers take, as far as there are kernels.
 struct Asked {
   int by_name = 0;
+  bool wide = false;
   int most = 16;
 };
 
@@ -42,6 +43,9 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
     : bits_(exponents.size(), settings.bits),
       weight_bits_(settings.weight_bits),
       layer_weight_bits_(settings.layer_weight_bits) {
+Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& settings,
+               const std::vector<bool>& wide)
+    : bits_(exponents.size(), settings.bits) {
   check_names(graph, settings);
   // Constants may have been added since the sets were made; they have no group.
   const auto group = [&](ValueId v) { return static_cast<std::size_t>(exponents.find(v)); };
@@ -68,13 +72,17 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
       if (is_quantizable(graph, cell)) asked[group(cell)].by_name = 16;
   }
   std::vector<int> of_group(exponents.size());
-  for (std::size_t g = 0; g < of_group.size(); ++g)
-    of_group[g] = std::min(asked[g].by_name > 0 ? asked[g].by_name : settings.bits, asked[g].most);
+  for (std::size_t v = 0; v < wide.size(); ++v)
+    if (wide[v]) asked[group(static_cast<ValueId>(v))].wide = true;
+  for (std::size_t g = 0; g < of_group.size(); ++g) {
+    const int of_all = asked[g].wide ? 16 : settings.bits;
+    of_group[g] = std::min(asked[g].by_name > 0 ? asked[g].by_name : of_all, asked[g].most);
+  }
 
   // Inputs have no producer whose width they could take.
   for (ValueId input : graph.inputs()) {
     const std::size_t g = group(input);
-    if (produced[g] || asked[g].by_name > 0) continue;
+    if (produced[g] || asked[g].by_name > 0 || asked[g].wide) continue;
     int narrowest = 16;
     for (NodeId id : order) {
       const Node& n = graph.node(id);

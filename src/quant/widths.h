@@ -12,8 +12,10 @@ namespace espquant::quant {
 class Widths {
  public:
   /// As `settings` says, by layer. A graph input takes the width of its readers when they agree.
-  /// Throws Error(Usage) with the nearest name where a layer of `settings` does not exist.
-  Widths(const Graph& graph, const ValueSets& exponents, const Settings& settings);
+  /// Throws Error(Usage) with the nearest name where a layer of `settings` does not exist. `wide`
+  /// (Plan::wide) are values that take 16 bits unless their layer's width is set by name.
+  Widths(const Graph& graph, const ValueSets& exponents, const Settings& settings,
+         const std::vector<bool>& wide = {});
 
   int of(ValueId v) const { return bits_[static_cast<std::size_t>(v)]; }
   /// The width a node computes in: that of its output, or of its input where its output is float.

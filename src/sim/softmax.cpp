@@ -113,7 +113,10 @@ Prepared prepare_softmax_family(const NodeContext& context) {
       });
     });
   });
-  return prepared_with(context, shape, DType::Float32, std::move(kernel));
+  Prepared prepared = prepared_with(context, shape, DType::Float32, std::move(kernel));
+  const bool table_holds = std::isfinite(table.back()) && table.front() > 0;
+  if (dtype == DType::Int8 && !table_holds) add_fault(prepared, "softmax-table-overflows");
+  return prepared;
 }
 
 }  // namespace

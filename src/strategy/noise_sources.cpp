@@ -32,7 +32,7 @@ void collect_readers(const Graph& graph, ValueId v, std::vector<NodeId>& readers
 std::vector<MovableLayer> movable_layers(const Workbench& bench, const quant::Settings& settings) {
   const Graph& graph = bench.network();
   const quant::ValueSets& exponents = bench.plan().exponents;
-  const quant::Widths widths(graph, exponents, settings);
+  const quant::Widths widths(graph, exponents, settings, bench.plan().wide);
   std::vector<MovableLayer> layers;
   std::vector<bool> seen(graph.value_count(), false);
   // A layer with weights speaks for its group, else the first that rounds.
@@ -53,7 +53,7 @@ std::vector<MovableLayer> movable_layers(const Workbench& bench, const quant::Se
       if (!weighted && !bench.plan().rounded[static_cast<std::size_t>(v)]) continue;
       quant::Settings wide = settings;
       wide.layer_bits[n.name] = 16;
-      if (quant::Widths(graph, exponents, wide).of(v) != 16) continue;
+      if (quant::Widths(graph, exponents, wide, bench.plan().wide).of(v) != 16) continue;
       seen[slot] = true;
       layers.push_back({n.name, group, {}});
     }

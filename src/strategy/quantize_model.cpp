@@ -1,5 +1,7 @@
 #include "strategy/quantize_model.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -131,6 +133,23 @@ void settle_recipe(QuantizedModel& result) {
   result.recipe.mixed = std::move(settled);
 }
 
+/// Scores that went to 16 bits by themselves.
+void note_wide_scores(const Workbench& bench, const Graph& quantized, QuantizedModel& result) {
+  const auto& wide = bench.plan().wide;
+  for (NodeId id : bench.network().topological_order()) {
+    const Node& n = bench.network().node(id);
+    const bool softmax = n.op == "Softmax" || n.op == "LogSoftmax";
+    if (!softmax || n.inputs[0] == kNone || !wide.at(static_cast<std::size_t>(n.inputs[0])))
+      continue;
+    const auto& quant = quantized.value(n.inputs[0]).quant;
+    if (bench.settings().bits == 16 || !quant || quant->bits != 16) continue;
+    result.notes.push_back(
+        fmt::format("the scores that '{}' reads reach {:.3g}, more than 8 bits hold: what makes "
+                    "them runs at 16",
+                    n.name, bench.calibration().statistics.of(n.inputs[0]).extent.abs_max()));
+  }
+}
+
 }  // namespace
 
 QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
@@ -184,6 +203,7 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
       watch.run("quantize", [&] { return make_candidate(*bench, options, progress, result); });
   settle_recipe(result);
   result.notes = recurrent_notes(shared.imported(), best.graph);
+  note_wide_scores(*bench, best.graph, result);
   result.quantized = std::move(best.graph);
   result.scaled = std::move(best.scaled);
   result.model = std::move(best.lowered.model);

@@ -25,7 +25,7 @@ std::vector<Doubt> find_doubts(const Workbench& bench, const quant::Settings& se
   quant::Plan plan = bench.plan();
   quant::choose_methods(graph, settings, plan);
   const quant::ActivationErrors errors(plan, bench.calibration().statistics);
-  const quant::Widths widths(graph, plan.exponents, settings);
+  const quant::Widths widths(graph, plan.exponents, settings, plan.wide);
   const auto groups = plan.exponents.members();
   std::vector<bool> seen(graph.value_count(), false);
   std::vector<Doubt> doubts;

@@ -4,7 +4,9 @@
 
 #include "calib/covariance.h"
 #include "calib/output_errors.h"
+#include "quant/scores.h"
 #include "schedule/in_place_writes.h"
+#include "strategy/mask_bounds.h"
 #include "strategy/stepped_run.h"
 
 namespace espquant::strategy {
@@ -69,6 +71,7 @@ Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSourc
       source_(std::move(source)),
       labels_(labels.begin(), labels.end()) {
   quant::check_settings(settings_);
+  settle_masks(network_, source_, settings_.bits);
   const ops::Executor executor(network_);
   make_plan(executor);
   calibrate(executor, {.progress = [&](std::int64_t done, std::int64_t total) {
@@ -161,6 +164,7 @@ void Workbench::calibrate(const ops::Executor& executor, const calib::Watch& wat
     statistics = calib::gather(executor, source_, plan_->requests, watch);
   calibration_.inputs = quant::layer_inputs(network_, statistics);
   for (calib::ValueStatistics& s : statistics.values) s.mean = s.mean_square = {};
+  plan_->wide = quant::scores_beyond_8_bits(network_, *plan_, statistics);
   if (plan_->uses(quant::Method::Auto)) measure_output_errors(executor);
 }
 
