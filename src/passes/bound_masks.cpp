@@ -148,7 +148,8 @@ ValueId kept(Graph& graph, ValueId data, NodeId reader, const Tensor& keep) {
     }
   }
   return insert_node(graph, "Mul", name + "_kept",
-                     {data, add_constant(graph, name + "_keep", keep)}, DType::Float32, shape);
+                     {data, add_constant(graph, name + "_keep", keep)}, DType::Float32,
+                     broadcast(shape, keep.shape()));
 }
 
 bool bound_mask(Graph& graph, const SoftmaxMask& mask) {
@@ -158,8 +159,6 @@ bool bound_mask(Graph& graph, const SoftmaxMask& mask) {
   const bool masks =
       std::any_of(mask.added.begin(), mask.added.end(), [](float a) { return a <= -kMasked; });
   if (!masks) return false;
-  const Shape& out = shape_of(graph, graph.node(mask.node).outputs[0]);
-  if (shape_of(graph, mask.data) != out && !all_ones(result->keep)) return false;
   const Tensor keep = Tensor::of<float>(mask.shape, std::span<const float>(result->keep));
   Tensor fill = Tensor::of<float>(mask.shape, std::span<const float>(result->fill));
   const Node& node = graph.node(mask.node);

@@ -216,7 +216,8 @@ std::vector<SoftmaxMask> softmax_masks(const Graph& graph) {
   std::vector<SoftmaxMask> found;
   for (NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
-    if (n.op != "Softmax" && n.op != "LogSoftmax") continue;
+    // What LogSoftmax makes of a masked score is no nothing, but the mask itself.
+    if (n.op != "Softmax") continue;
     if (softmax_rows(graph, n).count > 0) MaskSearch(graph, id, found).visit(n.inputs[0], 1);
   }
   return found;

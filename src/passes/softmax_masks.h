@@ -42,7 +42,7 @@ struct SoftmaxRows {
 };
 SoftmaxRows softmax_rows(const Graph& graph, const Node& softmax);
 
-/// Every such constant, of every Softmax and LogSoftmax over one axis.
+/// Every such constant, of every Softmax.
 std::vector<SoftmaxMask> softmax_masks(const Graph& graph);
 
 }  // namespace espquant::passes

@@ -157,6 +157,25 @@ TEST(BoundMasks, RunOverAnyAxis) {
   EXPECT_GE(least_constant(after), -1001);
 }
 
+TEST(BoundMasks, MayHaveMoreAxesThanTheScores) {
+  Network net;
+  const ValueId x = net.input("x", {4, 4});
+  const ValueId sum = net.node("Add", {x, net.floats({1, 1, 4, 4}, causal(-1e9F))});
+  const Graph before = net.finish({net.node("Softmax", {sum})});
+  const Graph after = simplified_masks(before);
+  const std::vector<Tensor> scores{test::random_tensor({4, 4}, 3, -8, 8)};
+  expect_near(test::evaluate(after, scores), test::evaluate(before, scores));
+  EXPECT_GE(least_constant(after), -1001);
+}
+
+TEST(BoundMasks, LeaveLogSoftmaxAlone) {
+  Network net;
+  const ValueId x = net.input("x", {1, 4});
+  const ValueId sum = net.node("Add", {x, net.floats({4}, {0, -1e9F, 0, 0})});
+  Graph graph = net.finish({net.node("LogSoftmax", {sum})});
+  EXPECT_EQ(bound_masks(graph), 0);
+}
+
 TEST(BoundMasks, ARowThatIsMaskedThroughoutStaysFinite) {
   for (float masked : {-1e9F, kMinusInfinity}) {
     const auto build = [&](Network& net, ValueId x) {

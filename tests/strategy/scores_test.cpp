@@ -92,7 +92,7 @@ TEST(LargeScores, AreComputedAt16BitsAndSaidSo) {
       },
   };
   for (const AddMask& op : between) {
-    const QuantizedModel model = with_scores(classifier(60, 0, op), 8);
+    const QuantizedModel model = with_scores(classifier(100, 0, op), 8);
     EXPECT_LE(output_noise_of(model), 0.01);
     EXPECT_TRUE(model.faults.empty());
     ASSERT_EQ(model.notes.size(), 1U);
