@@ -26,14 +26,16 @@ class Description {
     return node_.outputs.empty() ? nullptr : index_.value(node_.outputs.front());
   }
   bool is_int8() const { return input(0) != nullptr && input(0)->dtype == DType::Int8; }
-  /// Last axis of the first output: the channels of N,H,W,C.
-  std::size_t out_channels() const {
-    return output() == nullptr || output()->shape.empty()
-               ? 0
-               : static_cast<std::size_t>(output()->shape.back());
-  }
+  /// Last axis of the first input and output: the channels of N,H,W,C.
+  std::size_t in_channels() const { return last_axis(input(0)); }
+  std::size_t out_channels() const { return last_axis(output()); }
 
  private:
+  static std::size_t last_axis(const espdl::ValueInfo* value) {
+    return value == nullptr || value->shape.empty() ? 0
+                                                    : static_cast<std::size_t>(value->shape.back());
+  }
+
   const espdl::Node& node_;
   const espdl::ModelIndex& index_;
 };
@@ -45,14 +47,40 @@ std::size_t packed_bias_bytes(std::size_t channels, bool int8, bool depthwise) {
   return aligned_size(in_lanes * 4 + (channels - in_lanes) * 8);
 }
 
+bool has_pads(const espdl::Node& node) {
+  const auto pads = node.get_ints("pads", {});
+  return std::any_of(pads.begin(), pads.end(), [](std::int64_t pad) { return pad != 0; });
+}
+
+/// Gemm and MatMul are 1x1 convolutions, too.
+bool is_pointwise(const espdl::Node& node, const Description& d) {
+  if (node.op != "Conv") return true;
+  const auto* filter = d.constant(1);
+  if (filter == nullptr || filter->data.shape().size() < 3 || node.get_int("group", 1) > 1)
+    return false;
+  const Shape& shape = filter->data.shape();
+  return std::all_of(shape.begin(), shape.end() - 2, [](std::int64_t side) { return side == 1; });
+}
+
+std::size_t portable_convolution_bytes(const espdl::Node& node, const Description& d,
+                                       const Target& target) {
+  if (target.release.has(Feature::PortableRows) && is_pointwise(node, d) && !has_pads(node))
+    return aligned_size(8 * d.in_channels() + (d.is_int8() ? 16 * d.out_channels() : 0));
+  const std::size_t accumulator = d.is_int8() ? 4 : 8;
+  return aligned_size(d.out_channels() * accumulator);
+}
+
 NodeScratch convolution(const espdl::Node& node, const Description& d, const Target& target,
                         bool copied) {
   NodeScratch scratch;
-  const std::size_t accumulator = d.is_int8() ? 4 : 8;
-  if (target.family == Family::C) scratch.per_run = aligned_size(d.out_channels() * accumulator);
+  if (target.family == Family::C) scratch.per_run = portable_convolution_bytes(node, d, target);
   if (const auto* filter = d.constant(1);
       target.family == Family::P4 && filter != nullptr && filter->exponents.size() > 1)
     scratch.per_run = aligned_size(d.out_channels() * (d.is_int8() ? 1 : 2));
+  // Pixels of the padding are the kernel on a vector of zeros.
+  if (target.family != Family::C && target.release.has(Feature::TiledPointwise) &&
+      is_pointwise(node, d) && has_pads(node))
+    scratch.per_run += aligned_size(d.in_channels() * (d.is_int8() ? 1 : 2));
   if (const auto* bias = d.constant(2); target.family == Family::S3 && bias != nullptr) {
     const std::size_t packed =
         packed_bias_bytes(static_cast<std::size_t>(bias->data.size()), d.is_int8(),

@@ -43,6 +43,8 @@ constexpr std::array kFeatures = {
                 Inferred},
     FeatureFact{NativeMatMul, "MatMul with a second operand that is not packed", since("3.3.14"),
                 Assumed},
+    FeatureFact{PortableRows, "1x1 convolutions on chips without vectors by four pixels",
+                since("3.3.15"), Inferred},
 };
 
 constexpr bool in_order() {

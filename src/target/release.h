@@ -17,6 +17,7 @@ enum class Feature : std::uint8_t {
   TiledConvolutions,  ///< larger ones do, too
   FastDataMovement,   ///< Transpose and Concat by vector kernels
   NativeMatMul,       ///< MatMul's second operand may lie as it is: input1_layout "native_kn"
+  PortableRows,       ///< portable 1x1 convolutions take four pixels at a time
 };
 
 /// How well it is known since when a release has a feature.

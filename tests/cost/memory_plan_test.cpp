@@ -246,6 +246,26 @@ TEST(MemoryPlan, CountsBuffersBesideThePlan) {
   EXPECT_EQ(plan.ram_bytes(), plan.psram_bytes + plan.scratch[0].kept + 1024 + 32);
 }
 
+/// 1x1 convolutions of 24 to 20 channels, by release.
+TEST(MemoryPlan, BuffersOfPointwiseConvolutionsDependOnTheRelease) {
+  const auto per_run = [](const char* chip, const char* release, std::int64_t pad) {
+    const auto model = SmallModel()
+                           .input("x", {1, 4, 4, 24})
+                           .constant("w", DType::Int8, {1, 1, 24, 20})
+                           .node("Conv", {"x", "w"}, "y", {1, 4 + 2 * pad, 4 + 2 * pad, 20})
+                           .attribute("pads", std::vector<std::int64_t>{pad, pad, pad, pad})
+                           .output("y")
+                           .model();
+    return plan_memory(model, find_target(chip).under(find_release(release))).scratch[0].per_run;
+  };
+  EXPECT_EQ(per_run("esp32s3", "3.3.9", 1), 0U);
+  EXPECT_EQ(per_run("esp32s3", "3.3.15", 1), 32U);
+  EXPECT_EQ(per_run("esp32s3", "3.3.15", 0), 0U);
+  EXPECT_EQ(per_run("esp32", "3.3.9", 0), 80U);
+  EXPECT_EQ(per_run("esp32", "3.3.15", 0), 8U * 24 + 16U * 20);
+  EXPECT_EQ(per_run("esp32", "3.3.15", 1), 80U);
+}
+
 TEST(MemoryPlan, RefusesInternalRamThatIsNoMultipleOf16) {
   PlannerOptions options;
   options.max_internal_size = 1000;
