@@ -47,11 +47,12 @@ constexpr std::int64_t round_shift(std::int64_t v, int shift, Rounding rounding)
 }
 
 /// Float to integer as the chip does it, with a float32 sum before the floor on half-up chips
-/// (0.49999997f rounds to 1). Values beyond int32 saturate; NaN gives 0.
+/// (0.49999997f rounds to 1). Values beyond int32 saturate, infinities included; NaN gives the
+/// largest integer (docs/simulator.md, "Numbers that are none").
 inline std::int32_t round_to_int(float v, Rounding rounding) {
   const float r = rounding == Rounding::HalfUp ? std::floor(v + 0.5F) : std::nearbyint(v);
-  if (!(r >= -2147483648.0F)) return r != r ? 0 : std::numeric_limits<std::int32_t>::min();
-  if (r >= 2147483648.0F) return std::numeric_limits<std::int32_t>::max();
+  if (r < -2147483648.0F) return std::numeric_limits<std::int32_t>::min();
+  if (!(r < 2147483648.0F)) return std::numeric_limits<std::int32_t>::max();
   return static_cast<std::int32_t>(r);
 }
 
@@ -75,7 +76,7 @@ void quantize_each(const float* x, std::size_t count, float inv_scale, T* q) {
     float r = round_half_even(v);
     if constexpr (kHalfUp) r = r > v ? r - 1 : r;
     r = r < least ? least : r > most ? most : r;
-    q[i] = static_cast<T>(r == r ? r : 0.0F);
+    q[i] = static_cast<T>(r == r ? r : most);
   }
 }
 

@@ -21,7 +21,7 @@ template <typename T, Rounding kRounding>
 inline T round_saturate(float v) {
   constexpr std::int32_t kLow = std::numeric_limits<T>::min(),
                          kHigh = std::numeric_limits<T>::max();
-  v = v == v ? v : 0.0F;
+  v = v == v ? v : static_cast<float>(kHigh + 1);
   v = v < static_cast<float>(kLow - 1) ? static_cast<float>(kLow - 1) : v;
   v = v > static_cast<float>(kHigh + 1) ? static_cast<float>(kHigh + 1) : v;
   std::int32_t q;
@@ -47,13 +47,12 @@ decltype(auto) visit_rounding(Rounding rounding, F&& f) {
 /// ESP-DL 0.1, round(double): half-up adds and floors; half-even is done in software, with a tie
 /// within 1e-6 of the half.
 inline std::int32_t round_to_int(double v, Rounding rounding) {
-  if (v != v) return 0;
   constexpr double kMin = std::numeric_limits<std::int32_t>::min();
   constexpr double kMax = std::numeric_limits<std::int32_t>::max();
   const bool half_up = rounding == Rounding::HalfUp;
   const double moved = half_up ? std::floor(v + 0.5) : v < 0 ? v - 0.5 : v + 0.5;
   if (moved <= kMin) return std::numeric_limits<std::int32_t>::min();
-  if (moved >= kMax) return std::numeric_limits<std::int32_t>::max();
+  if (!(moved < kMax)) return std::numeric_limits<std::int32_t>::max();
   auto q = static_cast<std::int32_t>(moved);
   if (!half_up && std::fabs(moved - q) < 1e-6 && (q & 1) != 0) q += v < 0 ? 1 : -1;
   return q;

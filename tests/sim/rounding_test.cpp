@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cmath>
+#include <limits>
 #include <random>
 
 namespace espquant::sim {
@@ -44,6 +46,15 @@ TEST(RoundDouble, HalfEvenHasATolerance) {
   EXPECT_EQ(round_to_int(2.5 + 1e-7, Rounding::HalfEven), 2);
   EXPECT_EQ(round_to_int(2.5 + 1e-5, Rounding::HalfEven), 3);
   EXPECT_EQ(round_to_int(1e300, Rounding::HalfEven), INT32_MAX);
+}
+
+TEST(RoundDouble, NumbersThatAreNoneBecomeTheEnds) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (Rounding rounding : {Rounding::HalfUp, Rounding::HalfEven}) {
+    EXPECT_EQ(round_to_int(std::nan(""), rounding), INT32_MAX);
+    EXPECT_EQ(round_to_int(kInfinity, rounding), INT32_MAX);
+    EXPECT_EQ(round_to_int(-kInfinity, rounding), INT32_MIN);
+  }
 }
 
 }  // namespace
