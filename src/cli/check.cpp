@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "espdl/package.h"
 #include "measure/planned_memory.h"
 #include "report/table.h"
+#include "sim/made_for.h"
 
 namespace espquant::cli {
 namespace {
@@ -24,6 +26,9 @@ struct Checked {
   /// Of a package, else empty.
   std::string model;
   std::string target, espdl;
+  /// The oldest release that can run it, and what it needs of that.
+  std::string needs;
+  std::vector<std::string> features;
   std::size_t nodes = 0;
   std::vector<sim::Finding> findings;
 
@@ -39,8 +44,17 @@ Checked check_one(const ModelFile& file, std::span<const std::byte> bytes, std::
   std::vector<Error> unreadable;
   const espdl::Model model = espdl::read_model(bytes, options, unreadable);
   const Target& target = file.target_for(model);
-  return {std::move(name), std::string(target.name), std::string(target.release.version),
-          model.nodes.size(), measure::check_model(model, target, unreadable)};
+  Checked checked{std::move(name),
+                  std::string(target.name),
+                  std::string(target.release.version),
+                  {},
+                  {},
+                  model.nodes.size(),
+                  measure::check_model(model, target, unreadable)};
+  checked.needs = sim::oldest_release_for(model).version;
+  for (const Feature feature : sim::features_of(model))
+    checked.features.emplace_back(fact_of(feature).name);
+  return checked;
 }
 
 /// The named model, else all of a package.
@@ -100,9 +114,14 @@ std::string check_summary_of(const CheckCommand& command, const Checked& checked
   const auto counted = [](std::ptrdiff_t n, std::string_view thing) {
     return fmt::format("{} {}{}", n == 0 ? "no" : std::to_string(n), thing, n == 1 ? "" : "s");
   };
-  return fmt::format("{} on {}: {}{} ({})\n", what, checked.target, counted(defects, "defect"),
-                     notes == 0 ? "" : ", " + counted(notes, "note"),
-                     counted(static_cast<std::ptrdiff_t>(checked.nodes), "node"));
+  std::string summary =
+      fmt::format("{} on {}: {}{} ({})\n", what, checked.target, counted(defects, "defect"),
+                  notes == 0 ? "" : ", " + counted(notes, "note"),
+                  counted(static_cast<std::ptrdiff_t>(checked.nodes), "node"));
+  if (!checked.features.empty())
+    summary += fmt::format("It needs ESP-DL {} or later ({})\n", checked.needs,
+                           fmt::join(checked.features, "; "));
+  return summary;
 }
 
 nlohmann::ordered_json check_json_of(const Checked& checked) {
@@ -110,6 +129,7 @@ nlohmann::ordered_json check_json_of(const Checked& checked) {
   if (!checked.model.empty()) json["model"] = checked.model;
   json["target"] = checked.target;
   json["espdl"] = checked.espdl;
+  json["needs_espdl"] = checked.needs;
   json["nodes"] = checked.nodes;
   json["defects"] = checked.defects();
   json["findings"] = nlohmann::ordered_json::array();

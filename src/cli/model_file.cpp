@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/file.h"
-#include "sim/check.h"
+#include "sim/made_for.h"
 
 namespace espquant::cli {
 
@@ -61,19 +61,12 @@ const Target& ModelFile::target_for(const espdl::Model& model) const {
   return sim::target_of(model, target, espdl);
 }
 
-const Target& ModelFile::target_to_run(const espdl::Model& model) const {
-  const Target& asked_for = target_for(model);
-  if (target.empty()) return asked_for;
-  for (const auto& finding : sim::check(model, asked_for)) {
-    const bool is_packing = finding.name == "filter-layout" || finding.name == "other-target";
-    if (is_packing && finding.severity == sim::Severity::Defect)
-      throw Error(ErrorCode::Illegal, finding.message)
-          .file(path.string())
-          .node(finding.node)
-          .tensor(finding.tensor)
-          .remedy(finding.remedy);
-  }
-  return asked_for;
+const Target& ModelFile::target_to_run(const espdl::Model& model) const try {
+  const Target& chip = target_for(model);
+  sim::require_packed_for(model, chip);
+  return chip;
+} catch (Error& error) {
+  throw error.file(path.string());
 }
 
 CLI::Option* add_key(CLI::App& command, std::string& key) {
@@ -112,10 +105,12 @@ void add_simulation(CLI::App& command, sim::Options& options) {
           "--kernels",
           [&options](const std::string& kind) {
             options.kernels =
-                kind == "fast" ? sim::KernelChoice::Fast : sim::KernelChoice::Reference;
+                kind == "reference" ? sim::KernelChoice::Reference : sim::KernelChoice::Fast;
+            options.p4_portable_kernels = kind == "portable";
           },
-          "fast (default), or reference: plain loops that follow the rules one by one")
-      ->check(CLI::IsMember({"fast", "reference"}))
+          "fast (default); reference: plain loops that follow the rules one by one; portable: "
+          "those of ESP-DL on a PC, where test values for the ESP32-P4 may have been recorded")
+      ->check(CLI::IsMember({"fast", "reference", "portable"}))
       ->type_name("KIND");
   command.add_flag_callback(
       "--no-saturation", [&options] { options.saturation = false; },

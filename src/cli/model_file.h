@@ -29,8 +29,7 @@ struct ModelFile {
   espdl::ReadOptions read_options() const;
   espdl::Model load() const;
   const Target& target_for(const espdl::Model& model) const;
-  /// The same, to compute as. Throws Error(Illegal) where filters are packed for another chip than
-  /// the one that was asked for, as `check` finds.
+  /// The same, to compute as. Throws as sim::require_packed_for.
   const Target& target_to_run(const espdl::Model& model) const;
 };
 

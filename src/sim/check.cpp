@@ -9,6 +9,7 @@
 
 #include "sim/check_rules.h"
 #include "sim/fault_texts.h"
+#include "sim/made_for.h"
 #include "sim/prepare.h"
 
 namespace espquant::sim {
@@ -177,6 +178,10 @@ class Checker {
     const std::string_view section = section_of(node.op);
     try {
       const Operator& op = find_operator(node);
+      if (const FeatureFact* missing = missing_feature(node, target_)) {
+        add_lacking(node, *missing);
+        return {};
+      }
       if (!check_attributes(node, report_)) return {};
       weights_.check(node, operands.descs, operands.constants);
       std::vector<TensorDesc> declared;
@@ -225,6 +230,16 @@ class Checker {
          .remedy = "Check the node's attributes, and export the model again"});
   }
 
+  void add_lacking(const espdl::Node& node, const FeatureFact& fact) {
+    const Error error = lacking(fact, target_);
+    findings_.push_back({.node = node.name,
+                         .op = node.op,
+                         .rule = fmt::format("ESP-DL {}", fact.since.version),
+                         .name = "release",
+                         .message = error.message(),
+                         .remedy = error.remedy()});
+  }
+
   void add_fault(const espdl::Node& node, std::string_view section, const std::string& fault) {
     const FaultText& text = fault_text(fault);
     findings_.push_back({.severity = text.certain ? Severity::Defect : Severity::Note,
@@ -238,8 +253,7 @@ class Checker {
 
   const espdl::Model& model_;
   const Target& target_;
-  /// The chip's own kernels, not those that recorded results came from.
-  const Options options_{.kernels = KernelChoice::Reference, .p4_vector_kernels = true};
+  const Options options_{.kernels = KernelChoice::Reference};
   std::vector<Finding> findings_;
   const Report report_ = [this](Finding finding) { findings_.push_back(std::move(finding)); };
   WeightRules weights_;

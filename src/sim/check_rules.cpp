@@ -263,6 +263,8 @@ void WeightRules::check_quant_type(const espdl::Node& node, const TensorDesc& in
 void WeightRules::check_layout(const espdl::Node& node, const espdl::Constant& filter,
                                bool depthwise) {
   using Kind = espdl::FilterLayout::Kind;
+  // Its order is the network's own.
+  if (node.op == "MatMul" && node.get_string("input1_layout", "") == "native_kn") return;
   const auto layout = espdl::parse_filter_layout(filter.doc);
   if (!layout) {
     met_unknown_layout_ = true;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "sim/made_for.h"
 #include "sim/memory_plan.h"
 #include "sim/prepare.h"
 
@@ -86,6 +87,7 @@ void Program::prepare_step(const espdl::Node& node,
                            const std::map<std::string_view, const espdl::Constant*>& constants,
                            const std::map<std::string_view, const espdl::ValueInfo*>& values) {
   const Operator& op = find_operator(node);
+  if (const FeatureFact* missing = missing_feature(node, target_)) throw lacking(*missing, target_);
   Step step;
   step.node = &node;
 

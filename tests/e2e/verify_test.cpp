@@ -67,6 +67,35 @@ TEST(Verify, ArchiveWithoutExpectedResultsIsRefused) {
   EXPECT_NE(outcome.err.find("output:<tensor>"), std::string::npos) << outcome.err;
 }
 
+TEST(Verify, KernelsOfAPcAreAskedFor) {
+  const TemporaryFolder folder;
+  write_untested_model(folder.path("m.espdl"));
+  write_arrays(folder.path("r.npz"), {{"input:x", Tensor(DType::Int8, {1, 2, 2, 3})},
+                                      {"output:y", Tensor(DType::Int8, {1, 2, 2, 3})}});
+  EXPECT_EQ(run_program({"verify", folder.path("m.espdl"), "--against", folder.path("r.npz"),
+                         "--kernels", "portable"})
+                .exit_code,
+            0);
+}
+
+TEST(Verify, AndItsLikeRefuseFiltersPackedForAnotherChip) {
+  ESPQUANT_NEEDS_SHARED("golden/zoo/espdet_pico_224_224_cat_s3.espdl");
+  const TemporaryFolder folder;
+  const auto file = (shared_dir() / "golden/zoo/espdet_pico_224_224_cat_s3.espdl").string();
+  const auto data = (shared_dir() / "golden/zoo/espdet_pico_224_224_cat_s3.npz").string();
+  for (const auto& command : {std::vector<std::string>{"verify", file, "--against", data},
+                              {"run", file, "-i", data, "-o", folder.path("y.npz")},
+                              {"evaluate", file, "--data", data},
+                              {"analyze", file, "--data", data}}) {
+    std::vector<std::string> arguments = command;
+    arguments.insert(arguments.end(), {"--target", "esp32c3"});
+    const auto outcome = run_program(arguments);
+    EXPECT_EQ(outcome.exit_code, 1) << outcome.out;
+    EXPECT_NE(outcome.err.find("was made for the ESP32-S3"), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("Quantize the network for esp32c3"), std::string::npos);
+  }
+}
+
 TEST(Verify, ShippedModelOnRecordedResults) {
   ESPQUANT_NEEDS_SHARED("golden/zoo/espdet_pico_224_224_cat_s3.npz");
   const auto stem = (shared_dir() / "golden/zoo/espdet_pico_224_224_cat_s3").string();

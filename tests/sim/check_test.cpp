@@ -281,6 +281,23 @@ TEST(Check, TheTargetOfTheFileTellsHowUnlabelledFiltersArePacked) {
   EXPECT_EQ(findings[0].name, "other-target");
 }
 
+TEST(Check, SaysWhichReleaseANodeNeeds) {
+  Model model = good_model();
+  Node product = node_of("product", "MatMul", {"x", "x"}, {"y"});
+  product.attributes["activation"] = std::string("Linear");
+  product.attributes["input1_layout"] = std::string("native_kn");
+  model.nodes = {product};
+  model.values = {{"x", DType::Int8, {4, 4}, {-4}}, {"y", DType::Int8, {4, 4}, {-4}}};
+  model.test_inputs.clear();
+  model.test_outputs.clear();
+  EXPECT_TRUE(findings_of(model).empty()) << check_text_of(findings_of(model));
+  const auto findings = check(model, find_target("esp32s3").under(find_release("3.3.9")));
+  ASSERT_EQ(findings.size(), 1U) << check_text_of(findings);
+  EXPECT_EQ(findings[0].name, "release");
+  EXPECT_EQ(findings[0].node, "product");
+  EXPECT_NE(findings[0].remedy.find("3.3.14"), std::string::npos) << findings[0].remedy;
+}
+
 TEST(Check, WhatTheReaderFoundIsListedAndNotJudgedAgain) {
   Model model = good_model();
   std::erase_if(model.initializers, [](const auto& c) { return c.name == "filter"; });
