@@ -14,6 +14,10 @@ void GoldenSummary::print() const {
   for (const auto& [name, what] : failed) fmt::print("  FAILED: {}: {}\n", name, what);
 }
 
+const Target& recorded_target(std::string_view chip) {
+  return find_target(chip).under(find_release("3.3.9"));
+}
+
 std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder,
                                                const std::string& extension) {
   std::vector<std::filesystem::path> files;
@@ -58,7 +62,7 @@ std::vector<sim::OutputCheck> stale_outputs(const sim::Program& program) {
 
 std::vector<sim::OutputCheck> run_test_values(const espdl::Model& model, const Target& target,
                                               const sim::VerifyOptions& options) {
-  const sim::Program program(model, target);
+  const sim::Program program(model, target, kAsOnAPc);
   std::vector<sim::OutputCheck> checks = sim::verify_test_values(program, options);
   for (sim::OutputCheck& check : stale_outputs(program)) checks.push_back(std::move(check));
   return checks;
@@ -67,7 +71,7 @@ std::vector<sim::OutputCheck> run_test_values(const espdl::Model& model, const T
 std::vector<sim::OutputCheck> run_test_inputs(const espdl::Model& model, const Target& target,
                                               const std::map<std::string, Tensor>& expected,
                                               const sim::VerifyOptions& options) {
-  const sim::Program program(model, target);
+  const sim::Program program(model, target, kAsOnAPc);
   std::map<std::string, Tensor> inputs;
   for (const espdl::Constant& value : model.test_inputs) inputs.emplace(value.name, value.data);
   return sim::verify(program, inputs, expected, options);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/npz.h"
@@ -33,6 +34,13 @@ std::vector<std::filesystem::path> files_below(const std::filesystem::path& fold
 /// The entries "input:<name>" or "output:<name>" of an npz, by name.
 std::map<std::string, Tensor> entries(const std::map<std::string, Tensor>& npz,
                                       const std::string& prefix);
+
+/// As golden results were recorded, on a PC: where the P4's vector unit differs, by the portable
+/// kernels.
+inline constexpr sim::Options kAsOnAPc{.p4_portable_kernels = true};
+
+/// The chip under the release of ESP-DL that they were recorded with, 3.3.9.
+const Target& recorded_target(std::string_view chip);
 
 /// Runs the model on its own test values.
 std::vector<sim::OutputCheck> run_test_values(const espdl::Model& model, const Target& target,

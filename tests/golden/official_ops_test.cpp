@@ -85,12 +85,12 @@ TEST_P(OfficialOps, PassTheTestOfTheDevice) {
   for (const fs::path& file : files_below(root, ".espdl")) {
     run_case(summary, fs::relative(file, root).string(), [&] {
       const espdl::Model model = espdl::read_model_file(file);
-      if (folder != "unknown") return run_test_values(model, find_target(folder), {});
-      const auto checks = run_test_values(model, find_target("esp32s3"), {});
-      return all_passed(checks) ? checks : run_test_values(model, find_target("esp32p4"), {});
+      if (folder != "unknown") return run_test_values(model, recorded_target(folder), {});
+      const auto checks = run_test_values(model, recorded_target("esp32s3"), {});
+      return all_passed(checks) ? checks : run_test_values(model, recorded_target("esp32p4"), {});
     });
   }
-  if (folder != "unknown") set_known_differences_apart(summary, root, find_target(folder));
+  if (folder != "unknown") set_known_differences_apart(summary, root, recorded_target(folder));
   summary.print();
   EXPECT_GT(summary.cases, 0);
   EXPECT_TRUE(summary.failed.empty());

@@ -26,7 +26,7 @@ std::map<std::string, std::string> read_expectations(const fs::path& file) {
 
 /// "esp32s3_s8" names the target before its last underscore.
 const Target& target_of_folder(const std::string& folder) {
-  return find_target(folder.substr(0, folder.rfind('_')));
+  return recorded_target(folder.substr(0, folder.rfind('_')));
 }
 
 class OpCases : public testing::TestWithParam<const char*> {};

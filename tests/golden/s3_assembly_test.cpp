@@ -25,7 +25,7 @@ TEST_P(S3Assembly, GivesTheSameOnExtremeInputs) {
                             (relative.stem().stem().string() + ".espdl");
       const espdl::Model model = espdl::read_model_file(file);
       const auto npz = data::read_npz(npz_file);
-      const sim::Program program(model, find_target("esp32s3"));
+      const sim::Program program(model, recorded_target("esp32s3"));
       return sim::verify(program, entries(npz, "input:"), entries(npz, "output:"),
                          {sim::Tolerance::Exact});
     });

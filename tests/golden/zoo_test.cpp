@@ -16,7 +16,8 @@ TEST(Zoo, GivesWhatEspDlGives) {
     run_case(summary, name, [&] {
       const espdl::Model model = espdl::read_model_file(file);
       const auto npz = data::read_npz(std::filesystem::path(file).replace_extension(".npz"));
-      const sim::Program program(model, find_target(name.ends_with("_p4") ? "esp32p4" : "esp32s3"));
+      const sim::Program program(
+          model, recorded_target(name.ends_with("_p4") ? "esp32p4" : "esp32s3"), kAsOnAPc);
       return sim::verify(program, entries(npz, "input:"), entries(npz, "output:"),
                          {sim::Tolerance::Exact});
     });
