@@ -39,13 +39,11 @@ int widest_bits(std::string_view op) {
   return op == "Resize" ? 8 : 16;
 }
 
-Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& settings)
+Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& settings,
+               const std::vector<bool>& wide)
     : bits_(exponents.size(), settings.bits),
       weight_bits_(settings.weight_bits),
       layer_weight_bits_(settings.layer_weight_bits) {
-Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& settings,
-               const std::vector<bool>& wide)
-    : bits_(exponents.size(), settings.bits) {
   check_names(graph, settings);
   // Constants may have been added since the sets were made; they have no group.
   const auto group = [&](ValueId v) { return static_cast<std::size_t>(exponents.find(v)); };

@@ -130,6 +130,7 @@ Prepared prepare_gru(const NodeContext& context) {
       return gru_kernel<T>(plan, GruQuantizedStep<T>(plan, prepared.outputs[0].exponent()));
   });
   note_recurrent_faults(context, prepared);
+  note_portable_products(context, plan, prepared);
   return prepared;
 }
 

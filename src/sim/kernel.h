@@ -29,10 +29,10 @@ struct Options {
   /// The S3's lanes saturate (20 bits for int8, 40 for int16). Off: wide accumulators, for
   /// comparison only.
   bool saturation = true;
-  /// P4: three vector kernels (int16 Mul, the int16 table, int8 PRelu) differ from ESP-DL's
-  /// portable ones, by which the results that were recorded on a PC came about. On: as the vector
-  /// unit. docs/runtime-faults.md, "p4-vector-kernel-differs".
-  bool p4_vector_kernels = false;
+  /// P4: four vector kernels (int16 Mul, the int16 table, int8 PRelu, int16 products of LSTM and
+  /// GRU) differ from ESP-DL's portable ones, by which results came about that were recorded on a
+  /// PC. On: as there. docs/runtime-faults.md, "p4-vector-kernel-differs".
+  bool p4_portable_kernels = false;
 };
 
 /// Type, shape and exponents of a tensor at run time.

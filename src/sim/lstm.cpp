@@ -130,6 +130,7 @@ Prepared prepare_lstm(const NodeContext& context) {
       return lstm_kernel<T>(plan, LstmQuantizedStep<T>(plan, prepared.outputs[0].exponent()));
   });
   note_recurrent_faults(context, prepared);
+  note_portable_products(context, plan, prepared);
   return prepared;
 }
 

@@ -1,14 +1,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "espdl/filter_layout.h"
 #include "sim/mac_engine.h"
 #include "sim/operators.h"
+#include "sim/prepare.h"
 
 /// MatMul: each product of two matrices is a 1x1 convolution whose filter is the second operand,
-/// which therefore arrives in filter order, constant or not (ESP-DL 3.5).
+/// which therefore arrives in filter order, constant or not (ESP-DL 3.5), unless the node says that
+/// it lies row by row (ESP-DL 3.3.15).
 namespace espquant::sim {
 namespace {
 
@@ -20,6 +23,9 @@ struct Batches {
   std::vector<std::int64_t> x_index, w_index;
   std::int64_t filters = 1;
 };
+
+/// In place of the lanes that a second operand is packed for.
+constexpr int kRowByRow = 0;
 
 class MatMulKernel final : public Kernel {
  public:
@@ -55,10 +61,14 @@ class MatMulKernel final : public Kernel {
       std::memcpy(physical.mutable_bytes().data(),
                   filters + static_cast<std::size_t>(f) * physical.byte_size(),
                   physical.byte_size());
-      loaded.push_back(engine_.load(espdl::unpack_filter(physical, false, lanes_)));
+      loaded.push_back(engine_.load(lanes_ == kRowByRow
+                                        ? physical.transposed(kSwapped)
+                                        : espdl::unpack_filter(physical, false, lanes_)));
     }
     return loaded;
   }
+
+  static constexpr std::array<std::int64_t, 2> kSwapped = {1, 0};
 
   MacEngine engine_;
   Batches batches_;
@@ -101,6 +111,54 @@ Batches pair_batches(const Shape& a, const Shape& b, Shape& outer) {
   return batches;
 }
 
+/// Whether the second operand is [K,N] row by row.
+bool is_native(const NodeContext& context) {
+  const std::string layout = context.node.get_string("input1_layout", "packed");
+  if (layout != "packed" && layout != "native_kn")
+    refuse(fmt::format("input1_layout '{}' is not known", layout), "It is packed or native_kn");
+  return layout == "native_kn";
+}
+
+int native_shift(const NodeContext& context) {
+  constexpr std::int64_t kLargest = 127;
+  if (context.input(1).exponents.size() > 1)
+    refuse(fmt::format("{} exponents for the second operand, which has one",
+                       context.input(1).exponents.size()),
+           "Quantize the tensor with one exponent");
+  const std::int64_t shift = std::int64_t{context.declared[0].exponent()} -
+                             context.input(0).exponent() - context.input(1).exponent();
+  if (shift < -kLargest || shift > kLargest)
+    refuse(fmt::format("the exponents ask for a shift by {}", shift),
+           "Check the exponents of both operands and of the output");
+  return static_cast<int>(shift);
+}
+
+/// Kernels of their own multiply by rows. Columns that fill vectors are summed in the vector
+/// unit's lanes, and clip there (S3); the others, and all where the result is shifted left or no
+/// vector is filled, are exact sums of portable code. No shift register wraps.
+MacArithmetic native_arithmetic(const NodeContext& context, const ConvGeometry& geometry) {
+  const Target& target = context.target;
+  MacArithmetic arithmetic;
+  arithmetic.bits = context.input(0).dtype == DType::Int8 ? 8 : 16;
+  const std::string activation = context.node.get_string("activation", "Linear");
+  if (activation != "Linear" && activation != "Relu")
+    refuse(fmt::format("the activation '{}' cannot be fused into {}", activation, context.node.op),
+           "Only Relu can; make another activation a node of its own");
+  arithmetic.relu = activation == "Relu";
+  const int shift = native_shift(context);
+  // Half up and to the left as the portable kernels, which is what the S3's lanes amount to.
+  arithmetic.family = target.family == Family::P4 && shift >= 0 ? Family::P4 : Family::C;
+  const int lanes = target.lanes(arithmetic.bits);
+  arithmetic.scalar_from = geometry.out_c;
+  if (target.family == Family::S3 && shift >= 0 && context.options.saturation) {
+    arithmetic.scalar_from = geometry.out_c / lanes * lanes;
+    arithmetic.lanes.bits = target.accumulator_bits(arithmetic.bits);
+  }
+  arithmetic.shifts.assign(static_cast<std::size_t>(geometry.out_c), shift);
+  arithmetic.bias.assign(static_cast<std::size_t>(geometry.out_c), 0);
+  return arithmetic;
+}
+
 }  // namespace
 
 Prepared prepare_mat_mul(const NodeContext& context) {
@@ -127,12 +185,14 @@ Prepared prepare_mat_mul(const NodeContext& context) {
   Prepared prepared;
   prepared.outputs.push_back(mac_output(context, std::move(shape)));
   const DType dtype = context.input(0).dtype;
-  MacEngine engine(geometry,
-                   make_arithmetic(context, geometry, context.input(1), nullptr, prepared.faults),
-                   context.options);
-  auto kernel = std::make_unique<MatMulKernel>(std::move(engine), std::move(batches), dtype,
-                                               context.input(1).dtype,
-                                               context.target.lanes(dtype == DType::Int8 ? 8 : 16));
+  const bool native = is_native(context);
+  MacArithmetic arithmetic =
+      native ? native_arithmetic(context, geometry)
+             : make_arithmetic(context, geometry, context.input(1), nullptr, prepared.faults);
+  const int lanes = native ? kRowByRow : context.target.lanes(dtype == DType::Int8 ? 8 : 16);
+  auto kernel =
+      std::make_unique<MatMulKernel>(MacEngine(geometry, std::move(arithmetic), context.options),
+                                     std::move(batches), dtype, context.input(1).dtype, lanes);
   if (context.constants[1] != nullptr) kernel->preload(context.constants[1]->data.bytes().data());
   prepared.kernel = std::move(kernel);
   return prepared;

@@ -65,8 +65,7 @@ Prepared prepare_mul(const NodeContext& context) {
   const TensorDesc output = output_desc(context, 0, broadcast.shape, dtype);
   const int shift = output.exponent() - context.input(0).exponent() - context.input(1).exponent();
 
-  const bool differs_on_p4 = dtype == DType::Int16 && context.target.family == Family::P4 &&
-                             has_vector_rows(context, broadcast, 16);
+  const bool differs_on_p4 = dtype == DType::Int16 && has_vector_rows(context, broadcast, 16);
 
   auto kernel = visit_element_type(dtype, [&]<typename T>() {
     if constexpr (std::is_floating_point_v<T>)
@@ -77,7 +76,7 @@ Prepared prepare_mul(const NodeContext& context) {
       return quantized_mul<T>(context, std::move(broadcast), shift);
   });
   Prepared prepared = prepared_with(context, output.shape, dtype, std::move(kernel));
-  if (differs_on_p4) add_fault(prepared, "p4-vector-kernel-differs");
+  if (differs_on_p4) note_portable_kernel(context, prepared);
   return prepared;
 }
 

@@ -66,16 +66,24 @@ struct S3Int16 {
   }
 };
 
-/// Products are held in twice the width, which a left shift may leave.
+/// Products are held in twice the width, which a left shift may leave. Whether positive values are
+/// brought to the output's exponent depends on the release; that they are rounded half up is what
+/// all other portable kernels do.
 template <typename T>
 struct Portable {
   PReluShifts shifts;
+  bool rescales;
   T operator()(T q, T alpha) const {
-    if (q >= 0) return q;
+    if (q >= 0) return rescales ? rescaled(q) : q;
     const std::int64_t product = std::int64_t{q} * alpha;
     const int shift = std::clamp(shifts.negative, -31, 31);
     if (shift >= 0) return saturate<T>(product >> shift);
     return saturate<T>(wrap_bits(product * (std::int64_t{1} << -shift), 16 * sizeof(T)));
+  }
+  T rescaled(T q) const {
+    const int shift = std::clamp(shifts.positive, -31, 31);
+    if (shift >= 0) return saturate<T>(round_shift(q, shift, Rounding::HalfUp));
+    return saturate<T>(std::int64_t{q} * (std::int64_t{1} << -shift));
   }
 };
 
@@ -95,18 +103,25 @@ std::unique_ptr<Kernel> prelu_kernel(std::vector<T> alpha, std::int64_t count, F
   });
 }
 
+/// Whether int8 positive values come out at the output's exponent.
+bool rescales_int8(const NodeContext& context) {
+  return uses_vector_kernels(context) || (context.target.family == Family::C &&
+                                          context.target.release.has(Feature::PReluRescalesOnC));
+}
+
 template <typename T>
 std::unique_ptr<Kernel> quantized_prelu(const NodeContext& context, std::vector<T> alpha,
                                         std::int64_t count, PReluShifts shifts) {
   if (!uses_vector_kernels(context))
-    return prelu_kernel(std::move(alpha), count, Portable<T>{shifts});
+    return prelu_kernel(std::move(alpha), count,
+                        Portable<T>{shifts, sizeof(T) == 1 && rescales_int8(context)});
   const bool s3 = context.target.family == Family::S3;
   if constexpr (sizeof(T) == 1) {
     if (s3) return prelu_kernel(std::move(alpha), count, S3Int8(shifts));
     return prelu_kernel(std::move(alpha), count, P4Int8(shifts));
   } else {
     if (s3) return prelu_kernel(std::move(alpha), count, S3Int16(shifts));
-    return prelu_kernel(std::move(alpha), count, Portable<T>{shifts});
+    return prelu_kernel(std::move(alpha), count, Portable<T>{shifts, false});
   }
 }
 
@@ -131,15 +146,33 @@ std::vector<T> slopes(const NodeContext& context, std::int64_t channels) {
   return {values.begin(), values.end()};
 }
 
+/// Whether a product of the negative side can lose bits, so that its rounding matters.
+bool rounds_negative_side(const NodeContext& context, int shift) {
+  if (shift <= 0) return false;
+  const auto slopes = context.constant(1).data.data<std::int8_t>();
+  const auto lost = static_cast<std::int32_t>((std::uint32_t{1} << std::min(shift, 31)) - 1);
+  return std::any_of(slopes.begin(), slopes.end(),
+                     [&](std::int8_t alpha) { return (std::int32_t{alpha} & lost) != 0; });
+}
+
+void note_int8_faults(const NodeContext& context, Prepared& prepared, PReluShifts shifts) {
+  const bool vector_unit = uses_vector_kernels(context);
+  if (!rescales_int8(context) && shifts.positive != 0)
+    add_fault(prepared, "prelu-int8-ignores-exponent");
+  if (!vector_unit && rescales_int8(context) && shifts.positive > 0)
+    add_fault(prepared, "prelu-rounding-unknown");
+  if (vector_unit && shifts.positive <= -7) add_fault(prepared, "prelu-factor-beyond-int8");
+  if (context.target.family == Family::P4 && rounds_negative_side(context, shifts.negative))
+    add_fault(prepared, "prelu-rounding-unknown");
+  note_portable_kernel(context, prepared);
+}
+
 void note_faults(const NodeContext& context, Prepared& prepared, PReluShifts shifts) {
   const bool int8 = prepared.outputs[0].dtype == DType::Int8;
-  const bool rescales = int8 && uses_vector_kernels(context);
-  if (!rescales && shifts.positive != 0)
-    add_fault(prepared, int8 ? "prelu-int8-ignores-exponent" : "prelu-int16-ignores-exponent");
-  if (rescales && shifts.positive <= -7) add_fault(prepared, "prelu-factor-beyond-int8");
-  if (int8 && context.target.family == Family::P4) add_fault(prepared, "p4-vector-kernel-differs");
+  if (int8) return note_int8_faults(context, prepared, shifts);
+  if (shifts.positive != 0) add_fault(prepared, "prelu-int16-ignores-exponent");
   const Shape& alpha = context.input(1).shape;
-  if (!int8 && alpha[0] != context.input(0).shape.back() && element_count(alpha) != 1)
+  if (alpha[0] != context.input(0).shape.back() && element_count(alpha) != 1)
     add_fault(prepared, "prelu-int16-takes-first-slope");
 }
 

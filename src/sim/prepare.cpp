@@ -115,7 +115,12 @@ Prepared prepared_with(const NodeContext& context, Shape shape, DType written,
 
 bool uses_vector_kernels(const NodeContext& context) {
   const Family family = context.target.family;
-  return family == Family::S3 || (family == Family::P4 && context.options.p4_vector_kernels);
+  return family == Family::S3 || (family == Family::P4 && !context.options.p4_portable_kernels);
+}
+
+void note_portable_kernel(const NodeContext& context, Prepared& prepared) {
+  if (context.target.family == Family::P4 && context.options.p4_portable_kernels)
+    add_fault(prepared, "p4-vector-kernel-differs");
 }
 
 void add_fault(Prepared& prepared, std::string_view name) {

@@ -80,8 +80,12 @@ Prepared prepared_with(const NodeContext& context, Shape shape, DType written,
                        std::unique_ptr<Kernel> kernel);
 
 /// Whether the node runs by the vector unit's arithmetic where that differs from the portable
-/// kernels': on the S3, and on the P4 when the options ask for it.
+/// kernels': on the S3, and on the P4 unless the options ask for the portable ones.
 bool uses_vector_kernels(const NodeContext& context);
+
+/// Adds "p4-vector-kernel-differs" where the options ask for the portable kernels on the P4; for
+/// nodes whose kernels differ.
+void note_portable_kernel(const NodeContext& context, Prepared& prepared);
 
 void add_fault(Prepared& prepared, std::string_view name);
 

@@ -36,13 +36,31 @@ std::int64_t dot(const std::int16_t* a, const std::int16_t* b, std::int64_t n) {
   return sum;
 }
 
+/// Elements that one vector instruction multiplies.
+template <typename T>
+constexpr std::int64_t kVectorElements = 16 / static_cast<std::int64_t>(sizeof(T));
+
+/// ACCX and XACC: the sum in 40 bits, clipped behind each vector (ESP-DL 0.2).
+template <typename T>
+std::int64_t dot_in_40_bits(const T* a, const T* b, std::int64_t n) {
+  constexpr int kBits = 40;
+  // So few products never reach the limit.
+  constexpr std::int64_t kFew = (std::int64_t{1} << (kBits - 1)) >> (16 * sizeof(T) - 2);
+  if (n < kFew) return dot(a, b, n);
+  std::int64_t sum = 0;
+  for (std::int64_t i = 0; i < n; i += kVectorElements<T>)
+    sum = saturate_bits(sum + dot(a + i, b + i, kVectorElements<T>), kBits);
+  return sum;
+}
+
 template <typename T>
 std::int16_t gate_product(const RecurrentPlan& plan, const T* row, const T* vector,
                           std::int64_t length, int shift) {
-  const std::int64_t sum = dot(row, vector, length);
-  const bool whole_vectors = length % (16 / static_cast<std::int64_t>(sizeof(T))) == 0;
+  const bool whole_vectors = length % kVectorElements<T> == 0;
   if (plan.vector_kernels && whole_vectors && shift >= 0)
-    return saturate<std::int16_t>(round_shift(sum, shift, plan.rounding));
+    return saturate<std::int16_t>(
+        round_shift(dot_in_40_bits(row, vector, length), shift, plan.rounding));
+  const std::int64_t sum = dot(row, vector, length);
   return quantize_value<std::int16_t>(static_cast<float>(sum), pow2(-shift), plan.rounding);
 }
 
@@ -116,6 +134,17 @@ void note_recurrent_faults(const NodeContext& context, Prepared& prepared) {
   if (context.has_input(4)) add_fault(prepared, "recurrent-ignores-sequence-lengths");
   if (context.node.get_string("direction", "forward") == "reverse")
     add_fault(prepared, "recurrent-reverse-runs-forward");
+}
+
+void note_portable_products(const NodeContext& context, const RecurrentPlan& plan,
+                            Prepared& prepared) {
+  constexpr std::int64_t kVector = kVectorElements<std::int16_t>;
+  const auto fills_vectors = [](std::int64_t length, int shift) {
+    return length % kVector == 0 && shift >= 0;
+  };
+  if (context.input(0).dtype == DType::Int16 && (fills_vectors(plan.features, plan.input_shift) ||
+                                                 fills_vectors(plan.hidden, plan.hidden_shift)))
+    note_portable_kernel(context, prepared);
 }
 
 void check_recurrent_operand(const NodeContext& context, std::size_t i, DType dtype,

@@ -59,8 +59,14 @@ void check_recurrent_operand(const NodeContext& context, std::size_t i, DType dt
 /// differ.
 void note_recurrent_faults(const NodeContext& context, Prepared& prepared);
 
-/// result[r] = matrix row r times vector, in int16 at the gates' exponent. Vector kernels shift the
-/// exact sum; other lengths go through float32.
+/// Where the P4's vector unit and ESP-DL's portable kernels shift such sums differently: int16, of
+/// a length that fills vectors.
+void note_portable_products(const NodeContext& context, const RecurrentPlan& plan,
+                            Prepared& prepared);
+
+/// result[r] = matrix row r times vector, in int16 at the gates' exponent. Vector kernels add the
+/// products of one vector at a time to a 40-bit register, which clips, and shift the sum; other
+/// lengths go through float32.
 template <typename T>
 void gate_products(const RecurrentPlan& plan, const T* matrix, const T* vector, std::int64_t length,
                    int shift, std::int16_t* result);

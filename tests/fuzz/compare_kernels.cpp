@@ -149,7 +149,9 @@ class CaseBuilder {
     Tensor matrices(element_of(weight_bits_of(p_)), {p_.w_batch, p_.in_c, p_.out_c});
     const std::size_t bytes = matrices.byte_size() / static_cast<std::size_t>(p_.w_batch);
     for (std::int64_t m = 0; m < p_.w_batch; ++m) {
-      const Tensor packed = espdl::pack_filter(w({p_.out_c, 1, 1, p_.in_c}), false, lanes_of(p_));
+      const Tensor packed =
+          p_.native != 0 ? w({p_.in_c, p_.out_c})
+                         : espdl::pack_filter(w({p_.out_c, 1, 1, p_.in_c}), false, lanes_of(p_));
       std::memcpy(matrices.mutable_bytes().data() + static_cast<std::size_t>(m) * bytes,
                   packed.bytes().data(), bytes);
     }
@@ -158,6 +160,7 @@ class CaseBuilder {
     } else {
       c.input(std::move(matrices), p_.w_e);
     }
+    if (p_.native != 0) c.node.attribute("input1_layout", std::string("native_kn"));
     finish(c);
     return c;
   }
@@ -199,7 +202,7 @@ struct Result {
 Result run(const KernelProblem& p, const Case& c, sim::KernelChoice kernels) try {
   const OnlyInstructionSet only(p.isa);
   const sim::Options options{
-      .kernels = kernels, .saturation = p.saturation != 0, .p4_vector_kernels = p.p4_vector != 0};
+      .kernels = kernels, .saturation = p.saturation != 0, .p4_portable_kernels = p.p4_vector == 0};
   const sim::Program program(c.node.model(), find_target(p.target), options);
   sim::Program::Frame frame(program);
   for (std::size_t i = 0; i < c.inputs.size(); ++i) frame.set(program.inputs()[i], c.inputs[i]);

@@ -81,6 +81,7 @@ void draw_product(Random& random, KernelProblem& p, std::int64_t budget) {
   const std::int64_t matrices = random.between(1, 3);
   p.x_batch = one_in(random, 3) ? 1 : matrices;
   p.w_batch = one_in(random, 3) ? 1 : matrices;
+  p.native = random.between(0, 1);
 }
 
 /// Values of one operand: all there are, small ones, of one sign, extremes only.
@@ -187,7 +188,8 @@ void draw_arithmetic(Random& random, KernelProblem& p) {
     }
     if (one_in(random, 12)) step_to_the_brink(random, p);
   }
-  if (p.target == "c" && one_in(random, 20)) p.y_e -= shift + random.between(1, 5);
+  if ((p.target == "c" || p.native != 0) && one_in(random, 20))
+    p.y_e -= shift + random.between(1, 5);
   p.relu = one_in(random, 3) ? 1 : 0;
   p.saturation = one_in(random, 5) ? 0 : 1;
   p.traced = one_in(random, 3) ? 1 : 0;

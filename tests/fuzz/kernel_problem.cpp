@@ -33,6 +33,7 @@ constexpr std::array kNumbers = {
     Field<std::int64_t>{"x_batch", &P::x_batch},
     Field<std::int64_t>{"w_batch", &P::w_batch},
     Field<std::int64_t>{"w_constant", &P::w_constant},
+    Field<std::int64_t>{"native", &P::native},
     Field<std::int64_t>{"x_e", &P::x_e},
     Field<std::int64_t>{"w_e", &P::w_e},
     Field<std::int64_t>{"w_spread", &P::w_spread},

@@ -31,8 +31,9 @@ struct KernelProblem {
   /// Top, left, bottom, right.
   Shape pads{0, 0, 0, 0};
   std::int64_t in_c = 1, out_c = 1;
-  /// MatMul: matrices of both operands (equal, or 1), and whether the second is an initializer.
-  std::int64_t x_batch = 1, w_batch = 1, w_constant = 1;
+  /// MatMul: matrices of both operands (equal, or 1), whether the second is an initializer, and
+  /// whether it lies row by row.
+  std::int64_t x_batch = 1, w_batch = 1, w_constant = 1, native = 0;
   /// Mul, Add, Transpose: shapes of the operands, and the permutation.
   Shape a{1}, b{1}, perm{};
 
@@ -43,7 +44,7 @@ struct KernelProblem {
   /// Elements lie in [low, high]; at the two ends only where `ends` is set; `zeros` percent are 0.
   std::int64_t x_low = -128, x_high = 127, x_ends = 0, x_zeros = 0;
   std::int64_t w_low = -128, w_high = 127, w_ends = 0, w_zeros = 0;
-  std::int64_t relu = 0, saturation = 1, traced = 0, p4_vector = 0;
+  std::int64_t relu = 0, saturation = 1, traced = 0, p4_vector = 1;
   std::int64_t seed = 1;
 };
 

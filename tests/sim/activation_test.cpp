@@ -34,9 +34,10 @@ TEST(Lut, Int16TakesTheNearestPoint) {
   const auto inputs = {-32768, -16385, -16384, 16383, 16384, 32767};
   EXPECT_EQ(three_points(inputs).run<std::int16_t>("esp32s3"), (Ints16{-7, -7, 0, 0, 7, 7}));
   // Half-even goes down to point 0 and up to point 2.
-  EXPECT_EQ(three_points(inputs).options({.p4_vector_kernels = true}).run<std::int16_t>("esp32p4"),
-            (Ints16{-7, -7, -7, 0, 7, 7}));
-  EXPECT_EQ(three_points(inputs).run<std::int16_t>("esp32p4"), (Ints16{-7, -7, 0, 0, 7, 7}));
+  EXPECT_EQ(three_points(inputs).run<std::int16_t>("esp32p4"), (Ints16{-7, -7, -7, 0, 7, 7}));
+  EXPECT_EQ(
+      three_points(inputs).options({.p4_portable_kernels = true}).run<std::int16_t>("esp32p4"),
+      (Ints16{-7, -7, 0, 0, 7, 7}));
 }
 
 TEST(Lut, RefusesWhatTheRuntimeAsserts) {
@@ -181,6 +182,22 @@ OneNode prelu(Tensor input, Tensor alpha, int in, int out, DType dtype) {
                        .output(dtype, out));
 }
 
+/// Square roots of -4, -1, 0, 4; logarithms of -1, 0, 1; what is no number becomes the largest
+/// integer on every family, minus infinity the least.
+TEST(Unary, NumbersThatAreNoneBecomeTheEnds) {
+  for (const char* target : {"esp32s3", "esp32p4", "esp32c3", "esp32"}) {
+    EXPECT_EQ(
+        OneNode("Sqrt").input(int8({-4, -1, 0, 4})).output(DType::Int8).run<std::int8_t>(target),
+        (Ints8{127, 127, 0, 2}));
+    EXPECT_EQ(
+        OneNode("Sqrt").input(int16({-4, -1, 0, 4})).output(DType::Int16).run<std::int16_t>(target),
+        (Ints16{32767, 32767, 0, 2}));
+    EXPECT_EQ(
+        OneNode("Log").input(int16({-1, 0, 1})).output(DType::Int16).run<std::int16_t>(target),
+        (Ints16{32767, -32768, 0}));
+  }
+}
+
 TEST(PRelu, Int8OfEachFamily) {
   const auto node =
       prelu(int8({-5, -5, 9, 0}, {1, 1, 2, 2}), int8({1, 3}, {2, 1, 1}), 0, 0, DType::Int8);
@@ -188,15 +205,33 @@ TEST(PRelu, Int8OfEachFamily) {
   EXPECT_EQ(node.run<std::int8_t>("c"), (Ints8{-3, -8, 9, 0}));        // floor
 }
 
-TEST(PRelu, OnlyTheVectorKernelsRescaleThePositiveSide) {
-  const auto node = prelu(int8({-4, 9}, {1, 1, 1, 2}), int8({2, 2}, {2, 1, 1}), 0, 1, DType::Int8);
-  EXPECT_EQ(node.run<std::int8_t>("esp32s3"), (Ints8{-2, 5}));
-  EXPECT_EQ(node.run<std::int8_t>("c"), (Ints8{-2, 9}));
-  EXPECT_EQ(node.faults("c"), (std::vector<std::string>{"prelu-int8-ignores-exponent"}));
+TEST(PRelu, RescalesThePositiveSideByKernelAndRelease) {
+  const auto node = prelu(int8({-4, 9}, {1, 1, 1, 2}), int8({4, 4}, {2, 1, 1}), 0, 1, DType::Int8);
+  EXPECT_EQ(node.run<std::int8_t>("esp32s3"), (Ints8{-4, 5}));
   EXPECT_TRUE(node.faults("esp32s3").empty());
-  auto vector = node;
-  vector.options({.p4_vector_kernels = true});
-  EXPECT_EQ(vector.run<std::int8_t>("esp32p4"), (Ints8{-2, 4}));
+  EXPECT_EQ(node.run<std::int8_t>("esp32p4"), (Ints8{-4, 4}));
+  EXPECT_TRUE(node.faults("esp32p4").empty());
+  const Target& old = find_target("c").under(find_release("3.3.9"));
+  EXPECT_EQ(node.run<std::int8_t>(old), (Ints8{-4, 9}));
+  EXPECT_EQ(node.faults(old), (std::vector<std::string>{"prelu-int8-ignores-exponent"}));
+  EXPECT_EQ(node.run<std::int8_t>("c"), (Ints8{-4, 5}));
+  EXPECT_EQ(node.faults("c"), (std::vector<std::string>{"prelu-rounding-unknown"}));
+}
+
+TEST(PRelu, TheNewPortableKernelSaturatesTheWayUp) {
+  const auto node =
+      prelu(int8({-4, 9, 99, 1}, {1, 1, 2, 2}), int8({2, 2}, {2, 1, 1}), 0, -1, DType::Int8);
+  EXPECT_EQ(node.run<std::int8_t>("c"), (Ints8{-8, 18, 127, 2}));
+  EXPECT_TRUE(node.faults("c").empty());
+}
+
+TEST(PRelu, SaysWhereTheP4sNegativeSideMayRoundOtherwise) {
+  const auto faults = [](int alpha) {
+    return prelu(int8({-4, 9}, {1, 1, 1, 2}), int8({4, alpha}, {2, 1, 1}), 0, 0, DType::Int8)
+        .faults("esp32p4");
+  };
+  EXPECT_EQ(faults(3), (std::vector<std::string>{"prelu-rounding-unknown"}));
+  EXPECT_TRUE(faults(-2).empty());
 }
 
 TEST(PRelu, Int16FloorsAndOnTheS3Wraps) {
@@ -221,7 +256,7 @@ TEST(PRelu, Int16TakesTheFirstSlopeUnlessTheFirstAxisIsTheChannels) {
 
 TEST(PRelu, ShiftsLeftOnThePortableKernelsOnly) {
   const auto node = prelu(int8({-5, 9}, {1, 1, 1, 2}), int8({1, 1}, {2, 1, 1}), 0, -3, DType::Int8);
-  EXPECT_EQ(node.run<std::int8_t>("c"), (Ints8{-20, 9}));
+  EXPECT_EQ(node.run<std::int8_t>("c"), (Ints8{-20, 72}));
   EXPECT_EQ(error_of([&] { node.result("esp32s3"); }).code(), ErrorCode::Illegal);
 }
 

@@ -130,23 +130,23 @@ TEST(Mul, Int16IsExactInVectorsOnly) {
   EXPECT_EQ(first(8, "esp32s3"), 30609);
   EXPECT_EQ(first(7, "esp32s3"), 30610);
   EXPECT_EQ(first(8, "c"), 30610);
-  EXPECT_EQ(first(8, "esp32p4"), 30610);
-  EXPECT_EQ(first(8, "esp32p4", {.p4_vector_kernels = true}), 30609);
+  EXPECT_EQ(first(8, "esp32p4"), 30609);
+  EXPECT_EQ(first(8, "esp32p4", {.p4_portable_kernels = true}), 30610);
 }
 
 TEST(Mul, SaysWhereThePortableKernelStandsForTheP4s) {
-  EXPECT_EQ(OneNode("Mul")
-                .input(Tensor(DType::Int16, {8}))
-                .input(Tensor(DType::Int16, {8}))
-                .output(DType::Int16)
-                .faults("esp32p4"),
+  const auto faults = [](std::int64_t row, sim::Options options) {
+    return OneNode("Mul")
+        .input(Tensor(DType::Int16, {row}))
+        .input(Tensor(DType::Int16, {row}))
+        .output(DType::Int16)
+        .options(options)
+        .faults("esp32p4");
+  };
+  EXPECT_EQ(faults(8, {.p4_portable_kernels = true}),
             (std::vector<std::string>{"p4-vector-kernel-differs"}));
-  EXPECT_TRUE(OneNode("Mul")
-                  .input(Tensor(DType::Int16, {7}))
-                  .input(Tensor(DType::Int16, {7}))
-                  .output(DType::Int16)
-                  .faults("esp32p4")
-                  .empty());
+  EXPECT_TRUE(faults(7, {.p4_portable_kernels = true}).empty());
+  EXPECT_TRUE(faults(8, {}).empty());
 }
 
 TEST(Mul, RefusesALeftShiftInVectors) {

@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "espdl/filter_layout.h"
 #include "sim/program.h"
 #include "tests/sim/one_node.h"
+#include "tests/support/errors.h"
 
 namespace espquant::test {
 namespace {
@@ -77,6 +80,60 @@ TEST(MatMul, TakesVectors) {
   row.input(int8({1, 2})).input(packed({1, 2, 3, 4}, 2, 2)).output(DType::Int8);
   EXPECT_EQ(row.result().shape(), (Shape{2}));
   EXPECT_EQ(row.run<std::int8_t>(), (Bytes{7, 10}));
+}
+
+OneNode native(Tensor a, Tensor b, DType dtype, int exponent = 0) {
+  OneNode node("MatMul");
+  node.input(std::move(a)).input(std::move(b)).output(dtype, exponent);
+  node.attribute("input1_layout", std::string("native_kn"));
+  return node;
+}
+
+TEST(MatMulNative, TakesTheSecondOperandRowByRow) {
+  const Tensor a = int8({1, 2, 3, 4}, {2, 2}), b = int8({1, 2, 3, 4}, {2, 2});
+  for (const char* target : {"esp32s3", "esp32p4", "esp32c3"})
+    EXPECT_EQ(native(a, b, DType::Int8).run<std::int8_t>(target), (Bytes{7, 10, 15, 22}));
+  EXPECT_EQ(native(int8({1, 2, 3}), int8({4, 5, 6}), DType::Int8).run<std::int8_t>(), Bytes{32});
+  OneNode relu = native(a, int8({-1, 2, -3, 4}, {2, 2}), DType::Int8);
+  EXPECT_EQ(relu.attribute("activation", std::string("Relu")).run<std::int8_t>(),
+            (Bytes{0, 10, 0, 22}));
+}
+
+/// 40 products of 127 * 127 exceed the S3's 20 bits; the last of 17 columns fills no vector.
+TEST(MatMulNative, OnlyColumnsThatFillVectorsClipOnTheS3) {
+  const auto full = [](Shape shape) {
+    Tensor t(DType::Int8, std::move(shape));
+    std::ranges::fill(t.mutable_data<std::int8_t>(), std::int8_t{127});
+    return t;
+  };
+  const auto ends = [&](std::int64_t columns, int shift, const char* target) {
+    const auto y =
+        native(full({1, 40}), full({40, columns}), DType::Int8, shift).run<std::int8_t>(target);
+    return std::pair<int, int>{y.front(), y.back()};
+  };
+  EXPECT_EQ(ends(17, 13, "esp32s3"), (std::pair{64, 79}));
+  EXPECT_EQ(ends(15, 13, "esp32s3"), (std::pair{79, 79}));
+  EXPECT_EQ(ends(17, 13, "esp32p4"), (std::pair{79, 79}));
+}
+
+TEST(MatMulNative, RoundsAsTheChipAndShiftsLeft) {
+  const Tensor a = int8({5, 5}, {1, 2}), b = int8({1, 0}, {2, 1});
+  EXPECT_EQ(native(a, b, DType::Int8, 1).run<std::int8_t>("esp32s3"), Bytes{3});
+  EXPECT_EQ(native(a, b, DType::Int8, 1).run<std::int8_t>("esp32p4"), Bytes{2});
+  for (const char* target : {"esp32s3", "esp32p4", "esp32"}) {
+    EXPECT_EQ(native(a, b, DType::Int8, -2).run<std::int8_t>(target), Bytes{20});
+    EXPECT_EQ(native(a, b, DType::Int8, -6).run<std::int8_t>(target), Bytes{127});
+  }
+}
+
+TEST(MatMulNative, IsRefusedBelowItsRelease) {
+  const OneNode node = native(int8({1}, {1, 1}), int8({1}, {1, 1}), DType::Int8);
+  const Target& old = find_target("esp32s3").under(find_release("3.3.9"));
+  const Error error = error_of([&] { node.run<std::int8_t>(old); });
+  EXPECT_NE(std::string(error.what()).find("3.3.14"), std::string::npos) << error.what();
+  OneNode other("MatMul");
+  other.input(int8({1}, {1, 1})).input(int8({1}, {1, 1})).output(DType::Int8);
+  EXPECT_THROW(other.attribute("input1_layout", std::string("kn")).result(), Error);
 }
 
 TEST(MatMul, RefusesInnerExtentsThatDiffer) {

@@ -78,7 +78,11 @@ OneNode& OneNode::options(sim::Options options) {
 }
 
 std::vector<Tensor> OneNode::outputs(std::string_view target) const {
-  const sim::Program program(model_, find_target(target), options_);
+  return outputs(find_target(target));
+}
+
+std::vector<Tensor> OneNode::outputs(const Target& target) const {
+  const sim::Program program(model_, target, options_);
   sim::Program::Frame frame(program);
   // What is left of anything else in its buffers must not matter.
   for (std::size_t t = 0; t < program.tensor_count(); ++t)
@@ -91,7 +95,11 @@ std::vector<Tensor> OneNode::outputs(std::string_view target) const {
 }
 
 std::vector<std::string> OneNode::faults(std::string_view target) const {
-  const sim::Program program(model_, find_target(target), options_);
+  return faults(find_target(target));
+}
+
+std::vector<std::string> OneNode::faults(const Target& target) const {
+  const sim::Program program(model_, target, options_);
   std::vector<std::string> names;
   for (const sim::Program::Fault& fault : program.faults()) names.push_back(fault.name);
   return names;

@@ -34,17 +34,23 @@ class OneNode {
 
   /// The outputs after one run on the inputs.
   std::vector<Tensor> outputs(std::string_view target = "esp32s3") const;
+  std::vector<Tensor> outputs(const Target& target) const;
   /// Output 0 after one run.
   Tensor result(std::string_view target = "esp32s3") const { return outputs(target)[0]; }
   /// Its elements.
   template <typename T>
   std::vector<T> run(std::string_view target = "esp32s3") const {
-    const Tensor out = result(target);
+    return run<T>(find_target(target));
+  }
+  template <typename T>
+  std::vector<T> run(const Target& target) const {
+    const Tensor out = outputs(target)[0];
     const auto values = out.data<T>();
     return {values.begin(), values.end()};
   }
   /// Names of the faults that the node meets.
   std::vector<std::string> faults(std::string_view target = "esp32s3") const;
+  std::vector<std::string> faults(const Target& target) const;
 
  private:
   void add_initializer(std::string name, Tensor value, int exponent);

@@ -24,6 +24,36 @@ TEST(GateTable, IsMirroredAndClamped) {
   EXPECT_EQ(tanh(-30000), -sim::gate_tanh(897 / 256.0F));
 }
 
+/// One row times one vector.
+std::int16_t gate_product_of(std::vector<std::int16_t> row, std::vector<std::int16_t> vector,
+                             int shift, bool vector_kernels) {
+  sim::RecurrentPlan plan;
+  plan.gates = plan.hidden = 1;
+  plan.vector_kernels = vector_kernels;
+  plan.rounding = Rounding::HalfEven;
+  std::int16_t result = 0;
+  sim::gate_products(plan, row.data(), vector.data(), static_cast<std::int64_t>(row.size()), shift,
+                     &result);
+  return result;
+}
+
+// ESP-DL 3.19. 500.5 * 2^16 + 1: as a float32 it is the tie, which goes to the even 500.
+TEST(GateProducts, AreExactInWholeVectorsOnly) {
+  std::vector<std::int16_t> row(8), vector(8);
+  row[0] = 32767, vector[0] = 1001;
+  row[1] = 1002, vector[1] = 1;
+  EXPECT_EQ(gate_product_of(row, vector, 16, true), 501);
+  EXPECT_EQ(gate_product_of(row, vector, 16, false), 500);
+  row.push_back(0), vector.push_back(0);
+  EXPECT_EQ(gate_product_of(row, vector, 16, true), 500);
+}
+
+TEST(GateProducts, ClipAt40Bits) {
+  const std::vector<std::int16_t> largest(1024, -32768);
+  EXPECT_EQ(gate_product_of(largest, largest, 30, true), 512);
+  EXPECT_EQ(gate_product_of(largest, largest, 30, false), 1024);
+}
+
 /// One feature, one hidden unit, two steps. W and R as given, no biases.
 OneNode gru(Tensor x, Tensor w, Tensor r, DType dtype, int exponent) {
   OneNode node("GRU");
