@@ -32,6 +32,8 @@ bool is_permutation(std::vector<std::int64_t> axes, std::size_t rank) {
 }  // namespace
 
 data::Settings preprocess_settings(const espdl::Model& model) {
+  // Written by earlier versions for inputs that take no pictures.
+  if (model.metadata_value("width") == "0") return {};
   const data::Settings known = data::to_settings({});
   data::Settings settings;
   for (const auto& entry : model.metadata)

@@ -26,7 +26,9 @@ Graph import_network(const fs::path& path) try {
 
 std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preprocess& preprocess,
                                                              const recipe::Recipe& recipe) {
-  std::vector<std::pair<std::string, std::string>> metadata = data::to_settings(preprocess);
+  std::vector<std::pair<std::string, std::string>> metadata;
+  const bool takes_pictures = preprocess.width > 0;
+  if (takes_pictures) metadata = data::to_settings(preprocess);
   metadata.emplace_back("espquant.strategy", recipe.name);
   return metadata;
 }

@@ -209,8 +209,7 @@ class Importer {
     }
     if (depth >= kDeepestCalls)
       throw Error(ErrorCode::Malformed,
-                  fmt::format("the function '{}' calls itself", node.op_type()))
-          .node(label(node));
+                  fmt::format("the function '{}' calls itself", node.op_type()));
     try {
       const std::string prefix = fmt::format("{}/", label(node));
       const Inlined body = body_of_call(*called, node, free_prefix(prefix));
@@ -219,7 +218,8 @@ class Importer {
         expand_calls(inner, depth + 1, nodes);
       }
     } catch (Error& e) {
-      if (e.node().empty()) e.node(label(node));
+      // The model's own node says more than one within a function.
+      if (depth == 0) e.node(label(node));
       throw;
     }
   }

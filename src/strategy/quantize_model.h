@@ -56,8 +56,6 @@ struct QuantizedModel {
   std::vector<std::string> idle_layers;
   /// See MixedResult.
   bool goals_met = true;
-  /// What was done that the recipe did not ask for.
-  std::vector<std::string> notes;
 };
 
 /// The whole way from a float Graph, as imported, to the chip's model, as the recipe says. Throws
