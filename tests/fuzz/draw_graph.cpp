@@ -208,7 +208,43 @@ class Drawing {
     return node("LayerNormalization", {v, constant(last, 0.5, 1.5), constant(last)});
   }
 
+  /// Scores of the rows of v among each other, and what they choose of it.
+  ValueId attend(ValueId v) {
+    const ValueId turned = node("Transpose", {v}, {{"perm", Ints{0, 2, 1}}});
+    const ValueId scores = node("MatMul", {v, turned});
+    const ValueId scaled = node("Mul", {scores, constant({}, 0.05F, 0.3F)});
+    return node("MatMul", {node("Softmax", {scaled}, {{"axis", std::int64_t{-1}}}), v});
+  }
+
+  ValueId pad(ValueId v) {
+    Ints pads(2 * shape(v).size(), 0);
+    pads[shape(v).size() - 1] = random_.between(0, 2);
+    pads.back() = random_.between(0, 2);
+    return node("Pad", {v, ints(pads)}, {{"mode", std::string("constant")}});
+  }
+
+  ValueId gather(ValueId v) {
+    const std::int64_t n = shape(v)[1];
+    Ints rows(static_cast<std::size_t>(random_.between(1, n)));
+    for (auto& row : rows) row = random_.between(0, n - 1);
+    return node("Gather", {v, ints(rows)}, {{"axis", std::int64_t{1}}});
+  }
+
+  /// By something that stays away from 0, or a root of something that is not negative.
+  ValueId divide(ValueId v) {
+    const ValueId positive = node("Sigmoid", {v});
+    switch (random_.below(3)) {
+      case 0:
+        return node("Div", {v, node("Add", {positive, constant({}, 0.5F, 1)})});
+      case 1:
+        return node("Sqrt", {positive});
+      default:
+        return node("Exp", {node("Clip", {v, constant({}, -2, -1), constant({}, 0, 2)})});
+    }
+  }
+
   ValueId on_row(ValueId v) {
+    if (chance(0.1)) return divide(v);
     switch (random_.below(6)) {
       case 0:
         return node("Softmax", {v});
@@ -226,6 +262,9 @@ class Drawing {
   }
 
   ValueId on_sequence(ValueId v) {
+    if (chance(0.1)) return divide(v);
+    if (chance(0.1)) return attend(v);
+    if (chance(0.1)) return chance(0.5) ? pad(v) : gather(v);
     const std::int64_t length = shape(v)[1], width = shape(v)[2];
     switch (random_.below(8)) {
       case 0:
@@ -270,6 +309,16 @@ class Drawing {
   void on_image(ValueId v) {
     const std::int64_t channels = shape(v)[1], height = shape(v)[2], width = shape(v)[3];
     const bool large = height >= 2 && width >= 2;
+    if (chance(0.1)) return keep(chance(0.5) ? pad(v) : gather(v));
+    if (chance(0.05)) return keep(divide(v));
+    if (chance(0.08) && height * width <= 36) {
+      const std::int64_t to = random_.between(1, 12);
+      return keep(node("ConvTranspose", {v, constant({channels, to, 2, 2}), constant({to})},
+                       {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}}));
+    }
+    if (chance(0.08) && channels % 2 == 0)
+      return keep(node("Conv", {v, constant({channels, channels / 2, 1, 1}), constant({channels})},
+                       {{"kernel_shape", Ints{1, 1}}, {"group", std::int64_t{2}}}));
     switch (random_.below(11)) {
       case 0:
         return keep(

@@ -32,6 +32,8 @@ struct GraphVerdict {
   /// Why it was refused, or what is wrong.
   std::string text;
   std::int64_t outputs = 0, aliases = 0;
+  /// Nodes that would have written over data still needed.
+  std::int64_t losses = 0;
 };
 
 /// Quantizes the network, takes it through the last gate, and compares all samples, one after the

@@ -61,7 +61,7 @@ std::string kind_of(std::string text) {
 int search(const Settings& settings) {
   using Kind = GraphVerdict::Kind;
   const auto end = Clock::now() + std::chrono::duration<double>(settings.seconds);
-  std::int64_t graphs = 0, equal = 0, outputs = 0, aliases = 0, wrong = 0;
+  std::int64_t graphs = 0, equal = 0, outputs = 0, aliases = 0, losing = 0, wrong = 0;
   std::map<std::string, std::int64_t> refusals;
   for (std::uint64_t seed = settings.seed; Clock::now() < end; ++seed) {
     if (settings.count > 0 && seed == settings.seed + settings.count) break;
@@ -70,6 +70,7 @@ int search(const Settings& settings) {
     ++graphs;
     outputs += verdict.outputs;
     aliases += verdict.aliases;
+    losing += verdict.losses > 0 ? 1 : 0;
     if (verdict.kind == Kind::Equal) ++equal;
     if (verdict.kind == Kind::Refused) ++refusals[kind_of(verdict.text)];
     if (verdict.kind != Kind::Wrong) continue;
@@ -80,8 +81,10 @@ int search(const Settings& settings) {
     std::fflush(stdout);
   }
   for (const auto& [text, times] : refusals) fmt::print("refused {:>6} times: {}\n", times, text);
-  fmt::print("{} graphs from seed {}: {} equal ({} output elements, {} aliases), {} wrong\n",
-             graphs, settings.seed, equal, outputs, aliases, wrong);
+  fmt::print(
+      "{} graphs from seed {}: {} equal ({} output elements, {} aliases; {} graphs would have lost "
+      "data), {} wrong\n",
+      graphs, settings.seed, equal, outputs, aliases, losing, wrong);
   return wrong == 0 ? 0 : 1;
 }
 

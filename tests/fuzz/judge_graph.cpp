@@ -4,6 +4,8 @@
 
 #include "cost/in_place.h"
 #include "espdl/reader.h"
+#include "lower/lower.h"
+#include "schedule/in_place_writes.h"
 #include "sim/program.h"
 #include "strategy/last_gate.h"
 #include "strategy/quantize_model.h"
@@ -57,6 +59,9 @@ GraphVerdict judge(const GraphProblem& problem) {
     const auto result = strategy::quantize_model(problem.network, source, options);
     const auto file = strategy::pass_last_gate(result.model, *options.target);
     const espdl::Model model = espdl::read_model(file.bytes());
+    espdl::Model bare = lower::lower(result.quantized, *options.target).model;
+    verdict.losses = static_cast<std::int64_t>(
+        schedule::protect_from_in_place_writes(bare, *options.target).size());
     verdict.aliases = std::count_if(model.nodes.begin(), model.nodes.end(), [](const auto& node) {
       return cost::in_place_kind(node.op) == cost::InPlace::Alias;
     });
