@@ -74,6 +74,22 @@ bool average_pool_may_absorb(const Node& pool) {
          (has_no_pads(pool) || pool.attributes.get_int("count_include_pad", 0) != 0);
 }
 
+/// Pads of a window's own are smaller than the window, in ONNX and in ESP-DL's kernels
+/// (ESP-DL 3.1).
+bool every_window_sees_input(const Graph& graph, const Node& window,
+                             const std::vector<std::int64_t>& pads) {
+  const std::size_t axes = pads.size() / 2;
+  auto kernel = spatial_ints(window, "kernel_shape", axes, 1);
+  if (window.op == "Conv") {
+    const Shape& filter = *graph.value(window.inputs[1]).shape;
+    kernel.assign(filter.begin() + 2, filter.end());
+  }
+  const auto dilations = spatial_ints(window, "dilations", axes, 1);
+  for (std::size_t i = 0; i < pads.size(); ++i)
+    if (pads[i] > (kernel.at(i % axes) - 1) * dilations.at(i % axes)) return false;
+  return true;
+}
+
 bool merge_pad(Graph& graph, NodeId id) {
   const Node& pad = graph.node(id);
   if (pad.op != "Pad") return false;
@@ -89,6 +105,7 @@ bool merge_pad(Graph& graph, NodeId id) {
   if (!fits) return false;
   auto pads = spatial_ints(window, "pads", extra->size(), 0);
   for (std::size_t i = 0; i < extra->size(); ++i) pads.at(i) += (*extra)[i];
+  if (!every_window_sees_input(graph, window, pads)) return false;
   window.attributes.set("pads", pads);
   if (window.op == "AveragePool") window.attributes.set("count_include_pad", std::int64_t{1});
   graph.set_input(reader, 0, in);

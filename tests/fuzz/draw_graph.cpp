@@ -386,7 +386,8 @@ class Drawing {
 
 GraphProblem draw_graph(std::uint64_t seed) {
   static const std::array<std::string, 3> kChips = {"esp32s3", "esp32p4", "esp32"};
-  static const std::array<std::string, 5> kRecipes = {"int8", "int16", "mixed", "balanced", "int8"};
+  static const std::array<std::string, 6> kRecipes = {"int8",     "int16", "mixed",
+                                                      "balanced", "w8a16", "int8"};
   constexpr std::int64_t kSamples = 12;
   Random random(seed * 1000003 + 17);
   GraphProblem problem;

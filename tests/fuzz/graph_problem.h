@@ -13,7 +13,7 @@ struct GraphProblem {
   std::uint64_t seed = 0;
   /// "esp32s3", "esp32p4" or "esp32".
   std::string chip;
-  /// "int8", "int16", "mixed" or "balanced".
+  /// "int8", "int16", "mixed", "balanced" or "w8a16".
   std::string recipe;
   Graph network;
   std::vector<std::vector<Tensor>> samples;

@@ -1,6 +1,6 @@
 // Quantizes random networks and computes them a second time in memory as the runtime plans it.
 //
-//   graphs_fuzz [--seconds N] [--count N] [--seed S]
+//   graphs_fuzz [--seconds N] [--count N] [--seed S] [--chip CHIP] [--recipe NAME]
 //
 // Stops after so many seconds or graphs. Prints a line for each graph that is wrong, by its seed,
 // and what was refused how often; ends with 1 where one was wrong. Same seed, same graphs.
@@ -23,6 +23,8 @@ using Clock = std::chrono::steady_clock;
 struct Settings {
   double seconds = 300;
   std::uint64_t count = 0, seed = 1;
+  /// In place of what is drawn.
+  std::string chip, recipe;
 };
 
 Settings parse(int argc, char** argv) {
@@ -38,9 +40,13 @@ Settings parse(int argc, char** argv) {
         settings.count = std::stoull(value);
       else if (argument == "--seed")
         settings.seed = std::stoull(value);
+      else if (argument == "--chip")
+        settings.chip = value;
+      else if (argument == "--recipe")
+        settings.recipe = value;
       else
         throw Error(ErrorCode::Usage, argument + " is not an option")
-            .remedy("--seconds, --count and --seed are");
+            .remedy("--seconds, --count, --seed, --chip and --recipe are");
     } catch (const std::logic_error&) {
       throw Error(ErrorCode::Usage, value + " is not a number").remedy("As in --seconds 300");
     }
@@ -65,7 +71,9 @@ int search(const Settings& settings) {
   std::map<std::string, std::int64_t> refusals;
   for (std::uint64_t seed = settings.seed; Clock::now() < end; ++seed) {
     if (settings.count > 0 && seed == settings.seed + settings.count) break;
-    const GraphProblem problem = draw_graph(seed);
+    GraphProblem problem = draw_graph(seed);
+    if (!settings.chip.empty()) problem.chip = settings.chip;
+    if (!settings.recipe.empty()) problem.recipe = settings.recipe;
     const GraphVerdict verdict = judge(problem);
     ++graphs;
     outputs += verdict.outputs;

@@ -44,6 +44,17 @@ std::string compare(const GraphProblem& problem, const espdl::Model& model, cons
   return {};
 }
 
+/// Those that make more than a little of their own.
+std::string noisy_layers(const measure::NoiseReport& noise) {
+  constexpr double kLittle = 1e-4;
+  std::string text;
+  for (const auto& layer : noise.layers)
+    if (layer.alone.ratio() > kLittle)
+      text += fmt::format("; {} ({}) {:.3f} % by itself", layer.node, layer.op,
+                          100 * layer.alone.ratio());
+  return text;
+}
+
 }  // namespace
 
 GraphVerdict judge(const GraphProblem& problem) {
@@ -68,7 +79,8 @@ GraphVerdict judge(const GraphProblem& problem) {
     verdict.text = compare(problem, model, result.network, verdict);
     const double noise = result.noise.output.ratio();
     if (verdict.text.empty() && problem.recipe == "int16" && !(noise <= kMostNoiseAt16Bits))
-      verdict.text = fmt::format("{:.3f} % of noise at 16 bits", 100 * noise);
+      verdict.text =
+          fmt::format("{:.3f} % of noise at 16 bits{}", 100 * noise, noisy_layers(result.noise));
     if (!verdict.text.empty()) verdict.kind = Kind::Wrong;
   } catch (const Error& error) {
     const bool explained =

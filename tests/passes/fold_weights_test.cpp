@@ -205,7 +205,7 @@ TEST(MergePads, IntoConvolutionAndAverage) {
   const ValueId x = n.input("x", {1, 2, 4, 4});
   const ValueId padded = n.node("Pad", {x, n.ints({0, 0, 1, 0, 0, 0, 0, 2})});
   const ValueId conv =
-      n.node("Conv", {padded, n.random({2, 2, 2, 2})}, {{"pads", Ints{1, 1, 1, 1}}});
+      n.node("Conv", {padded, n.random({2, 2, 4, 4})}, {{"pads", Ints{1, 1, 1, 1}}});
   const ValueId padded_again = n.node("Pad", {conv, n.ints({0, 0, 1, 1, 0, 0, 1, 1}), n.scalar(0)});
   const ValueId mean = n.node("AveragePool", {padded_again}, {{"kernel_shape", Ints{3, 3}}});
   const Graph graph = after_pass(merge_pads, n.finish({mean}));
@@ -241,12 +241,15 @@ TEST(MergePads, OthersStay) {
   const ValueId empty_windows =
       pool("MaxPool", n.node("Pad", {n.node("Relu", {x}), n.ints(around)}),
            {{"kernel_shape", Ints{1, 1}}, {"strides", Ints{2, 2}}});
+  const ValueId wider_than_the_window =
+      pool("AveragePool", n.node("Pad", {x, n.ints({0, 0, 0, 0, 0, 0, 0, 2})}),
+           {{"kernel_shape", Ints{2, 2}}});
   const ValueId excluding = pool("AveragePool", n.node("Pad", {x, n.ints(around)}),
                                  {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}});
   const ValueId shared = n.node("Pad", {x, n.ints(around)});
-  expect_untouched(merge_pads,
-                   n.finish({of_ones, reflected, cropped, of_channels, maximum, empty_windows,
-                             excluding, n.node("Conv", {shared, w}), n.node("Relu", {shared})}));
+  expect_untouched(merge_pads, n.finish({of_ones, reflected, cropped, of_channels, maximum,
+                                         empty_windows, excluding, wider_than_the_window,
+                                         n.node("Conv", {shared, w}), n.node("Relu", {shared})}));
 }
 
 struct Transposed {
