@@ -68,7 +68,7 @@ std::string brief(const espdl::AttributeValue& value) {
 std::string attributes_of(const espdl::Node& node) {
   std::string text;
   for (const auto& [name, value] : node.attributes)
-    if (name != "quant_type" || brief(value) == espdl::kW8A16)  // else the elements' type says it
+    if (name != "quant_type")  // the elements' type says the same
       text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, brief(value));
   return text;
 }
@@ -108,7 +108,10 @@ std::string node_table(const espdl::Model& model, const espdl::ModelIndex& index
                {"attributes", Left}});
   for (const auto& node : model.nodes) {
     const Facts out = node.outputs.empty() ? Facts{} : facts_of(index, node.outputs.front());
-    table.add_row({node.name, node.op, to_string(out.shape), std::string(to_string(out.dtype)),
+    const auto type = node.attributes.find("quant_type");
+    const bool narrow = type != node.attributes.end() && brief(type->second) == espdl::kW8A16;
+    table.add_row({node.name, node.op, to_string(out.shape),
+                   fmt::format("{}{}", to_string(out.dtype), narrow ? ", w int8" : ""),
                    fmt::format("{} => {}", exponents_of(index, node.inputs),
                                exponents_of(index, node.outputs)),
                    attributes_of(node)});
