@@ -14,9 +14,9 @@ constexpr std::array<std::string_view, 5> kInfinityMeansNone = {"Clip", "Max", "
                                                                 "Where"};
 
 /// Through these, -infinity stays what it is or becomes part of a larger constant.
-constexpr std::array<std::string_view, 15> kCarryMasks = {
-    "Add",   "Cast", "Concat",  "Expand", "Gather",    "Identity",  "Max",  "Reshape",
-    "Slice", "Sub",  "Squeeze", "Tile",   "Transpose", "Unsqueeze", "Where"};
+constexpr std::array<std::string_view, 16> kCarryMasks = {
+    "Add",   "Cast", "Concat",  "Expand", "Gather",    "Identity", "Max",       "Reshape",
+    "Slice", "Sub",  "Squeeze", "Tile",   "Transpose", "Trilu",    "Unsqueeze", "Where"};
 
 /// True when every way from the value ends in a Softmax: -infinity in it says which scores count.
 bool only_masks_scores(const Graph& graph, ValueId v, std::set<ValueId>& seen) {

@@ -126,6 +126,7 @@ extern const OpDef kTanh;
 extern const OpDef kThresholdedRelu;
 extern const OpDef kTile;
 extern const OpDef kTranspose;
+extern const OpDef kTrilu;
 extern const OpDef kUnsqueeze;
 extern const OpDef kUpsample;
 extern const OpDef kWhere;

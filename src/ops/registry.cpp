@@ -133,6 +133,7 @@ std::span<const OpDef> all_ops() {
                                kThresholdedRelu,
                                kTile,
                                kTranspose,
+                               kTrilu,
                                kUnsqueeze,
                                kUpsample,
                                kWhere,

@@ -27,7 +27,9 @@ void widen(const Graph& graph, ValueId v, std::vector<bool>& wide) {
   const Node& n = graph.node(id);
   const ops::OpDef* def = ops::find_op(n.op);
   const bool moves = def != nullptr && def->quant == ops::QuantRule::PassThrough;
-  if (moves || passes_errors_on(n.op))
+  // A product of activations: what it reads is as inexact as it is large.
+  const bool product = n.op == "MatMul" && !is_weighted(graph, n);
+  if (moves || product || passes_errors_on(n.op))
     for (ValueId in : n.inputs)
       if (in != kNone) widen(graph, in, wide);
 }

@@ -307,5 +307,23 @@ TEST(CheckFiniteConstants, AllowsInfiniteBounds) {
   EXPECT_NO_THROW(check_finite_constants(import(model)));
 }
 
+TEST(CheckFiniteConstants, AllowsMasksOfASoftmax) {
+  const auto masked = [](const char* reader) {
+    Graph graph;
+    const ValueId x = graph.add_value("x", DType::Float32),
+                  y = graph.add_value("y", DType::Float32),
+                  sum = graph.add_value("sum", DType::Float32);
+    graph.add_input(x);
+    const ValueId mask =
+        graph.add_constant("mask", Tensor::of<float>({2}, std::vector<float>{0, -INFINITY}));
+    graph.add_node("Add", "add", {x, mask}, {sum});
+    graph.add_node(reader, "reader", {sum}, {y});
+    graph.add_output(y);
+    return graph;
+  };
+  EXPECT_NO_THROW(check_finite_constants(masked("Softmax")));
+  EXPECT_THROW(check_finite_constants(masked("Relu")), Error);
+}
+
 }  // namespace
 }  // namespace espquant::onnx

@@ -220,6 +220,17 @@ TEST(ReverseSequence, RefusesLengthsBeyondTheSteps) {
       ErrorCode::Malformed);
 }
 
+TEST(Trilu, KeepsATriangle) {
+  const auto triangle = [](std::int64_t upper, std::initializer_list<std::int64_t> k) {
+    OneNode node("Trilu", {counting({2, 3}), ints(k)}, {{"upper", upper}});
+    return values(node.result());
+  };
+  EXPECT_EQ(triangle(1, {0}), (std::vector<float>{0, 1, 2, 0, 4, 5}));
+  EXPECT_EQ(triangle(1, {1}), (std::vector<float>{0, 1, 2, 0, 0, 5}));
+  EXPECT_EQ(triangle(0, {0}), (std::vector<float>{0, 0, 0, 3, 4, 0}));
+  EXPECT_EQ(refusal({"Trilu", {counting({3})}}), ErrorCode::BadData);
+}
+
 TEST(Range, RefusesEndlessOnes) {
   const auto range = [](float start, float limit, float delta) {
     return OneNode("Range", {Tensor::scalar(start), Tensor::scalar(limit), Tensor::scalar(delta)});
