@@ -37,7 +37,10 @@ Graph outline(const espdl::Model& model) {
   const auto add_value = [&](const std::string& name) {
     const Shape& stored = model.find_value(name)->shape;
     const auto layout = layout_of(model, name, stored.size());
-    return graph.add_value(name, DType::Float32, layout ? network_shape(stored, *layout) : stored);
+    const ValueId v =
+        graph.add_value(name, DType::Float32, layout ? network_shape(stored, *layout) : stored);
+    if (takes_integers(model, name)) graph.value(v).given = DType::UInt8;
+    return v;
   };
   for (const std::string& name : model.inputs) graph.add_input(add_value(name));
   for (const std::string& name : model.outputs) {

@@ -61,6 +61,10 @@ std::optional<std::vector<std::int64_t>> layout_of(const espdl::Model& model,
   return perm;
 }
 
+bool takes_integers(const espdl::Model& model, std::string_view input) {
+  return !model.metadata_value(lower::type_key(input)).empty();
+}
+
 Shape network_shape(const Shape& stored, std::span<const std::int64_t> perm) {
   Shape shape(stored.size());
   for (std::size_t i = 0; i < stored.size(); ++i)

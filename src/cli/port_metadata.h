@@ -22,6 +22,9 @@ data::Settings preprocess_settings(const espdl::Model& model);
 std::optional<std::vector<std::int64_t>> layout_of(const espdl::Model& model,
                                                    std::string_view tensor, std::size_t rank);
 
+/// True for an input of whole numbers, which arrays hold as they are.
+bool takes_integers(const espdl::Model& model, std::string_view input);
+
 /// The network's shape of a tensor that is stored as `stored`.
 Shape network_shape(const Shape& stored, std::span<const std::int64_t> perm);
 

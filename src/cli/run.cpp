@@ -132,15 +132,19 @@ class InputReader {
 
   /// Bytes are pictures, other numbers are inputs as they are.
   void add_array(const Port& port, const Tensor& array, const std::filesystem::path& path) {
+    const bool as_numbers = takes_integers(program_.model(), port.name) && !is_float(array.dtype());
     if (array.dtype() == DType::UInt8 && port.desc.dtype != DType::UInt8 && ports_.size() == 1)
       add_samples(port, path);
+    else if (as_numbers)
+      add(port, frames_of(port, array.cast(DType::Float32), program_.target()));
     else
       add(port, frames_of(port, array, program_.target()));
   }
 
   /// As calibration data are read: a folder of pictures, or arrays beside labels.
   void add_samples(const Port& port, const std::filesystem::path& path) {
-    const std::vector<data::InputSpec> spec{{port.name, network_shape(port)}};
+    const std::vector<data::InputSpec> spec{
+        {port.name, network_shape(port), takes_integers(program_.model(), port.name)}};
     const auto dataset =
         data::open_dataset(path, spec, data::preprocess_for(spec.front(), settings_of_pictures()));
     for (std::size_t i = 0; i < dataset->size(); ++i)
@@ -158,7 +162,8 @@ class InputReader {
   }
 
   data::Preprocess preprocess_of(const Port& port) {
-    const data::InputSpec spec{port.name, network_shape(port)};
+    const data::InputSpec spec{port.name, network_shape(port),
+                               takes_integers(program_.model(), port.name)};
     const auto settings = settings_of_pictures();
     if (settings.empty() && !quiet_)
       fmt::print(stderr,

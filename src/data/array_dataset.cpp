@@ -26,7 +26,9 @@ class Column {
     if (array_.rank() == 0 || array_.size() == 0)
       throw Error(ErrorCode::BadData,
                   fmt::format("an array of shape {} holds no samples", to_string(array_.shape())));
-    if (array_.dtype() == DType::UInt8) {
+    if (array_.dtype() == DType::UInt8 &&
+        !(input.integers && sample_axis(array_.shape(), shape_))) {
+      pictures_ = true;
       check_images(input);
     } else {
       check_ready(input);
@@ -36,8 +38,7 @@ class Column {
   std::size_t size() const { return static_cast<std::size_t>(array_.shape()[sample_axis_]); }
 
   Tensor read(std::size_t index) const {
-    if (array_.dtype() != DType::UInt8)
-      return sample_of(array_, sample_axis_, index, shape_).cast(DType::Float32);
+    if (!pictures_) return sample_of(array_, sample_axis_, index, shape_).cast(DType::Float32);
     Tensor pixels = sample_of(array_, 0, index, pixel_shape_);
     if (planes_) {
       const std::array<std::int64_t, 3> rows_columns_channels = {1, 2, 0};
@@ -94,6 +95,8 @@ class Column {
   Preprocess preprocess_;
   Shape pixel_shape_;
   std::size_t sample_axis_ = 0;
+  /// Bytes to be prepared, not inputs as they are.
+  bool pictures_ = false;
   /// Pixels stand as (C,H,W).
   bool planes_ = false;
 };

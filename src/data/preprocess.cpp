@@ -135,6 +135,7 @@ Preprocess default_preprocess(const InputSpec& input) {
   if (p.height < 1 || p.width < 1 || p.height > kMaxImageSide || p.width > kMaxImageSide)
     p.height = p.width = 0;
   p.color = channels == 1 ? Color::Gray : Color::Rgb;
+  if (input.integers) p.scale = 1;
   return p;
 }
 

@@ -18,6 +18,9 @@ namespace espquant::data {
 struct InputSpec {
   std::string name;
   Shape shape;
+  /// The network takes whole numbers and scales them itself: pictures as their bytes, other arrays
+  /// as they are.
+  bool integers = false;
 };
 
 /// Of pictures: gray or in colour.

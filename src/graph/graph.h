@@ -72,6 +72,8 @@ struct Value {
   DType dtype = DType::Float32;
   std::optional<Shape> shape;
   Tensor constant;
+  /// Of an input of whole numbers that the network takes as float32: its type in the file.
+  DType given = DType::Undefined;
   NodeId producer = kNone;
   /// One entry per use: a node that reads the value twice is listed twice.
   std::vector<NodeId> consumers;

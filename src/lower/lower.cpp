@@ -77,6 +77,8 @@ std::string layout_key(std::string_view tensor) {
   return fmt::format("espquant.layout.{}", tensor);
 }
 
+std::string type_key(std::string_view tensor) { return fmt::format("espquant.type.{}", tensor); }
+
 std::vector<std::string> supported_operators() {
   std::vector<std::string> names;
   for (const RuleEntry& r : all_rules()) names.emplace_back(r.op);
@@ -90,8 +92,6 @@ std::vector<ValueId> unread_inputs(const Graph& graph) {
   return unread;
 }
 
-namespace {
-
 void require_operators(const Graph& graph) {
   std::vector<NodeId> missing;
   for (NodeId id : graph.topological_order())
@@ -99,8 +99,6 @@ void require_operators(const Graph& graph) {
   if (!missing.empty())
     throw ops::unsupported_nodes(graph, missing, "operators that ESP-DL has not");
 }
-
-}  // namespace
 
 Lowered lower(const Graph& graph, const Target& target) {
   require_operators(graph);
@@ -139,8 +137,13 @@ Lowered lower(const Graph& graph, const Target& target) {
     model.metadata.emplace_back(layout_key(graph.value(v).name),
                                 fmt::format("{}", fmt::join(perm, ",")));
   };
-  for (ValueId v : graph.inputs())
-    if (b.is_stored(v)) note_layout(v, b.stored(v).perm);
+  for (ValueId v : graph.inputs()) {
+    if (!b.is_stored(v)) continue;
+    note_layout(v, b.stored(v).perm);
+    if (graph.value(v).given != DType::Undefined)
+      model.metadata.emplace_back(type_key(graph.value(v).name),
+                                  std::string(to_string(graph.value(v).given)));
+  }
   for (ValueId v : graph.outputs()) {
     if (!b.is_stored(v))
       throw Error(ErrorCode::Illegal, "this output is a constant, which the chip cannot put out")

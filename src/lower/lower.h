@@ -62,8 +62,14 @@ Order input_order(const Graph& graph, const Node& n, const Orders& orders,
 /// The operators that can be lowered.
 std::vector<std::string> supported_operators();
 
+/// Throws Error(Unsupported) that lists every node for which the chip has no operator.
+void require_operators(const Graph& graph);
+
 /// Metadata key under which the order of a graph input's or output's axes is written ("0,2,3,1":
 /// stored axis i is axis perm[i] of the network).
 std::string layout_key(std::string_view tensor);
+
+/// Metadata key of the type that an input of whole numbers had in the network (uint8, int64, ...).
+std::string type_key(std::string_view tensor);
 
 }  // namespace espquant::lower

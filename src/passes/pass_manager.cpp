@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::array kPasses = {
     Pass{"remove_dead", "removes nodes whose results nobody reads", remove_dead, true},
+    Pass{"float_inputs", "inputs of whole numbers that are cast to float are taken as floats",
+         float_inputs, true},
     Pass{"fold_constants", "computes what depends on no input", fold_constants},
     Pass{"upgrade_opset", "rewrites operators of older sets in the meaning of the newest",
          upgrade_opset, true},

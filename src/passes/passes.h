@@ -14,6 +14,7 @@ namespace espquant::passes {
 inline constexpr std::int64_t kCanonicalOpset = 22;
 
 std::int64_t remove_dead(Graph& graph);
+std::int64_t float_inputs(Graph& graph);
 std::int64_t fold_constants(Graph& graph);
 std::int64_t upgrade_opset(Graph& graph);
 std::int64_t resolve_auto_pad(Graph& graph);

@@ -4,6 +4,7 @@
 
 #include "calib/covariance.h"
 #include "calib/output_errors.h"
+#include "lower/lower.h"
 #include "quant/scores.h"
 #include "schedule/in_place_writes.h"
 #include "strategy/mask_bounds.h"
@@ -71,6 +72,7 @@ Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSourc
       source_(std::move(source)),
       labels_(labels.begin(), labels.end()) {
   quant::check_settings(settings_);
+  lower::require_operators(network_);
   settle_masks(network_, source_, settings_.bits);
   const ops::Executor executor(network_);
   make_plan(executor);

@@ -136,6 +136,19 @@ TEST_F(DatasetTest, RefusesImagesWhereNoneFit) {
             ErrorCode::BadData);
 }
 
+TEST_F(DatasetTest, WholeNumbersThatTheNetworkTakesAreLeftAsTheyAre) {
+  const Tensor bytes = ramp(DType::UInt8, {2, 4, 4, 3}), row = ramp(DType::UInt8, {2, 42});
+  const InputSpec picture{"in", {1, 4, 4, 3}, true}, vector{"in", {1, 42}, true};
+  EXPECT_EQ(open({{"in", bytes}}, {picture})->sample(1)[0].data<float>()[0],
+            static_cast<float>(bytes.data<std::uint8_t>()[48]));
+  EXPECT_EQ(open({{"in", row}}, {vector})->sample(0)[0].data<float>()[41],
+            static_cast<float>(row.data<std::uint8_t>()[41]));
+  // Pictures of another size still are pictures, of bytes.
+  EXPECT_EQ(default_preprocess(picture).scale, 1);
+  EXPECT_EQ(open({{"in", ramp(DType::UInt8, {2, 8, 8, 3})}}, {picture})->sample(0)[0].shape(),
+            (Shape{1, 4, 4, 3}));
+}
+
 TEST_F(DatasetTest, FeedsSeveralInputsByName) {
   const std::vector<InputSpec> inputs = {{"b", {1, 2}}, {"a", {1, 3}}};
   const Arrays arrays = {{"a", ramp(DType::Float32, {2, 3})}, {"b", ramp(DType::Float32, {2, 2})}};

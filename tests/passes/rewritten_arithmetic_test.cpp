@@ -274,6 +274,39 @@ TEST(RemoveQuantization, PairsGoAndAZeroAtTheLowerEndIsARelu) {
   EXPECT_EQ(operators_of(graph), (Operators{"Relu", "Sin", "Tanh"}));
 }
 
+Graph with_integer_input(DType type, bool read_otherwise) {
+  Network n;
+  const ValueId x = n.input("x", {1, 2, 2, 3}, type);
+  const ValueId moved = n.node("Transpose", {x}, {{"perm", Ints{0, 3, 1, 2}}});
+  const ValueId y = n.node("Cast", {moved}, {{"to", static_cast<std::int64_t>(DType::Float32)}});
+  std::vector<ValueId> outputs{n.node("Relu", {y})};
+  if (read_otherwise) outputs.push_back(n.node("Add", {x, x}));
+  return n.finish(outputs);
+}
+
+TEST(FloatInputs, WholeNumbersThatAreCastAreTakenAsFloats) {
+  Graph graph = with_integer_input(DType::UInt8, false);
+  EXPECT_EQ(float_inputs(graph), 1);
+  const Value& x = graph.value(graph.inputs()[0]);
+  EXPECT_EQ(x.dtype, DType::Float32);
+  EXPECT_EQ(x.given, DType::UInt8);
+  EXPECT_EQ(operators_of(graph), (Operators{"Transpose", "Identity", "Relu"}));
+}
+
+TEST(FloatInputs, ThoseThatAreComputedWithStay) {
+  expect_untouched(float_inputs, with_integer_input(DType::Int32, true));
+}
+
+TEST(FloatInputs, DequantizingThemIsArithmetic) {
+  Network n;
+  const ValueId x = n.input("x", {1, 4}, DType::UInt8);
+  const ValueId y = n.node("DequantizeLinear",
+                           {x, n.scalar(0.5F), n.constant(Tensor::scalar(std::uint8_t{128}))});
+  Graph graph = n.finish({y});
+  EXPECT_EQ(float_inputs(graph), 1);
+  EXPECT_EQ(operators_of(graph), (Operators{"Sub", "Mul"}));
+}
+
 TEST(RemoveQuantization, PairsThatDifferStay) {
   Network n;
   const ValueId x = n.input("x", {1, 8}), zero = n.constant(Tensor::scalar(std::int8_t{0}));
