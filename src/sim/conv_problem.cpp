@@ -168,6 +168,9 @@ MacArithmetic make_arithmetic(const NodeContext& context, const ConvGeometry& ge
   if (arithmetic.family == Family::P4 && arithmetic.bits == 8 &&
       *std::max_element(arithmetic.shifts.begin(), arithmetic.shifts.end()) > 31)
     faults.emplace_back("shift-register-unknown");
+  if (arithmetic.family == Family::P4 && is_w8a16(context.node) && geometry.in_c % 2 != 0 &&
+      (geometry.kernel_h * geometry.kernel_w > 1 || geometry.out_c > context.target.lanes(16)))
+    faults.emplace_back("p4-w8a16-odd-channels");
   return arithmetic;
 }
 
@@ -181,11 +184,6 @@ bool is_w8a16(const espdl::Node& node) {
 namespace {
 
 void check_w8a16(const NodeContext& context, DType x, DType w, DType y) {
-  if (!context.target.release.has(Feature::W8A16))
-    throw Error(ErrorCode::Illegal, fmt::format("ESP-DL {} does not know the quant_type {}",
-                                                context.target.release.version, espdl::kW8A16))
-        .remedy(fmt::format("Use ESP-DL {} or newer, or quantize the layer to 16 bits throughout",
-                            fact_of(Feature::W8A16).since.version));
   if (x != DType::Int16 || w != DType::Int8 || y != DType::Int16)
     throw Error(ErrorCode::Illegal,
                 fmt::format("input {}, weights {} and output {}, where {} takes int16, int8 and "

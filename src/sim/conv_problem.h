@@ -83,7 +83,8 @@ std::int64_t finish_sum(const MacArithmetic& arithmetic, std::int64_t channel, s
 /// computes wrongly: a negative shift (S3, P4), exponents per channel (S3, C), a bias of the wrong
 /// type, an activation that is not fused. Throws Error(Illegal) with rule and remedy. `faults`
 /// receives "int16-bias-in-32-bits", "shift-register-wraps" (S3, int8, shift above 32) and
-/// "shift-register-unknown" (P4, int8, shift above 31: no document says how wide the register is).
+/// "shift-register-unknown" (P4, int8, shift above 31: no document says how wide the register is),
+/// "p4-w8a16-odd-channels" (W8A16, an odd number of input channels, several taps or vectors).
 /// `bias` is null when there is none.
 MacArithmetic make_arithmetic(const NodeContext& context, const ConvGeometry& geometry,
                               const TensorDesc& filter, const espdl::Constant* bias,

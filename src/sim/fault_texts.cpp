@@ -33,6 +33,10 @@ constexpr std::array kTexts = {
     FaultText{"p4-vector-kernel-differs",
               "it is computed as ESP-DL does on a PC; the chip's vector unit rounds otherwise",
               "Compute it with the chip's kernels, which is the default", kUncertain},
+    FaultText{"p4-w8a16-odd-channels",
+              "kernels of early releases read filters at the wrong place where the number of input "
+              "channels is odd; which release mended that is not known",
+              "Give the layer an even number of input channels, or 16 bits throughout", kUncertain},
     FaultText{"div-table-of-first-run",
               "the table of the divisor of the first run serves all later runs",
               "Make the operand of one element constant, or give it more elements"},

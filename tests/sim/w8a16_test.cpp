@@ -177,6 +177,17 @@ TEST(W8A16, IsNewInRelease3311) {
   EXPECT_NE(error.remedy().find("3.3.11"), std::string::npos) << error.remedy();
 }
 
+TEST(W8A16, SaysWhereTheP4sEarlyKernelsReadTheWrongWeights) {
+  const auto faults = [](std::int64_t channels, std::int64_t kernel, const char* target) {
+    const NarrowLayer layer{4, 4, channels, 8, kernel, {10}, false};
+    return narrow_conv(layer, draw(layer, 5), 8).faults(target);
+  };
+  EXPECT_EQ(faults(3, 3, "esp32p4"), (std::vector<std::string>{"p4-w8a16-odd-channels"}));
+  EXPECT_TRUE(faults(4, 3, "esp32p4").empty());
+  EXPECT_TRUE(faults(3, 1, "esp32p4").empty());
+  EXPECT_TRUE(faults(3, 3, "esp32s3").empty());
+}
+
 struct Refused {
   const char* what;
   OneNode node;
