@@ -79,6 +79,9 @@ TEST(Quantize, WritesTheReleaseIntoTheFile) {
   EXPECT_EQ(espdl_of({"verify", file, "--json"}), "3.3.9");
   EXPECT_EQ(espdl_of({"verify", file, "--json", "--espdl", "3.3.15"}), "3.3.15");
   expect_one_error(run_program({"check", file, "--espdl", "3.3.99"}), 2, "3.3.15");
+  const auto checked = nlohmann::json::parse(run_program({"check", file, "--json"}).out);
+  EXPECT_EQ(checked["models"][0]["espdl"], "3.3.9");
+  EXPECT_EQ(checked["models"][0]["needs_espdl"], "3.3.9");
 }
 
 TEST(Quantize, WeightsOf8BitsBelowActivationsOf16NeedTheirRelease) {

@@ -63,6 +63,16 @@ TEST(LowerTable, HoldsTheFunctionAtEveryInteger) {
   }
 }
 
+/// As the chip converts what is no number (docs/simulator.md).
+TEST(LowerTable, ARootOfANegativeNumberIsTheLargestInteger) {
+  for (const char* target : {"esp32s3", "esp32p4", "esp32c3"}) {
+    const auto table = test::elements_of<std::int8_t>(table_of(activation("Sqrt", target)).data);
+    EXPECT_EQ(table.front(), 127) << target;
+    EXPECT_EQ(table.at(127), 127) << target;
+    EXPECT_EQ(table.at(128), 0) << target;
+  }
+}
+
 TEST(LowerTable, AClipKeepsItsBoundsBesideItsTable) {
   QuantizedNetwork net;
   const ValueId x = net.input("x", {1, 8}, kTableIn);
