@@ -16,13 +16,24 @@ bool is_threshold(Method method) {
 }
 }  // namespace
 
-ActivationErrors::ActivationErrors(const Plan& plan, const calib::Statistics& statistics)
-    : plan_(plan), statistics_(statistics), relative_(plan.rounded.size()) {
+ActivationErrors::ActivationErrors(const Graph& graph, const Plan& plan,
+                                   const calib::Statistics& statistics)
+    : plan_(plan),
+      statistics_(statistics),
+      shares_(graph, plan, statistics),
+      relative_(plan.rounded.size()) {
   for (std::size_t v = 0; v < relative_.size(); ++v) {
     if (!plan.rounded[v]) continue;
     const Method method = is_threshold(plan.methods[v]) ? Method::Mse : plan.methods[v];
     relative_[v] = relative_errors(method, statistics.values[v]);
   }
+}
+
+std::vector<ActivationErrors::Member> ActivationErrors::members(
+    std::span<const ValueId> values) const {
+  std::vector<Member> members;
+  for (ValueId v : values) members.push_back({v, shares_.of(v)});
+  return members;
 }
 
 bool ActivationErrors::counts(ValueId v) const {
@@ -33,7 +44,8 @@ double ActivationErrors::relative(ValueId v, float factor, int exponent, int bit
   const calib::ValueStatistics& s = statistics_.of(v);
   if (!counts(v)) return 0;
   const double step = std::ldexp(1.0, exponent) / static_cast<double>(factor);
-  const double uniform = static_cast<double>(s.count) * step * step / 12 / s.sum_squares;
+  const double uniform =
+      std::min(1.0, static_cast<double>(s.count) * step * step / 12 / s.sum_squares);
   const auto& errors = relative_[static_cast<std::size_t>(v)];
   if (bits == 16)
     return static_cast<double>(s.extent.abs_max()) <= step * max_q_of(bits) ? uniform : kInfinite;
@@ -44,10 +56,11 @@ double ActivationErrors::relative(ValueId v, float factor, int exponent, int bit
   return kInfinite;
 }
 
-double ActivationErrors::relative(std::span<const ValueId> members, float factor, int exponent,
+double ActivationErrors::relative(std::span<const Member> members, float factor, int exponent,
                                   int bits) const {
   double sum = 0;
-  for (ValueId v : members) sum += relative(v, factor, exponent, bits);
+  for (const auto& [v, share] : members)
+    if (share > 0) sum += share * relative(v, factor, exponent, bits);
   return sum;
 }
 
@@ -68,24 +81,24 @@ double ActivationErrors::mean_square(ValueId v) const {
   return s.count > 0 ? s.sum_squares / static_cast<double>(s.count) : 0;
 }
 
-int ActivationErrors::covering(std::span<const ValueId> members, float factor, int bits) const {
+int ActivationErrors::covering(std::span<const Member> members, float factor, int bits) const {
   float largest = 0;
-  for (ValueId v : members)
+  for (const auto& [v, share] : members)
     if (counts(v)) largest = std::max(largest, statistics_.of(v).extent.abs_max());
   return covering_exponent(largest * factor, max_q_of(bits));
 }
 
-ActivationErrors::Choice ActivationErrors::best(std::span<const ValueId> members, float factor,
+ActivationErrors::Choice ActivationErrors::best(std::span<const Member> members, float factor,
                                                 int bits) const {
   Choice choice;
   const bool clips = bits == 8 || plan_.clip_wide;
   const bool by_threshold =
-      clips && std::any_of(members.begin(), members.end(), [&](ValueId v) {
-        return counts(v) && is_threshold(plan_.methods[static_cast<std::size_t>(v)]);
+      clips && std::any_of(members.begin(), members.end(), [&](const Member& m) {
+        return counts(m.value) && is_threshold(plan_.methods[static_cast<std::size_t>(m.value)]);
       });
   if (by_threshold) {
     choice.by_threshold = true;
-    for (ValueId v : members) {
+    for (const auto& [v, share] : members) {
       if (!counts(v)) continue;
       const int e =
           clipping_exponent(plan_.methods[static_cast<std::size_t>(v)], statistics_.of(v),
@@ -93,14 +106,14 @@ ActivationErrors::Choice ActivationErrors::best(std::span<const ValueId> members
       choice.exponent = choice.found ? std::max(choice.exponent, e) : e;
       choice.found = true;
     }
-    for (ValueId v : members) {
+    for (const auto& [v, share] : members) {
       const double error = relative(v, factor, choice.exponent, bits);
-      choice.error += std::isfinite(error) ? error : 1.0;
+      choice.error += share * (std::isfinite(error) ? error : 1.0);
     }
     return choice;
   }
   choice.error = kInfinite;
-  for (ValueId v : members) {
+  for (const auto& [v, share] : members) {
     if (!counts(v)) continue;
     for (int e : candidates(v, factor, bits)) {
       const double error = relative(members, factor, e, bits);

@@ -5,6 +5,7 @@
 
 #include "calib/calibrate.h"
 #include "quant/plan.h"
+#include "quant/shares.h"
 
 namespace espquant::quant {
 
@@ -12,16 +13,25 @@ namespace espquant::quant {
 /// are scaled by a factor afterwards.
 class ActivationErrors {
  public:
-  ActivationErrors(const Plan& plan, const calib::Statistics& statistics);
+  ActivationErrors(const Graph& graph, const Plan& plan, const calib::Statistics& statistics);
+
+  /// A value among those that share an exponent.
+  struct Member {
+    ValueId value = kNone;
+    /// See Shares.
+    double share = 1;
+  };
+  std::vector<Member> members(std::span<const ValueId> values) const;
+  Member operand(ValueId v, NodeId reader) const { return {v, shares_.of_operand(v, reader)}; }
 
   /// Squared error over squared signal of value `v` times `factor` at `exponent`, in integers of
   /// `bits`. Coarser than what was measured: uniform rounding noise. Finer: infinite, for it would
   /// clip more than is worth trying. At 16 bits clipping never pays: infinite where the range does
-  /// not fit.
+  /// not fit. Rounding never makes more of it than setting to zero: 1 at most.
   double relative(ValueId v, float factor, int exponent, int bits) const;
 
-  /// Sum of relative() over the rounded values among `members`.
-  double relative(std::span<const ValueId> members, float factor, int exponent, int bits) const;
+  /// Sum over the rounded values among `members` of relative() times the share.
+  double relative(std::span<const Member> members, float factor, int exponent, int bits) const;
 
   struct Choice {
     int exponent = 0;
@@ -32,13 +42,13 @@ class ActivationErrors {
   };
   /// The exponent at which that sum is least; where a member's method is a threshold, the largest
   /// that a member asks for. Not found where no member is rounded or carries a signal.
-  Choice best(std::span<const ValueId> members, float factor, int bits) const;
+  Choice best(std::span<const Member> members, float factor, int bits) const;
 
   /// Mean square of what was calibrated; 0 where that was not looked at.
   double mean_square(ValueId v) const;
 
   /// The least exponent at which nothing of the rounded members is clipped.
-  int covering(std::span<const ValueId> members, float factor, int bits) const;
+  int covering(std::span<const Member> members, float factor, int bits) const;
 
  private:
   bool counts(ValueId v) const;
@@ -47,6 +57,7 @@ class ActivationErrors {
 
   const Plan& plan_;
   const calib::Statistics& statistics_;
+  Shares shares_;
   /// By ValueId and step, as the value's method counts errors.
   std::vector<std::vector<double>> relative_;
 };

@@ -80,13 +80,14 @@ std::map<ValueId, int> halvings_of(const ValueSets& together,
     bool by_threshold = false;
   };
   std::map<ValueId, Sums> sets;
-  for (const auto& members : groups) {
-    if (members.empty()) continue;
-    const float factor = factors[static_cast<std::size_t>(plan.scales.sets.find(members.front()))];
-    const int bits = widths.of(members.front());
+  for (const auto& group : groups) {
+    if (group.empty()) continue;
+    const auto members = errors.members(group);
+    const float factor = factors[static_cast<std::size_t>(plan.scales.sets.find(group.front()))];
+    const int bits = widths.of(group.front());
     const auto choice = errors.best(members, factor, bits);
     if (!choice.found) continue;
-    Sums& sums = sets[together.find(plan.exponents.find(members.front()))];
+    Sums& sums = sets[together.find(plan.exponents.find(group.front()))];
     const int covering = errors.covering(members, factor, bits);
     sums.by_threshold = sums.by_threshold || choice.by_threshold;
     sums.fewest = std::clamp(covering - choice.exponent, 0, sums.fewest);
@@ -116,14 +117,14 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
   };
 
   // Operands that are read elsewhere too are rounded once more on their way into the aligning node.
-  std::map<std::size_t, std::vector<ValueId>> guests;
+  std::map<std::size_t, std::vector<ActivationErrors::Member>> guests;
   for (NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
     if (!is_aligning(n)) continue;
     for (ValueId in : n.inputs)
       if (is_quantizable(graph, in) && is_quantizable(graph, n.outputs[0]) &&
           group_of(in) != group_of(n.outputs[0]))
-        guests[group_of(n.outputs[0])].push_back(in);
+        guests[group_of(n.outputs[0])].push_back(errors.operand(in, id));
   }
 
   const std::vector<int> shifts = shifts_of_groups(graph, plan, settings);
@@ -134,7 +135,7 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
   std::vector<int> exponent(graph.value_count(), 0);
   for (std::size_t g = 0; g < groups.size(); ++g) {
     if (groups[g].empty()) continue;
-    std::vector<ValueId> members = groups[g];
+    auto members = errors.members(groups[g]);
     if (auto it = guests.find(g); it != guests.end())
       members.insert(members.end(), it->second.begin(), it->second.end());
     const int bits = widths.of(groups[g].front());
@@ -148,14 +149,15 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
     exponent[g] += shifts[g];
     set_exponent(graph, groups[g], bits, exponent[g]);
   }
-  for (const auto& [host, values] : guests) {
-    for (ValueId v : values) {
+  for (const auto& [host, operands] : guests) {
+    for (const auto& [v, share] : operands) {
       const std::size_t g = group_of(v);
       const int bits = widths.of(v);
       if (exponent[g] == exponent[host] || bits != widths.of(groups[host].front())) continue;
       const float factor = factor_of(v);
-      if (errors.relative(groups[g], factor, exponent[host], bits) <=
-          settings.alignment_cost * errors.relative(groups[g], factor, exponent[g], bits)) {
+      const auto members = errors.members(groups[g]);
+      if (errors.relative(members, factor, exponent[host], bits) <=
+          settings.alignment_cost * errors.relative(members, factor, exponent[g], bits)) {
         exponent[g] = exponent[host];
         set_exponent(graph, groups[g], bits, exponent[g]);
       }
@@ -185,7 +187,7 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
     for (ValueId v : members) {
       if (!is_read_at_other_width(graph, widths, v)) continue;
       if (!other) {
-        const auto narrow = errors.best(members, factor_of(v), 8);
+        const auto narrow = errors.best(errors.members(members), factor_of(v), 8);
         other = bits == 8 ? TensorQuant{16, graph.value(v).quant->exponents, -1}
                           : TensorQuant{8, {narrow.found ? narrow.exponent : -7}, -1};
       }

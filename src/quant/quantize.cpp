@@ -89,7 +89,7 @@ Quantized quantize(Graph& graph, const Plan& plan, const Calibration& calibratio
   check_settings(settings);
   const Widths widths(graph, plan.exponents, settings, plan.wide);
   unshare_constants(graph);
-  const ActivationErrors errors(plan, calibration.statistics);
+  const ActivationErrors errors(graph, plan, calibration.statistics);
   Quantized result;
   result.factors = choose_factors(graph, plan, errors, calibration.inputs, widths, settings);
   apply_factors(graph, plan, result.factors);

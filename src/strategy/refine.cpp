@@ -24,7 +24,7 @@ std::vector<Doubt> find_doubts(const Workbench& bench, const quant::Settings& se
   const Graph& graph = bench.network();
   quant::Plan plan = bench.plan();
   quant::choose_methods(graph, settings, plan);
-  const quant::ActivationErrors errors(plan, bench.calibration().statistics);
+  const quant::ActivationErrors errors(graph, plan, bench.calibration().statistics);
   const quant::Widths widths(graph, plan.exponents, settings, plan.wide);
   const auto groups = plan.exponents.members();
   std::vector<bool> seen(graph.value_count(), false);
@@ -39,10 +39,11 @@ std::vector<Doubt> find_doubts(const Workbench& bench, const quant::Settings& se
     const auto& quant = made.graph.value(out).quant;
     if (!quant) continue;
     const float factor = made.factors[static_cast<std::size_t>(plan.scales.sets.find(out))];
-    const double error = errors.relative(groups[group], factor, quant->exponent(), 8);
+    const auto members = errors.members(groups[group]);
+    const double error = errors.relative(members, factor, quant->exponent(), 8);
     if (error <= 0) continue;
     for (int step : {-1, 1})
-      if (errors.relative(groups[group], factor, quant->exponent() + step, 8) < kDoubtful * error)
+      if (errors.relative(members, factor, quant->exponent() + step, 8) < kDoubtful * error)
         doubts.push_back({n.name, step});
   }
   return doubts;

@@ -18,7 +18,7 @@ Graph assigned(Graph graph, Settings settings, float range = 1) {
   settings.bias_correction = false;
   const auto c = test::calibrate(graph, settings, test::random_samples(graph, 8, -range, range));
   const Widths widths(graph, c.plan.exponents, settings);
-  const ActivationErrors errors(c.plan, c.calibration.statistics);
+  const ActivationErrors errors(graph, c.plan, c.calibration.statistics);
   const std::vector<float> factors(graph.value_count(), 1.0F);
   assign_activation_exponents(graph, c.plan, errors, widths, factors, settings);
   assign_parameter_exponents(graph, c.plan, c.calibration.inputs, widths, settings);
@@ -74,12 +74,12 @@ struct Clipped {
                                      }};
     const auto c = test::calibrate(made, settings, source);
     const Widths widths(made, c.plan.exponents, settings);
-    const ActivationErrors errors(c.plan, c.calibration.statistics);
+    const ActivationErrors errors(made, c.plan, c.calibration.statistics);
     const std::vector<float> factors(made.value_count(), 1.0F);
     assign_activation_exponents(made, c.plan, errors, widths, factors, settings);
     const auto group =
         c.plan.exponents.members()[static_cast<std::size_t>(c.plan.exponents.find(v))];
-    return errors.covering(group, 1, 8) - exponent_of(made, v);
+    return errors.covering(errors.members(group), 1, 8) - exponent_of(made, v);
   }
   Network net;
   ValueId x = kNone, y = kNone, z = kNone;

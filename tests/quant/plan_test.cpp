@@ -189,7 +189,7 @@ TEST(Errors, AreThoseOfTheRoundedTensor) {
   settings.method = Method::Mse;
   const auto source = test::random_samples(n.graph, 4);
   const auto c = test::calibrate(n.graph, settings, source);
-  const ActivationErrors errors(c.plan, c.calibration.statistics);
+  const ActivationErrors errors(n.graph, c.plan, c.calibration.statistics);
   double error = 0, signal = 0;
   for (std::int64_t i = 0; i < source.count; ++i) {
     const Tensor sample = source.sample(i)[0];
@@ -208,7 +208,7 @@ TEST(Errors, BesideTheWindowAreRoundingNoiseOrInfinite) {
   const OneCurve n;
   const auto c =
       test::calibrate(n.graph, test::settings_for("esp32s3"), test::random_samples(n.graph, 4));
-  const ActivationErrors errors(c.plan, c.calibration.statistics);
+  const ActivationErrors errors(n.graph, c.plan, c.calibration.statistics);
   const auto& s = c.calibration.statistics.of(n.x);
   EXPECT_DOUBLE_EQ(errors.relative(n.x, 1, 0, 8),
                    static_cast<double>(s.count) / 12 / s.sum_squares);
@@ -219,9 +219,9 @@ TEST(Errors, At16BitsTheRangeIsCovered) {
   const OneCurve n;
   const auto c =
       test::calibrate(n.graph, test::settings_for("esp32s3"), test::random_samples(n.graph, 4));
-  const ActivationErrors errors(c.plan, c.calibration.statistics);
+  const ActivationErrors errors(n.graph, c.plan, c.calibration.statistics);
   const std::vector<ValueId> members = {n.x};
-  const auto best = errors.best(members, 1, 16);
+  const auto best = errors.best(errors.members(members), 1, 16);
   ASSERT_TRUE(best.found);
   EXPECT_EQ(best.exponent, -15);
   EXPECT_TRUE(std::isinf(errors.relative(n.x, 1, -16, 16)));
@@ -233,21 +233,21 @@ TEST(Errors, ThresholdsTakeTheLargestExponentThatAMemberAsksFor) {
   Settings settings = test::settings_for("esp32s3");
   settings.method = Method::MinMax;
   const auto c = test::calibrate(n.graph, settings, test::random_samples(n.graph, 4, -20, 20));
-  const ActivationErrors errors(c.plan, c.calibration.statistics);
+  const ActivationErrors errors(n.graph, c.plan, c.calibration.statistics);
   const std::vector<ValueId> wide = {n.x}, narrow = {n.z}, both = {n.z, n.x};
-  EXPECT_EQ(errors.best(wide, 1, 8).exponent, -2) << "20 / 127 < 2^-2";
-  EXPECT_EQ(errors.best(narrow, 1, 8).exponent, -6) << "1 / 127 > 2^-7";
-  EXPECT_EQ(errors.best(both, 1, 8).exponent, -2);
+  EXPECT_EQ(errors.best(errors.members(wide), 1, 8).exponent, -2) << "20 / 127 < 2^-2";
+  EXPECT_EQ(errors.best(errors.members(narrow), 1, 8).exponent, -6) << "1 / 127 > 2^-7";
+  EXPECT_EQ(errors.best(errors.members(both), 1, 8).exponent, -2);
 }
 
 TEST(Errors, OfATensorWithoutSignalAreZeroAndChooseNothing) {
   const OneCurve n;
   const auto c = test::calibrate(n.graph, test::settings_for("esp32s3"),
                                  test::random_samples(n.graph, 2, 0, 0));
-  const ActivationErrors errors(c.plan, c.calibration.statistics);
+  const ActivationErrors errors(n.graph, c.plan, c.calibration.statistics);
   const std::vector<ValueId> members = {n.x};
   EXPECT_EQ(errors.relative(n.x, 1, -7, 8), 0);
-  EXPECT_FALSE(errors.best(members, 1, 8).found);
+  EXPECT_FALSE(errors.best(errors.members(members), 1, 8).found);
 }
 
 }  // namespace

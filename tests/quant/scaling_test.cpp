@@ -38,7 +38,7 @@ Scaled scale(const Graph& graph, const Settings& settings, const calib::SampleSo
   const Widths widths(graph, c.plan.exponents, settings);
   Scaled result{{}, c.plan, graph};
   unshare_constants(result.graph);
-  const ActivationErrors errors(c.plan, c.calibration.statistics);
+  const ActivationErrors errors(result.graph, c.plan, c.calibration.statistics);
   result.factors =
       choose_factors(result.graph, c.plan, errors, c.calibration.inputs, widths, settings);
   apply_factors(result.graph, c.plan, result.factors);
