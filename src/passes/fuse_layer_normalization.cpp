@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "passes/normalization_pattern.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
@@ -5,38 +7,76 @@
 namespace espquant::passes {
 namespace {
 
-/// x and the number of axes, where v = x - mean(x) over its last axes.
-RootMeanSquare centred(const Graph& graph, ValueId v) {
-  const NodeId sub = producer(graph, v, "Sub");
-  if (sub == kNone) return {};
+/// Over which v = x - mean(x).
+Reduction centred(const Graph& graph, ValueId v) {
+  const NodeId sub = v == kNone ? kNone : producer(graph, v, "Sub");
+  if (sub == kNone || graph.node(sub).inputs.size() != 2) return {};
   const Node& node = graph.node(sub);
-  const NodeId mean = producer(graph, node.inputs.at(1), "ReduceMean");
-  const std::int64_t axes = trailing_reduction(graph, mean);
-  if (axes == 0 || graph.node(mean).inputs[0] != node.inputs[0]) return {};
-  return {node.inputs[0], axes, 0};
+  Reduction mean = mean_of(graph, node.inputs[1]);
+  return mean.found() && mean.x == node.inputs[0] ? mean : Reduction{};
 }
 
-/// (x - mean) / sqrt(mean((x - mean)^2) + epsilon). Exporters write x - mean once or twice.
-RootMeanSquare standardized(const Graph& graph, ValueId v) {
-  const NodeId div = producer(graph, v, "Div");
-  if (div == kNone) return {};
-  const RootMeanSquare deviation = root_mean_square_of(graph, graph.node(div).inputs.at(1));
-  if (deviation.x == kNone) return {};
-  const RootMeanSquare above = centred(graph, graph.node(div).inputs[0]),
-                       below = centred(graph, deviation.x);
-  if (above.x == kNone || above.x != below.x || above.axes != deviation.axes ||
-      below.axes != deviation.axes)
+/// (x - mean) / sqrt(variance + epsilon), times a constant where the root was multiplied first.
+struct Standardized {
+  MeanSquare square;
+  ValueId scale = kNone;
+
+  bool found() const { return square.found(); }
+};
+
+/// The square of a deviation as that of x: its mean square is the variance.
+Standardized standardized_by(const Graph& graph, const Reduction& above, const MeanSquare& by,
+                             ValueId scale) {
+  if (!above.found() || by.floor > 0 || centred(graph, by.of.x) != above ||
+      by.of.axes != above.axes)
     return {};
-  return {above.x, deviation.axes, deviation.epsilon};
+  Standardized result{by, scale};
+  result.square.of = above;
+  return result;
+}
+
+Standardized standardized(const Graph& graph, ValueId v) {
+  for (const Quotient& q : quotients_of(graph, v))
+    if (Standardized s = standardized_by(graph, centred(graph, q.x), q.by, q.scale); s.found())
+      return s;
+  return {};
 }
 
 struct Normalization {
-  RootMeanSquare core;
+  Standardized core;
   ValueId scale = kNone, bias = kNone;
 };
 
+/// x * inverse [+ bias] - mean * inverse, as Keras writes its batch and layer normalizations.
+Normalization folded_normalization_of(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  if ((node.op != "Add" && node.op != "Sub") || node.inputs.size() != 2) return {};
+  const auto try_parts = [&](ValueId product, ValueId shift, ValueId bias) -> Normalization {
+    const NodeId of_mean = producer(graph, shift, "Mul");
+    if (of_mean == kNone) return {};
+    for (const Quotient& q : quotients_of(graph, product)) {
+      const ValueId inverse = other_input(graph.node(graph.value(product).producer), q.x);
+      const Reduction mean = mean_of(graph, other_input(graph.node(of_mean), inverse));
+      if (!mean.found() || mean.x != q.x) continue;
+      if (Standardized s = standardized_by(graph, mean, q.by, q.scale); s.found())
+        return {s, kNone, bias};
+    }
+    return {};
+  };
+  if (node.op == "Sub") return try_parts(node.inputs[0], node.inputs[1], kNone);
+  for (ValueId product : node.inputs) {
+    const ValueId other = other_input(node, product);
+    const NodeId sub = other == kNone ? kNone : producer(graph, other, "Sub");
+    if (sub == kNone || constant_of(graph, graph.node(sub).inputs[0]) == nullptr) continue;
+    Normalization found = try_parts(product, graph.node(sub).inputs[1], graph.node(sub).inputs[0]);
+    if (found.core.found()) return found;
+  }
+  return {};
+}
+
 /// standardized(x) [* scale] [+ bias], from the outermost node inwards.
 Normalization normalization_of(const Graph& graph, NodeId id) {
+  if (Normalization folded = folded_normalization_of(graph, id); folded.core.found()) return folded;
   Normalization result;
   ValueId v = graph.node(id).outputs.at(0);
   if (const NodeId add = producer(graph, v, "Add"); add != kNone) {
@@ -45,6 +85,8 @@ Normalization normalization_of(const Graph& graph, NodeId id) {
     result.bias = operands->constant;
     v = operands->data;
   }
+  result.core = standardized(graph, v);
+  if (result.core.found()) return result;
   if (const NodeId mul = producer(graph, v, "Mul"); mul != kNone) {
     const auto operands = split_constant(graph, graph.node(mul));
     if (!operands) return {};
@@ -57,23 +99,28 @@ Normalization normalization_of(const Graph& graph, NodeId id) {
 
 bool fuse_one_layer_normalization(Graph& graph, NodeId id) {
   const Normalization found = normalization_of(graph, id);
-  if (found.core.x == kNone || !is_private(graph, id, found.core.x)) return false;
-  const Shape shape = trailing_shape(graph, found.core.x, found.core.axes);
-  auto scale = found.scale == kNone ? std::nullopt : parameter_of_shape(graph, found.scale, shape);
-  auto bias = found.bias == kNone ? std::nullopt : parameter_of_shape(graph, found.bias, shape);
-  if ((found.scale != kNone && !scale) || (found.bias != kNone && !bias)) return false;
-  if (!scale) {
-    scale = Tensor(DType::Float32, shape);
-    for (float& v : scale->mutable_data<float>()) v = 1;
+  const Reduction& over = found.core.square.of;
+  const NormalizedPlace place = normalized_place(graph, over);
+  if (!place.found() || !is_private(graph, id, over.x)) return false;
+  std::optional<Tensor> scale, bias;
+  for (ValueId v : {found.scale, found.core.scale}) {
+    if (v == kNone) continue;
+    const auto factor = normalization_parameter(graph, v, over, place);
+    if (!factor) return false;
+    if (!scale) {
+      scale = factor;
+      continue;
+    }
+    const auto more = factor->data<float>();
+    auto values = scale->mutable_data<float>();
+    std::transform(values.begin(), values.end(), more.begin(), values.begin(), std::multiplies{});
   }
-  const std::string name = graph.node(id).name;
-  std::vector<ValueId> inputs = {found.core.x,
-                                 add_constant(graph, name + "_scale", *std::move(scale))};
-  if (bias) inputs.push_back(add_constant(graph, name + "_bias", *std::move(bias)));
-  Attributes attributes;
-  attributes.set("axis", -found.core.axes);
-  attributes.set("epsilon", found.core.epsilon);
-  become(graph, id, "LayerNormalization", inputs, std::move(attributes));
+  if (found.bias != kNone) {
+    bias = normalization_parameter(graph, found.bias, over, place);
+    if (!bias) return false;
+  }
+  become_normalization(graph, id, "LayerNormalization", {}, found.core.square, place,
+                       std::move(scale), std::move(bias));
   return true;
 }
 

@@ -5,29 +5,36 @@
 namespace espquant::passes {
 namespace {
 
+/// v = x / sqrt(mean square of x).
+std::optional<Quotient> normalized_by_rms(const Graph& graph, ValueId v) {
+  for (const Quotient& q : quotients_of(graph, v))
+    if (q.by.floor <= 0 && q.by.of.x == q.x) return q;
+  return std::nullopt;
+}
+
 /// normalized(x) * scale, or the normalization alone where no constant scale follows.
 bool fuse_one_rms_normalization(Graph& graph, NodeId id) {
-  const Node& node = graph.node(id);
-  RootMeanSquare core = normalized_by_rms(graph, node.outputs.at(0));
-  std::optional<Tensor> scale;
-  if (core.x == kNone && node.op == "Mul") {
-    const auto operands = split_constant(graph, node);
+  auto core = normalized_by_rms(graph, graph.node(id).outputs.at(0));
+  ValueId outer = kNone;
+  if (!core && graph.node(id).op == "Mul") {
+    const auto operands = split_constant(graph, graph.node(id));
     if (!operands) return false;
     core = normalized_by_rms(graph, operands->data);
-    if (core.x == kNone) return false;
-    scale = parameter_of_shape(graph, operands->constant, trailing_shape(graph, core.x, core.axes));
+    outer = operands->constant;
+  }
+  if (!core) return false;
+  const Reduction& over = core->by.of;
+  const NormalizedPlace place = normalized_place(graph, over);
+  if (!place.found() || !is_private(graph, id, over.x)) return false;
+  if (outer != kNone && core->scale != kNone) return false;
+  const ValueId factor = outer != kNone ? outer : core->scale;
+  std::optional<Tensor> scale;
+  if (factor != kNone) {
+    scale = normalization_parameter(graph, factor, over, place);
     if (!scale) return false;
   }
-  if (core.x == kNone || !is_private(graph, id, core.x)) return false;
-  if (!scale) {
-    scale = Tensor(DType::Float32, trailing_shape(graph, core.x, core.axes));
-    for (float& v : scale->mutable_data<float>()) v = 1;
-  }
-  const ValueId scale_input = add_constant(graph, node.name + "_scale", *std::move(scale));
-  Attributes attributes;
-  attributes.set("axis", -core.axes);
-  attributes.set("epsilon", core.epsilon);
-  become(graph, id, "RMSNormalization", {core.x, scale_input}, std::move(attributes), kEspdlDomain);
+  become_normalization(graph, id, "RMSNormalization", kEspdlDomain, core->by, place,
+                       std::move(scale), std::nullopt);
   return true;
 }
 

@@ -32,6 +32,7 @@ std::int64_t merge_bias_add(Graph& graph);
 std::int64_t fuse_hard_swish(Graph& graph);
 std::int64_t fuse_swish(Graph& graph);
 std::int64_t fuse_gelu(Graph& graph);
+std::int64_t fuse_softmax(Graph& graph);
 std::int64_t fuse_layer_normalization(Graph& graph);
 std::int64_t fuse_rms_normalization(Graph& graph);
 std::int64_t fuse_lp_normalization(Graph& graph);
@@ -54,5 +55,6 @@ std::int64_t shape_prelu(Graph& graph);
 std::int64_t flatten_depth(Graph& graph);
 std::int64_t count_average_padding(Graph& graph);
 std::int64_t reduce_extremes(Graph& graph);
+std::int64_t spread_operands(Graph& graph);
 
 }  // namespace espquant::passes

@@ -50,18 +50,18 @@ TEST(FuseLayerNormalization, CentredTwiceAndOverSeveralAxes) {
 
 TEST(FuseLayerNormalization, NotOverOtherAxesPowersOrWithOtherReaders) {
   Network n(18);
-  const ValueId x = n.input("x", {2, 3, 8});
-  const ValueId over_middle = n.node("Sub", {x, mean(n, x, {1})});
-  const ValueId cubed = n.node("Sub", {x, mean(n, x, {2})});
+  const ValueId x = n.input("x", {2, 3, 4, 8});
+  const ValueId over_middle = n.node("Sub", {x, mean(n, x, {2})});
+  const ValueId cubed = n.node("Sub", {x, mean(n, x, {3})});
   const ValueId cube = n.node("Pow", {cubed, n.scalar(3)});
-  const ValueId shared = n.node("Sub", {x, mean(n, x, {2})});
-  const ValueId uneven = n.node("Sub", {x, mean(n, x, {2})});
+  const ValueId shared = n.node("Sub", {x, mean(n, x, {3})});
+  const ValueId uneven = n.node("Sub", {x, mean(n, x, {3})});
   expect_untouched(
       fuse_layer_normalization,
-      n.finish({n.node("Div", {over_middle, deviation(n, over_middle, {1})}),
-                n.node("Div", {cubed, n.node("Sqrt", {mean(n, cube, {2})})}),
-                n.node("Div", {shared, deviation(n, shared, {2})}), n.node("Relu", {shared}),
-                n.node("Div", {uneven, deviation(n, uneven, {1, 2})})}));
+      n.finish({n.node("Div", {over_middle, deviation(n, over_middle, {2})}),
+                n.node("Div", {cubed, n.node("Sqrt", {mean(n, cube, {3})})}),
+                n.node("Div", {shared, deviation(n, shared, {3})}), n.node("Relu", {shared}),
+                n.node("Div", {uneven, deviation(n, uneven, {2, 3})})}));
 }
 
 TEST(FuseRmsNormalization, InEverySpelling) {
@@ -81,9 +81,9 @@ TEST(FuseRmsNormalization, InEverySpelling) {
 
 TEST(FuseRmsNormalization, NotWithAScaleOfAnotherShapeAxesOrReaders) {
   Network n(18);
-  const ValueId x = n.input("x", {2, 3, 8});
+  const ValueId x = n.input("x", {2, 3, 4, 8});
   const ValueId root = deviation(n, x, {-1});
-  expect_untouched(fuse_rms_normalization, n.finish({n.node("Div", {x, deviation(n, x, {1})}),
+  expect_untouched(fuse_rms_normalization, n.finish({n.node("Div", {x, deviation(n, x, {2})}),
                                                      n.node("Div", {x, root}), root}));
 }
 
