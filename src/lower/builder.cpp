@@ -121,6 +121,19 @@ std::string Builder::constant(const std::string& name, Tensor data, std::vector<
   return name;
 }
 
+std::string Builder::table(const std::string& base, Tensor data, int exponent) {
+  const auto bytes = data.bytes();
+  for (std::size_t i : tables_) {
+    const espdl::Constant& known = model_.initializers[i];
+    const auto others = known.data.bytes();
+    if (known.data.dtype() == data.dtype() && known.exponent() == exponent &&
+        std::equal(bytes.begin(), bytes.end(), others.begin(), others.end()))
+      return known.name;
+  }
+  tables_.push_back(model_.initializers.size());
+  return constant(unique_name(base), std::move(data), {exponent});
+}
+
 std::string Builder::constant_ints(const std::string& name,
                                    const std::vector<std::int64_t>& values) {
   return constant(

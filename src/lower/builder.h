@@ -35,10 +35,12 @@ struct Stored {
 /// The espdl::Model under construction, and where each value of the Graph stands in it.
 class Builder {
  public:
-  Builder(const Graph& graph, const Target& target) : graph_(graph), target_(target) {}
+  Builder(const Graph& graph, const Target& target, const Options& options)
+      : graph_(graph), target_(target), options_(options) {}
 
   const Graph& graph() const { return graph_; }
   const Target& target() const { return target_; }
+  const Options& options() const { return options_; }
   espdl::Model& model() { return model_; }
 
   const Shape& shape(ValueId v) const;
@@ -79,6 +81,8 @@ class Builder {
 
   std::string constant(const std::string& name, Tensor data, std::vector<int> exponents,
                        std::string doc = "");
+  /// The table of a function: one that has the same entries is taken again. Returns its name.
+  std::string table(const std::string& base, Tensor data, int exponent);
   std::string constant_ints(const std::string& name, const std::vector<std::int64_t>& values);
   /// Rounded to integers as `quant` says, in the target's rounding; `perm` reorders the axes of the
   /// stored tensor.
@@ -100,10 +104,13 @@ class Builder {
 
   const Graph& graph_;
   const Target& target_;
+  Options options_;
   espdl::Model model_;
   std::map<ValueId, Stored> stored_;
   std::map<std::string, std::string> derived_;
   std::map<std::string, int> names_;
+  /// Indices of initializers.
+  std::vector<std::size_t> tables_;
   Orders orders_;
 };
 

@@ -100,9 +100,9 @@ void require_operators(const Graph& graph) {
     throw ops::unsupported_nodes(graph, missing, "operators that ESP-DL has not");
 }
 
-Lowered lower(const Graph& graph, const Target& target) {
+Lowered lower(const Graph& graph, const Target& target, const Options& options) {
   require_operators(graph);
-  Builder b(graph, target);
+  Builder b(graph, target, options);
   espdl::Model& model = b.model();
   model.name = graph.name;
   model.producer = "espquant";

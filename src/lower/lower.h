@@ -30,6 +30,13 @@ struct Order {
 /// By the value's name, for each activation of the network that the chip has.
 using Orders = std::map<std::string, Order>;
 
+struct Options {
+  /// A function of 16 bits that the runtime looks up in a table may have fewer entries than there
+  /// are integers, as long as that makes no more noise than this of its signal: over the whole
+  /// range of the input, and over the eighth of it around zero.
+  double table_error = 5e-6;
+};
+
 struct Lowered {
   espdl::Model model;
   Orders orders;
@@ -41,7 +48,7 @@ struct Lowered {
 /// needs another. Inputs that nobody reads are left out. Throws Error(Illegal) or
 /// Error(Unsupported) with the node's name, the rule and a remedy for what the chip cannot run
 /// correctly.
-Lowered lower(const Graph& graph, const Target& target);
+Lowered lower(const Graph& graph, const Target& target, const Options& options = {});
 
 /// Inputs of the network that no node reads and that are no outputs. They are left out of the
 /// model: the runtime makes no tensor for them, and would write to it all the same (ESP-DL 1.5).

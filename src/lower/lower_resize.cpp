@@ -25,19 +25,147 @@ std::int64_t nearest_of(const std::string& mode, double x) {
   return static_cast<std::int64_t>(std::ceil(x - 0.5));
 }
 
-bool nearest_agrees(const std::string& coordinates, const std::string& rounding, std::int64_t in,
-                    std::int64_t out) {
-  const double scale = static_cast<double>(out) / static_cast<double>(in);
-  const float inverse = 1.0F / static_cast<float>(scale);
-  for (std::int64_t o = 0; o < out; ++o) {
-    const std::int64_t asked = std::clamp<std::int64_t>(
-        nearest_of(rounding, source_of(coordinates, static_cast<double>(o), scale, in, out)), 0,
-        in - 1);
-    const auto chip =
-        std::min<std::int64_t>(static_cast<std::int64_t>(static_cast<float>(o) * inverse), in - 1);
-    if (asked != chip) return false;
+/// How ONNX resizes one axis.
+struct Axis {
+  std::string coordinates, rounding;
+  std::int64_t in = 1, out = 1;
+  double scale = 1;
+
+  double source(std::int64_t o) const {
+    return source_of(coordinates, static_cast<double>(o), scale, in, out);
+  }
+  std::int64_t nearest(std::int64_t o) const {
+    return std::clamp<std::int64_t>(nearest_of(rounding, source(o)), 0, in - 1);
+  }
+};
+
+bool nearest_agrees(const Axis& axis) {
+  const float inverse =
+      1.0F / static_cast<float>(static_cast<double>(axis.out) / static_cast<double>(axis.in));
+  for (std::int64_t o = 0; o < axis.out; ++o) {
+    const auto chip = std::min<std::int64_t>(
+        static_cast<std::int64_t>(static_cast<float>(o) * inverse), axis.in - 1);
+    if (axis.nearest(o) != chip) return false;
   }
   return true;
+}
+
+/// The image as it is made, one axis after the other.
+struct Image {
+  std::string name;
+  /// As it stands.
+  Shape shape;
+};
+
+/// Resizes by operators that any width has: elements are picked and, for linear, two of them
+/// weighed. The last node writes the output.
+class Picking {
+ public:
+  Picking(Builder& b, const Node& n, const Perm& perm, const TensorQuant& quant)
+      : b_(b), n_(n), perm_(perm), quant_(quant) {}
+
+  Image nearest(const Image& image, std::size_t stored, const Axis& axis, bool last) {
+    std::vector<std::int64_t> from;
+    for (std::int64_t o = 0; o < axis.out; ++o) from.push_back(axis.nearest(o));
+    return pick(image, stored, from, last);
+  }
+
+  Image linear(const Image& image, std::size_t stored, const Axis& axis, bool last) {
+    std::vector<std::int64_t> low, high;
+    std::vector<float> below, above;
+    for (std::int64_t o = 0; o < axis.out; ++o) {
+      const double x = std::clamp(axis.source(o), 0.0, static_cast<double>(axis.in - 1));
+      const auto at = static_cast<std::int64_t>(std::floor(x));
+      low.push_back(at);
+      high.push_back(std::min(at + 1, axis.in - 1));
+      above.push_back(static_cast<float>(x - static_cast<double>(at)));
+      below.push_back(1.0F - above.back());
+    }
+    const Image a = weigh(pick(image, stored, low, false), stored, below);
+    const Image c = weigh(pick(image, stored, high, false), stored, above);
+    return write("Add", {a.name, c.name}, a.shape, last, {});
+  }
+
+ private:
+  Image pick(const Image& image, std::size_t stored, const std::vector<std::int64_t>& from,
+             bool last) {
+    Shape shape = image.shape;
+    shape[stored] = static_cast<std::int64_t>(from.size());
+    return write("Gather", {image.name, b_.constant_ints(n_.name + "_from", from)}, shape, last,
+                 {{"axis", static_cast<std::int64_t>(stored)}});
+  }
+
+  Image weigh(const Image& image, std::size_t stored, const std::vector<float>& weights) {
+    // 1 is the largest of them.
+    const TensorQuant quant{16, {-14}, -1};
+    Shape shape(image.shape.size(), 1);
+    shape[stored] = static_cast<std::int64_t>(weights.size());
+    const std::string factors =
+        b_.constant(b_.unique_name(n_.name + "_weights"),
+                    b_.quantized(Tensor::of<float>(shape, weights), quant), quant.exponents);
+    return write("Mul", {image.name, factors}, image.shape, false, {});
+  }
+
+  Image write(const std::string& op, std::vector<std::string> inputs, const Shape& shape, bool last,
+              std::map<std::string, espdl::AttributeValue> attributes) {
+    if (!last)
+      return {b_.derive(op, n_.name, std::move(inputs), shape, quant_, std::move(attributes)),
+              shape};
+    const std::string out = b_.define_as(n_.outputs[0], perm_, quant_);
+    espdl::Node& node = b_.node(op, n_.name, std::move(inputs), {out}, quant_.bits);
+    for (auto& [name, value] : attributes) node.attributes[name] = std::move(value);
+    return {out, shape};
+  }
+
+  Builder& b_;
+  const Node& n_;
+  const Perm& perm_;
+  const TensorQuant& quant_;
+};
+
+// The scales as the network gives them, where they are constant: sizes are their floor.
+std::vector<Axis> axes_of_resize(const Builder& b, const Node& n, const std::string& coordinates,
+                                 const std::string& rounding) {
+  const Shape& in = b.shape(n.inputs[0]);
+  const Shape& out = b.shape(n.outputs[0]);
+  std::vector<Axis> axes;
+  for (std::size_t i = 0; i < in.size(); ++i)
+    axes.push_back({coordinates, rounding, in[i], out[i],
+                    static_cast<double>(out[i]) / static_cast<double>(in[i])});
+  const ValueId scales = n.input(2);
+  if (scales == kNone || !b.graph().value(scales).is_constant()) return axes;
+  const Tensor& given = b.graph().value(scales).constant;
+  if (given.dtype() != DType::Float32 || given.size() != static_cast<std::int64_t>(axes.size()))
+    return axes;
+  for (std::size_t i = 0; i < axes.size(); ++i)
+    axes[i].scale = static_cast<double>(given.data<float>()[i]);
+  return axes;
+}
+
+bool knows_linear(const std::string& coordinates) {
+  return coordinates == "half_pixel" || coordinates == "align_corners" ||
+         coordinates == "pytorch_half_pixel";
+}
+
+void resize_by_picking(Builder& b, const Node& n, const std::vector<Axis>& axes, bool linear) {
+  const Perm perm = channels_last_perm(axes.size());
+  // Interpolated values stay between those of the input.
+  const TensorQuant quant = input_quant(b, n);
+  Image image{b.read_as(n.inputs[0], perm, quant), permuted(b.shape(n.inputs[0]), perm)};
+  std::vector<std::size_t> changing;
+  for (std::size_t i = 2; i < axes.size(); ++i)
+    if (axes[i].in != axes[i].out) changing.push_back(i);
+  // The smaller image is worked on as long as it is small.
+  std::stable_sort(changing.begin(), changing.end(),
+                   [&](std::size_t x, std::size_t y) { return axes[x].scale < axes[y].scale; });
+  if (changing.empty()) changing.push_back(2);
+  Picking picking(b, n, perm, quant);
+  for (std::size_t i : changing) {
+    const auto stored = static_cast<std::size_t>(stored_axis(perm, static_cast<std::int64_t>(i)));
+    const bool last = i == changing.back();
+    image = linear && axes[i].in > 1 ? picking.linear(image, stored, axes[i], last)
+                                     : picking.nearest(image, stored, axes[i], last);
+  }
 }
 
 }  // namespace
@@ -54,17 +182,28 @@ void lower_resize(Builder& b, const Node& n) {
   if (in[0] != out[0] || in[1] != out[1])
     refuse(n, "ESP-DL resizes only height and width", "Keep the channels");
   const TensorQuant& q = quant_of(b, n.outputs[0]);
-  if (q.bits != 8)
-    refuse(n, "ESP-DL resizes only at 8 bits (ESP-DL 3.16)", "Keep this node at 8 bits");
-  if (mode == "nearest") {
-    for (std::size_t i = 2; i < in.size(); ++i)
-      if (!nearest_agrees(coordinates, rounding, in[i], out[i]))
-        refuse(n, "picks other pixels than ESP-DL's nearest resize, which takes floor(o / scale)",
-               "Export with coordinate_transformation_mode=asymmetric and nearest_mode=floor");
-  } else if (mode != "linear" || (coordinates != "half_pixel" && coordinates != "align_corners" &&
-                                  coordinates != "pytorch_half_pixel")) {
-    refuse(n, "ESP-DL knows nearest, and linear by half pixels or aligned corners",
-           "Export with one of these modes");
+  if (mode != "nearest" && mode != "linear")
+    refuse(n, "ESP-DL resizes to the nearest pixel or linearly", "Export with one of these modes");
+  if (coordinates == "tf_crop_and_resize")
+    refuse(n, "ESP-DL does not crop while it resizes", "Put a Slice in front of the Resize");
+  const bool linear = mode == "linear";
+  const std::vector<Axis> axes = axes_of_resize(b, n, coordinates, rounding);
+  const bool single =
+      std::any_of(axes.begin() + 2, axes.end(), [](const Axis& axis) { return axis.in == 1; });
+  // ESP-DL 3.16: there is no kernel of 16 bits, and the one of 8 bits knows few grids.
+  const bool agrees = linear ? knows_linear(coordinates) && !single
+                             : std::all_of(axes.begin() + 2, axes.end(), nearest_agrees);
+  if (q.bits != 8 || !agrees) {
+    const bool blurs = linear && std::any_of(axes.begin() + 2, axes.end(), [](const Axis& axis) {
+                         return axis.in > 1 && axis.in != axis.out;
+                       });
+    if (q.bits == 8 && blurs && !knows_linear(coordinates))
+      refuse(n, "at 8 bits ESP-DL resizes linearly by half pixels or aligned corners only",
+             "Export with one of these modes, or give this layer 16 bits");
+    if (q.bits == 8 && blurs && single)
+      refuse(n, "at 8 bits ESP-DL reads beyond an axis of one element when it resizes linearly",
+             "Resize that axis by a node of its own, or give this layer 16 bits");
+    if (q.bits != 8 || !blurs) return resize_by_picking(b, n, axes, linear);
   }
   const Perm perm = channels_last_perm(in.size());
   Tensor scales(DType::Float32, {static_cast<std::int64_t>(in.size())});

@@ -37,14 +37,12 @@ void extend_domain(std::span<float> values) {
   }
 }
 
-// f(q * 2^in) for the given integers, in the output's integers.
-template <typename T>
-Tensor tabulate(const Builder& b, const Node& n, std::int64_t first, std::int64_t step,
-                std::int64_t count, int in, int out) {
+// f(q * 2^in) for the given integers.
+Tensor tabulate(const Builder& b, const Node& n, std::int64_t first, std::int64_t count, int in) {
   Tensor x(DType::Float32, {count});
   auto values = x.mutable_data<float>();
   for (std::int64_t i = 0; i < count; ++i)
-    values[static_cast<std::size_t>(i)] = static_cast<float>(first + i * step) * pow2(in);
+    values[static_cast<std::size_t>(i)] = static_cast<float>(first + i) * pow2(in);
   std::vector<const Tensor*> inputs{&x};
   std::vector<Tensor> constants;
   constants.reserve(n.inputs.size());
@@ -58,10 +56,61 @@ Tensor tabulate(const Builder& b, const Node& n, std::int64_t first, std::int64_
   }
   Tensor y = ops::run_node(b.graph(), n, inputs).at(0);
   if (!known_to_runtime(n.op)) extend_domain(y.mutable_data<float>());
-  Tensor table(dtype_of<T>, {count});
+  return y;
+}
+
+// The same in the output's integers.
+template <typename T>
+Tensor in_integers(const Builder& b, const Tensor& y, int out) {
+  Tensor table(dtype_of<T>, {y.size()});
   const auto entries = y.data<float>();
   quantize_values(entries.data(), entries.size(), pow2(-out), b.target().rounding,
                   table.mutable_data<T>().data());
+  return table;
+}
+
+constexpr std::int64_t kIntegers16 = 65536;
+
+// Noise to signal of `exact`, one entry for each integer and one beyond, where only every
+// 2^log2_step-th is kept and the nearest taken; over the `integers` in the middle.
+double noise_of_step(std::span<const std::int16_t> exact, int log2_step, std::int64_t integers) {
+  double noise = 0, signal = 0;
+  const std::int64_t half = log2_step > 0 ? std::int64_t{1} << (log2_step - 1) : 0;
+  for (std::int64_t u = (kIntegers16 - integers) / 2; u < (kIntegers16 + integers) / 2; ++u) {
+    const std::int64_t kept = ((u + half) >> log2_step) << log2_step;
+    const double y = exact[static_cast<std::size_t>(u)];
+    const double error = exact[static_cast<std::size_t>(kept)] - y;
+    noise += error * error;
+    signal += y * y;
+  }
+  return noise > 0 ? noise / signal : 0;
+}
+
+// ESP-DL 3.12: the runtime takes the nearest entry, without interpolation.
+struct Table16 {
+  Tensor entries;
+  std::int64_t step = 1;
+};
+
+Table16 table16(const Builder& b, const Node& n, int in, int out) {
+  constexpr int kCoarsest = 8;
+  // Activations are seldom spread evenly: most are small.
+  constexpr std::int64_t kSmall = kIntegers16 / 8;
+  const Tensor all =
+      in_integers<std::int16_t>(b, tabulate(b, n, -kIntegers16 / 2, kIntegers16 + 1, in), out);
+  const auto exact = all.data<std::int16_t>();
+  const double most = b.options().table_error;
+  int log2_step = most > 0 ? kCoarsest : 0;
+  while (log2_step > 0 && (noise_of_step(exact, log2_step, kIntegers16) > most ||
+                           noise_of_step(exact, log2_step, kSmall) > most))
+    --log2_step;
+  const std::int64_t step = std::int64_t{1} << log2_step;
+  // The runtime tells the full table by its having no entry beyond.
+  const std::int64_t count = step == 1 ? kIntegers16 : kIntegers16 / step + 1;
+  Table16 table{Tensor(DType::Int16, {count}), step};
+  auto entries = table.entries.mutable_data<std::int16_t>();
+  for (std::int64_t i = 0; i < count; ++i)
+    entries[static_cast<std::size_t>(i)] = exact[static_cast<std::size_t>(i * step)];
   return table;
 }
 
@@ -101,24 +150,53 @@ void lower_with_table(Builder& b, const Node& n) {
   copy_attributes(n, node);
   if (!named) node.attributes["original_op_type"] = n.op;
   if (in.bits == 8) {
-    const std::string table = b.unique_name(fmt::format("{}_lut", n.name));
-    node.attributes["lut"] = table;
-    b.constant(table, tabulate<std::int8_t>(b, n, -128, 1, 256, in.exponent(), out.exponent()),
-               {out.exponent()});
+    Tensor entries =
+        in_integers<std::int8_t>(b, tabulate(b, n, -128, 256, in.exponent()), out.exponent());
+    node.attributes["lut"] =
+        b.table(fmt::format("{}_lut", n.name), std::move(entries), out.exponent());
   } else if (!named) {
-    // The int16 operator LUT takes the nearest entry without interpolation: only a full table is
-    // exact.
-    const std::string table = b.unique_name(fmt::format("{}_lut", n.name));
-    node.attributes["lut"] = table;
-    node.attributes["int16_lut_step"] = std::int64_t{1};
-    b.constant(table, tabulate<std::int16_t>(b, n, -32768, 1, 65536, in.exponent(), out.exponent()),
-               {out.exponent()});
+    Table16 table = table16(b, n, in.exponent(), out.exponent());
+    node.attributes["int16_lut_step"] = table.step;
+    node.attributes["lut"] =
+        b.table(fmt::format("{}_lut", n.name), std::move(table.entries), out.exponent());
   }
+}
+
+// At 16 bits the runtime computes these by formulas of other operators, for which it needs no
+// table.
+bool lower_without_table(Builder& b, const Node& n) {
+  if (n.op != "Abs" && n.op != "Selu") return false;
+  const TensorQuant& in = input_quant(b, n);
+  const TensorQuant& out = quant_of(b, n.outputs[0]);
+  if (in.bits != 16 || out.bits != 16) return false;
+  const Perm perm = b.stored(n.inputs[0]).perm;
+  const std::string input = b.read_as(n.inputs[0], perm, in);
+  if (n.op == "Abs") {
+    b.node("LeakyRelu", n.name, {input}, {b.define(n.outputs[0], perm)}, 16).attributes["alpha"] =
+        -1.0F;
+    return true;
+  }
+  // Selu's own defaults.
+  const float alpha = n.attributes.get_float("alpha", 1.67326319217681884765625F);
+  const float gamma = n.attributes.get_float("gamma", 1.05070102214813232421875F);
+  const TensorQuant factor{16, {covering_exponent(std::abs(gamma), 32767)}, -1};
+  // As much finer or coarser than the output as the factor makes larger or smaller.
+  const TensorQuant between{16, {out.exponent() - (factor.exponent() + 14)}, -1};
+  if (gamma <= 0 || factor.exponent() > 0) return false;
+  const std::string elu = b.derive("Elu", n.name, {input}, permuted(b.shape(n.inputs[0]), perm),
+                                   between, {{"alpha", alpha}});
+  const std::string gain = b.constant(
+      b.unique_name(n.name + "_gamma"),
+      b.quantized(Tensor::of<float>({1}, std::vector<float>{gamma}), factor), factor.exponents);
+  b.node("Mul", n.name, {elu, gain}, {b.define(n.outputs[0], perm)}, 16);
+  return true;
 }
 
 }  // namespace
 
-void lower_table(Builder& b, const Node& n) { lower_with_table(b, n); }
+void lower_table(Builder& b, const Node& n) {
+  if (!lower_without_table(b, n)) lower_with_table(b, n);
+}
 
 void lower_power(Builder& b, const Node& n) {
   const Value& operand = b.graph().value(n.inputs.at(1));

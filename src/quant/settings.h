@@ -44,6 +44,8 @@ struct Settings {
   /// How much worse an operand of an Add or Concat that other nodes read too may get to spare a
   /// requantize node.
   double alignment_cost = 1.1;
+  /// See lower::Options.
+  double table_error = 5e-6;
 
   bool operator==(const Settings&) const = default;
 };

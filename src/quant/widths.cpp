@@ -25,19 +25,13 @@ void check_names(const Graph& graph, const Settings& settings) {
 }
 
 // What a group of values was asked for: the widest of what its layers were given by name, else what
-// all layers take, as far as there are kernels.
+// all layers take.
 struct Asked {
   int by_name = 0;
   bool wide = false;
-  int most = 16;
 };
 
 }  // namespace
-
-int widest_bits(std::string_view op) {
-  // ESP-DL 3.16.
-  return op == "Resize" ? 8 : 16;
-}
 
 Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& settings,
                const std::vector<bool>& wide)
@@ -47,6 +41,7 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
   check_names(graph, settings);
   // Constants may have been added since the sets were made; they have no group.
   const auto group = [&](ValueId v) { return static_cast<std::size_t>(exponents.find(v)); };
+  // The widest of what its layers were given by name; 0 where none was.
   std::vector<Asked> asked(exponents.size());
   std::vector<bool> produced(exponents.size(), false);
   const std::vector<NodeId> order = graph.topological_order();
@@ -59,7 +54,6 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
       if (named != settings.layer_bits.end()) a.by_name = std::max(a.by_name, named->second);
       // Asked for by a rewrite.
       if (n.attributes.get_int("least_bits", 0) == 16) a.by_name = 16;
-      a.most = std::min(a.most, widest_bits(n.op));
       const ops::OpDef* def = ops::find_op(n.op);
       if (def == nullptr || def->quant != ops::QuantRule::PassThrough) produced[group(v)] = true;
     }
@@ -72,10 +66,8 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
   std::vector<int> of_group(exponents.size());
   for (std::size_t v = 0; v < wide.size(); ++v)
     if (wide[v]) asked[group(static_cast<ValueId>(v))].wide = true;
-  for (std::size_t g = 0; g < of_group.size(); ++g) {
-    const int of_all = asked[g].wide ? 16 : settings.bits;
-    of_group[g] = std::min(asked[g].by_name > 0 ? asked[g].by_name : of_all, asked[g].most);
-  }
+  for (std::size_t g = 0; g < of_group.size(); ++g)
+    of_group[g] = asked[g].by_name > 0 ? asked[g].by_name : asked[g].wide ? 16 : settings.bits;
 
   // Inputs have no producer whose width they could take.
   for (ValueId input : graph.inputs()) {
@@ -91,7 +83,7 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
       if (!reads || out == kNone) continue;
       if (group(out) != g) narrowest = std::min(narrowest, of_group[group(out)]);
     }
-    of_group[g] = std::min(narrowest, asked[g].most);
+    of_group[g] = narrowest;
   }
   for (std::size_t v = 0; v < bits_.size(); ++v)
     bits_[v] = of_group[group(static_cast<ValueId>(v))];

@@ -33,9 +33,6 @@ class Widths {
 /// Largest integer of a width.
 constexpr int max_q_of(int bits) { return bits == 8 ? 127 : 32767; }
 
-/// The widest integers for which ESP-DL has a kernel of `op`.
-int widest_bits(std::string_view op);
-
 /// Whether ESP-DL has a kernel of int8 weights and int16 activations for the node: a Conv, Gemm or
 /// MatMul by a constant, other than depthwise (ESP-DL 3.3.11).
 bool has_w8a16(const Graph& graph, const Node& n);

@@ -79,6 +79,9 @@ struct Recipe {
     /// An operand of an Add or Concat that other nodes read too takes its reader's exponent while
     /// that multiplies its error by at most this; else a requantize node is spent. At least 1.
     double alignment_cost = 1.1;
+    /// Noise to signal that a table of a 16-bit function may make by having fewer entries than
+    /// there are integers; 0: one each.
+    double table_error = 5e-6;
     /// Of passes::all_passes(), by name.
     std::vector<std::string> disabled_passes;
 

@@ -104,6 +104,7 @@ void visit_keys(R& recipe, Visit&& visit) {
   visit("quantization.bias_correction", q.bias_correction);
   visit("quantization.refine_exponents", q.refine_exponents);
   visit("quantization.alignment_cost", q.alignment_cost, Range{1});
+  visit("quantization.table_error", q.table_error, Range{0, 1});
   visit("quantization.disabled_passes", q.disabled_passes);
 
   auto& e = recipe.equalization;

@@ -248,7 +248,8 @@ Candidate Workbench::draft(const quant::Settings& settings) const {
   quant::Quantized made = quant::quantize(candidate.graph, plan, calibration_, settings);
   candidate.scaled = std::move(made.scaled);
   candidate.factors = std::move(made.factors);
-  candidate.lowered = lower::lower(candidate.graph, *settings.target);
+  candidate.lowered =
+      lower::lower(candidate.graph, *settings.target, {.table_error = settings.table_error});
   schedule::protect_from_in_place_writes(candidate.lowered.model, *settings.target);
   return candidate;
 }
@@ -284,6 +285,7 @@ quant::Settings settings_of(const recipe::Recipe& recipe, const Graph& network,
   settings.reconstruct = recipe.quantization.reconstruct && recipe.quantization.round_weights &&
                          recipe.quantization.bias_correction == recipe::BiasCorrection::Empirical;
   settings.alignment_cost = recipe.quantization.alignment_cost;
+  settings.table_error = recipe.quantization.table_error;
   if (recipe.layers.empty()) return settings;
   for (NodeId id : network.topological_order()) {
     const Node& n = network.node(id);

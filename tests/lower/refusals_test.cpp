@@ -23,9 +23,9 @@ ValueId image(QuantizedNetwork& net, std::int64_t channels = 4, int bits = 8) {
   return net.input("x", {1, channels, 4, 4}, -4, bits);
 }
 
-ValueId resize(QuantizedNetwork& net, const test::AttributeList& attributes, int bits = 8) {
+ValueId resize(QuantizedNetwork& net, const test::AttributeList& attributes) {
   const ValueId scales = net.constant(Tensor::of<float>({4}, {1, 1, 2, 2}));
-  return net.node("Resize", {image(net, 4, bits), kNone, scales}, attributes, -4, bits);
+  return net.node("Resize", {image(net), kNone, scales}, attributes);
 }
 
 const std::vector<Refusal>& refusals() {
@@ -61,21 +61,14 @@ const std::vector<Refusal>& refusals() {
        [](QuantizedNetwork& net) {
          return net.node("Pad", {image(net), net.ints({0, 0, -1, 0, 0, 0, 0, 0})});
        }},
-      {"a resize that takes the nearest pixel's centre",
+      {"a linear resize on a grid that the runtime does not know",
        [](QuantizedNetwork& net) {
-         return resize(net, {{"coordinate_transformation_mode", std::string("half_pixel")},
-                             {"nearest_mode", std::string("ceil")}});
+         return resize(net, {{"mode", std::string("linear")},
+                             {"coordinate_transformation_mode", std::string("asymmetric")}});
        }},
       {"a cubic resize",
        [](QuantizedNetwork& net) {
          return resize(net, {{"mode", std::string("cubic")}});
-       }},
-      {"a resize at 16 bits",
-       [](QuantizedNetwork& net) {
-         return resize(net,
-                       {{"coordinate_transformation_mode", std::string("asymmetric")},
-                        {"nearest_mode", std::string("floor")}},
-                       16);
        }},
       {"a DepthToSpace whose channels the runtime mixes up",
        [](QuantizedNetwork& net) {

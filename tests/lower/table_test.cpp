@@ -129,8 +129,59 @@ TEST(LowerTable, At16BitsNamedFunctionsAreComputedByTheChip) {
   EXPECT_FALSE(model.nodes[0].has("lut"));
 }
 
-TEST(LowerTable, At16BitsALutHasAnEntryPerInteger) {
-  const auto model = activation("Softplus", "esp32s3", 16);
+espdl::Model softplus(double table_error) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 8}, -11, 16);
+  const ValueId y = net.node("Softplus", {x}, {}, -11, 16);
+  return lower(net.finish({y}), find_target("esp32s3"), {.table_error = table_error}).model;
+}
+
+TEST(LowerTable, At16BitsALutIsAsFineAsItsErrorAsksFor) {
+  const auto coarse = softplus(1e-2), usual = softplus(5e-6);
+  EXPECT_EQ(coarse.nodes[0].get_int("int16_lut_step", 0), 256);
+  EXPECT_EQ(table_of(coarse).data.size(), 257);
+  const std::int64_t step = usual.nodes[0].get_int("int16_lut_step", 0);
+  EXPECT_GT(step, 1);
+  EXPECT_LT(step, 256);
+  const auto table = test::elements_of<std::int16_t>(table_of(usual).data);
+  ASSERT_EQ(static_cast<std::int64_t>(table.size()), 65536 / step + 1);
+  EXPECT_EQ(table[table.size() / 2], std::lround(std::ldexp(std::log(2.0), 11))) << "at zero";
+  EXPECT_EQ(table.back(), 32767) << "at the first number beyond the integers";
+}
+
+TEST(LowerTable, AFunctionWithAPoleKeepsItsEntries) {
+  EXPECT_EQ(activation("Reciprocal", "esp32s3", 16).nodes[0].get_int("int16_lut_step", 0), 1);
+}
+
+TEST(LowerTable, EqualTablesAreStoredOnce) {
+  for (const int bits : {8, 16}) {
+    QuantizedNetwork net;
+    const ValueId x = net.input("x", {1, 8}, kTableIn, bits);
+    const ValueId a = net.node("Softplus", {x}, {}, kTableIn, bits);
+    const ValueId b = net.node("Softplus", {a}, {}, kTableIn, bits);
+    const ValueId c = net.node("Softplus", {b}, {}, kTableIn + 1, bits);
+    const auto model = test::lowered(net.finish({c}));
+    ASSERT_EQ(model.nodes.size(), 3U);
+    EXPECT_EQ(model.nodes[0].get_string("lut", ""), model.nodes[1].get_string("lut", "-"));
+    EXPECT_NE(model.nodes[0].get_string("lut", ""), model.nodes[2].get_string("lut", ""));
+    EXPECT_EQ(model.initializers.size(), 2U);
+  }
+}
+
+TEST(LowerTable, At16BitsSeluAndAbsNeedNone) {
+  const auto selu = activation("Selu", "esp32s3", 16);
+  EXPECT_EQ(test::operators_of(selu), (std::vector<std::string>{"Elu", "Mul"}));
+  EXPECT_FALSE(selu.nodes[0].has("lut"));
+  const auto abs = activation("Abs", "esp32s3", 16);
+  EXPECT_EQ(test::operators_of(abs), std::vector<std::string>{"LeakyRelu"});
+  EXPECT_EQ(abs.nodes[0].get_float("alpha", 0), -1);
+}
+
+TEST(LowerTable, WithoutErrorA16BitLutHasAnEntryPerInteger) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 8}, kTableIn, 16);
+  const Graph graph = net.finish({net.node("Softplus", {x}, {}, kTableOut, 16)});
+  const auto model = lower(graph, find_target("esp32s3"), {.table_error = 0}).model;
   ASSERT_EQ(model.nodes[0].op, "LUT");
   EXPECT_EQ(model.nodes[0].get_int("int16_lut_step", 0), 1);
   const auto table = test::elements_of<std::int16_t>(table_of(model).data);

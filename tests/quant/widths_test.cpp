@@ -67,7 +67,7 @@ TEST(Widths, AnInputTakesTheNarrowestOfSeveralReaders) {
   EXPECT_EQ(widths_of(graph, 8, {{"Conv", 16}, {"Conv_1", 16}}).of(x), 16);
 }
 
-TEST(Widths, ResizeStaysAt8Bits) {
+TEST(Widths, ResizeTakesWhatItIsGiven) {
   Network net;
   const ValueId x = net.input("x", {1, 4, 6, 6});
   const ValueId before = net.node("Sigmoid", {x});
@@ -75,9 +75,9 @@ TEST(Widths, ResizeStaysAt8Bits) {
                                    {{"mode", std::string("linear")}});
   const ValueId after = net.node("Sigmoid", {resized});
   const Graph graph = net.finish({after});
-  EXPECT_EQ(widths_of(graph, 16).of(resized), 8);
+  EXPECT_EQ(widths_of(graph, 16).of(resized), 16);
   EXPECT_EQ(widths_of(graph, 16).of(after), 16);
-  EXPECT_EQ(widths_of(graph, 8, {{"Resize", 16}}).of(resized), 8);
+  EXPECT_EQ(widths_of(graph, 8, {{"Resize", 16}}).of(resized), 16);
 }
 
 TEST(Widths, ANodeComputesInTheWidthOfItsOutputUnlessThatIsFloat) {
