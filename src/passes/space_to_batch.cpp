@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kMostBatchElements = 1 << 22;
 
-bool only_moves(std::string_view op) {
+bool rearranges(std::string_view op) {
   constexpr std::array<std::string_view, 5> kOps = {"Reshape", "Transpose", "Squeeze", "Unsqueeze",
                                                     "Flatten"};
   return std::find(kOps.begin(), kOps.end(), op) != kOps.end();
@@ -100,7 +100,7 @@ std::vector<NodeId> moves_before(const Graph& graph, ValueId v) {
   std::vector<NodeId> chain;
   while (true) {
     const NodeId id = graph.value(v).producer;
-    if (id == kNone || !only_moves(graph.node(id).op) ||
+    if (id == kNone || !rearranges(graph.node(id).op) ||
         !has_constant_parameters(graph, graph.node(id)) || graph.is_output(v) ||
         graph.value(v).consumers.size() != 1)
       break;
@@ -152,7 +152,7 @@ std::optional<Pattern> match(const Graph& graph, NodeId id) {
     p.between.push_back(last = next);
   const Shape& results = shape_of(graph, graph.node(last).outputs[0]);
   if (element_count(results) > kMostBatchElements) return std::nullopt;
-  for (NodeId next = next_of(last); next != kNone && only_moves(graph.node(next).op) &&
+  for (NodeId next = next_of(last); next != kNone && rearranges(graph.node(next).op) &&
                                     has_constant_parameters(graph, graph.node(next));
        next = next_of(last)) {
     p.back.push_back(last = next);

@@ -48,8 +48,9 @@ std::optional<int> shared_prelu_exponent(const Graph& graph, const Node& n,
   const double enlarged =
       input_power > 0 ? (1 + slope_power) / 2 * input_power / output_power : 1.0;
   const auto cost = [&](int in_exponent, int out_exponent) {
-    return std::max(enlarged, 1.0) * errors.relative(in.group, in.factor, in_exponent, bits) +
-           errors.relative(out.group, out.factor, out_exponent, bits);
+    return std::max(enlarged, 1.0) *
+               errors.relative(errors.members(in.group), in.factor, in_exponent, bits) +
+           errors.relative(errors.members(out.group), out.factor, out_exponent, bits);
   };
   const double apart = cost(in.exponent, out.exponent);
   std::optional<int> best;

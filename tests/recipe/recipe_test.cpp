@@ -38,6 +38,7 @@ Recipe unusual() {
                     BiasCorrection::Analytic,
                     true,
                     2,
+                    1e-4,
                     {"fuse_hard_swish", "fuse_gelu"}};
   r.equalization = {true, 10, 0, 1, Relu6::Keep, true, 0.1, true, 1e-9, false, false, false};
   r.mixed.enabled = true;
