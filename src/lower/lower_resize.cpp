@@ -2,50 +2,27 @@
 #include <cmath>
 
 #include "lower/rules.h"
+#include "ops/resample.h"
 
 /// Resize: ESP-DL's nearest takes floor(o / scale) whatever ONNX asks for, its linear knows
-/// half-pixel and aligned corners (ESP-DL 3.16); what differs is refused.
+/// half pixels and aligned corners, both at 8 bits only (ESP-DL 3.16). What differs is written by
+/// other operators, or refused.
 namespace espquant::lower {
 namespace {
 
-double source_of(const std::string& mode, double o, double scale, std::int64_t in,
-                 std::int64_t out) {
-  if (mode == "asymmetric") return o / scale;
-  if (mode == "align_corners")
-    return out > 1 ? o * static_cast<double>(in - 1) / static_cast<double>(out - 1) : 0;
-  if (mode == "pytorch_half_pixel" && out == 1) return 0;
-  if (mode == "tf_half_pixel_for_nn") return (o + 0.5) / scale;
-  return (o + 0.5) / scale - 0.5;
-}
-
-std::int64_t nearest_of(const std::string& mode, double x) {
-  if (mode == "floor") return static_cast<std::int64_t>(std::floor(x));
-  if (mode == "ceil") return static_cast<std::int64_t>(std::ceil(x));
-  if (mode == "round_prefer_ceil") return static_cast<std::int64_t>(std::floor(x + 0.5));
-  return static_cast<std::int64_t>(std::ceil(x - 0.5));
-}
-
 /// How ONNX resizes one axis.
 struct Axis {
-  std::string coordinates, rounding;
   std::int64_t in = 1, out = 1;
-  double scale = 1;
-
-  double source(std::int64_t o) const {
-    return source_of(coordinates, static_cast<double>(o), scale, in, out);
-  }
-  std::int64_t nearest(std::int64_t o) const {
-    return std::clamp<std::int64_t>(nearest_of(rounding, source(o)), 0, in - 1);
-  }
+  ops::AxisSampler sampler;
 };
 
+// Whether the runtime's floor(o / scale) takes the same pixels.
 bool nearest_agrees(const Axis& axis) {
-  const float inverse =
-      1.0F / static_cast<float>(static_cast<double>(axis.out) / static_cast<double>(axis.in));
+  const float inverse = 1.0F / (static_cast<float>(axis.out) / static_cast<float>(axis.in));
   for (std::int64_t o = 0; o < axis.out; ++o) {
     const auto chip = std::min<std::int64_t>(
         static_cast<std::int64_t>(static_cast<float>(o) * inverse), axis.in - 1);
-    if (axis.nearest(o) != chip) return false;
+    if (axis.sampler.index(o, 0) != chip) return false;
   }
   return true;
 }
@@ -66,7 +43,7 @@ class Picking {
 
   Image nearest(const Image& image, std::size_t stored, const Axis& axis, bool last) {
     std::vector<std::int64_t> from;
-    for (std::int64_t o = 0; o < axis.out; ++o) from.push_back(axis.nearest(o));
+    for (std::int64_t o = 0; o < axis.out; ++o) from.push_back(axis.sampler.index(o, 0));
     return pick(image, stored, from, last);
   }
 
@@ -74,12 +51,10 @@ class Picking {
     std::vector<std::int64_t> low, high;
     std::vector<float> below, above;
     for (std::int64_t o = 0; o < axis.out; ++o) {
-      const double x = std::clamp(axis.source(o), 0.0, static_cast<double>(axis.in - 1));
-      const auto at = static_cast<std::int64_t>(std::floor(x));
-      low.push_back(at);
-      high.push_back(std::min(at + 1, axis.in - 1));
-      above.push_back(static_cast<float>(x - static_cast<double>(at)));
-      below.push_back(1.0F - above.back());
+      low.push_back(axis.sampler.index(o, 0));
+      high.push_back(axis.sampler.index(o, 1));
+      below.push_back(axis.sampler.weight(o, 0));
+      above.push_back(axis.sampler.weight(o, 1));
     }
     const Image a = weigh(pick(image, stored, low, false), stored, below);
     const Image c = weigh(pick(image, stored, high, false), stored, above);
@@ -124,22 +99,34 @@ class Picking {
 };
 
 // The scales as the network gives them, where they are constant: sizes are their floor.
-std::vector<Axis> axes_of_resize(const Builder& b, const Node& n, const std::string& coordinates,
-                                 const std::string& rounding) {
+std::vector<Axis> axes_of_resize(const Builder& b, const Node& n) {
   const Shape& in = b.shape(n.inputs[0]);
   const Shape& out = b.shape(n.outputs[0]);
-  std::vector<Axis> axes;
-  for (std::size_t i = 0; i < in.size(); ++i)
-    axes.push_back({coordinates, rounding, in[i], out[i],
-                    static_cast<double>(out[i]) / static_cast<double>(in[i])});
   const ValueId scales = n.input(2);
-  if (scales == kNone || !b.graph().value(scales).is_constant()) return axes;
-  const Tensor& given = b.graph().value(scales).constant;
-  if (given.dtype() != DType::Float32 || given.size() != static_cast<std::int64_t>(axes.size()))
-    return axes;
-  for (std::size_t i = 0; i < axes.size(); ++i)
-    axes[i].scale = static_cast<double>(given.data<float>()[i]);
+  const Tensor none;
+  const Tensor& given = scales != kNone && b.graph().value(scales).is_constant()
+                            ? b.graph().value(scales).constant
+                            : none;
+  const bool by_scales = given.defined() && given.dtype() == DType::Float32 &&
+                         given.size() == static_cast<std::int64_t>(in.size());
+  const ops::Sampling sampling = ops::sampling_of(n.attributes);
+  std::vector<Axis> axes;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const float scale =
+        by_scales ? given.data<float>()[i] : static_cast<float>(out[i]) / static_cast<float>(in[i]);
+    axes.push_back({in[i], out[i], ops::AxisSampler(sampling, {in[i], out[i], scale, 0, 1})});
+  }
   return axes;
+}
+
+// ESP-DL 3.16: the vector kernels go wrong with few channels, except by 2 x 2.
+bool has_nearest_kernel(const Builder& b, const std::vector<Axis>& axes) {
+  constexpr std::int64_t kVectorChannels = 16;
+  const bool doubles =
+      axes.size() == 4 &&
+      std::all_of(axes.begin() + 2, axes.end(), [](auto& axis) { return axis.out == 2 * axis.in; });
+  return (doubles || axes[1].in >= kVectorChannels || b.target().family == Family::C) &&
+         std::all_of(axes.begin() + 2, axes.end(), nearest_agrees);
 }
 
 bool knows_linear(const std::string& coordinates) {
@@ -156,8 +143,9 @@ void resize_by_picking(Builder& b, const Node& n, const std::vector<Axis>& axes,
   for (std::size_t i = 2; i < axes.size(); ++i)
     if (axes[i].in != axes[i].out) changing.push_back(i);
   // The smaller image is worked on as long as it is small.
-  std::stable_sort(changing.begin(), changing.end(),
-                   [&](std::size_t x, std::size_t y) { return axes[x].scale < axes[y].scale; });
+  std::stable_sort(changing.begin(), changing.end(), [&](std::size_t x, std::size_t y) {
+    return axes[x].out * axes[y].in < axes[y].out * axes[x].in;
+  });
   if (changing.empty()) changing.push_back(2);
   Picking picking(b, n, perm, quant);
   for (std::size_t i : changing) {
@@ -176,7 +164,6 @@ void lower_resize(Builder& b, const Node& n) {
   const std::string mode = n.attributes.get_string("mode", "nearest");
   const std::string coordinates =
       n.attributes.get_string("coordinate_transformation_mode", "half_pixel");
-  const std::string rounding = n.attributes.get_string("nearest_mode", "round_prefer_floor");
   if (in.size() != 3 && in.size() != 4)
     refuse(n, "ESP-DL resizes in one or two dimensions", "Reshape the input");
   if (in[0] != out[0] || in[1] != out[1])
@@ -187,12 +174,13 @@ void lower_resize(Builder& b, const Node& n) {
   if (coordinates == "tf_crop_and_resize")
     refuse(n, "ESP-DL does not crop while it resizes", "Put a Slice in front of the Resize");
   const bool linear = mode == "linear";
-  const std::vector<Axis> axes = axes_of_resize(b, n, coordinates, rounding);
+  if (linear && n.attributes.get_int("antialias", 0) != 0)
+    refuse(n, "ESP-DL does not smooth while it resizes", "Export without antialias");
+  const std::vector<Axis> axes = axes_of_resize(b, n);
   const bool single =
       std::any_of(axes.begin() + 2, axes.end(), [](const Axis& axis) { return axis.in == 1; });
   // ESP-DL 3.16: there is no kernel of 16 bits, and the one of 8 bits knows few grids.
-  const bool agrees = linear ? knows_linear(coordinates) && !single
-                             : std::all_of(axes.begin() + 2, axes.end(), nearest_agrees);
+  const bool agrees = linear ? knows_linear(coordinates) && !single : has_nearest_kernel(b, axes);
   if (q.bits != 8 || !agrees) {
     const bool blurs = linear && std::any_of(axes.begin() + 2, axes.end(), [](const Axis& axis) {
                          return axis.in > 1 && axis.in != axis.out;
