@@ -82,13 +82,8 @@ struct StillWrong {
   std::string_view name, recipe, chips;
 };
 inline constexpr std::array kStillWrong = {
-    StillWrong{"add_of_large_and_small", "int8", "esp32s3 esp32p4 esp32"},
     StillWrong{"batch_norm_opset7_five_outputs", "int16", "esp32s3 esp32p4 esp32"},
     StillWrong{"batch_norm_opset7_five_outputs", "int8", "esp32s3 esp32p4 esp32"},
-    StillWrong{"concat_of_large_and_small", "int8", "esp32s3 esp32p4 esp32"},
-    StillWrong{"l2_norm_spelled_out", "int8", "esp32s3 esp32p4 esp32"},
-    StillWrong{"layernorm_spelled_out_one_row", "int8", "esp32s3 esp32p4 esp32"},
-    StillWrong{"linear_attention_division", "int8", "esp32s3 esp32p4 esp32"},
     StillWrong{"token_embedding", "int16", "esp32s3 esp32p4 esp32"},
     StillWrong{"token_embedding", "int8", "esp32s3 esp32p4 esp32"},
     StillWrong{"uint8_input_cast", "int16", "esp32s3 esp32p4 esp32"},

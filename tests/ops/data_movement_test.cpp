@@ -228,7 +228,7 @@ TEST(Trilu, KeepsATriangle) {
   EXPECT_EQ(triangle(1, {0}), (std::vector<float>{0, 1, 2, 0, 4, 5}));
   EXPECT_EQ(triangle(1, {1}), (std::vector<float>{0, 1, 2, 0, 0, 5}));
   EXPECT_EQ(triangle(0, {0}), (std::vector<float>{0, 0, 0, 3, 4, 0}));
-  EXPECT_EQ(refusal({"Trilu", {counting({3})}}), ErrorCode::BadData);
+  EXPECT_EQ(refusal({"Trilu", {counting({3})}}), ErrorCode::Malformed);
 }
 
 TEST(Range, RefusesEndlessOnes) {
