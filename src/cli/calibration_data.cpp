@@ -10,37 +10,6 @@
 
 namespace espquant::cli {
 
-namespace {
-
-/// The chip computes with quantized floats: whole numbers that a network uses as such, it cannot
-/// take.
-void refuse_whole_numbers(const Graph& network, ValueId input) {
-  const Value& value = network.value(input);
-  if (value.dtype == DType::Float32 || value.consumers.empty()) return;
-  for (const NodeId id : value.consumers) {
-    const Node& node = network.node(id);
-    if (node.op != "Gather" || node.inputs.at(1) != input) continue;
-    const Value& rows = network.value(node.outputs.at(0));
-    throw Error(ErrorCode::Unsupported,
-                fmt::format("the network looks rows up by this input, and ESP-DL's Gather takes "
-                            "constant positions only (ESP-DL 3.14)"))
-        .tensor(value.name)
-        .node(node.name)
-        .remedy(fmt::format("Look the rows up in the application: export the part of the network "
-                            "behind '{}', whose input is the rows (float32 {})",
-                            node.name, rows.shape ? to_string(*rows.shape) : "of their shape"));
-  }
-  throw Error(ErrorCode::Unsupported,
-              fmt::format("the network computes with this input as {}, the chip with quantized "
-                          "floats",
-                          to_string(value.dtype)))
-      .tensor(value.name)
-      .remedy(
-          "Give the input float32 in the exporting script, or a Cast to float32 right behind it");
-}
-
-}  // namespace
-
 calib::SampleSource Data::source() const {
   return {static_cast<std::int64_t>(chosen.size()),
           [this](std::int64_t i) { return dataset->sample(chosen[static_cast<std::size_t>(i)]); }};
@@ -63,9 +32,9 @@ std::vector<std::int64_t> Data::labels() const {
 Data open_data(const DataOptions& options, const Graph& network, const data::Settings& stored) {
   std::vector<data::InputSpec> inputs;
   for (ValueId v : network.inputs()) {
-    refuse_whole_numbers(network, v);
-    inputs.push_back({network.value(v).name, *network.value(v).shape,
-                      network.value(v).given != DType::Undefined});
+    const Value& input = network.value(v);
+    inputs.push_back(
+        {input.name, *input.shape, input.given != DType::Undefined || !is_float(input.dtype)});
   }
   if (inputs.empty()) throw Error(ErrorCode::Malformed, "the network has no input");
   data::Settings settings = stored;

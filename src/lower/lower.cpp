@@ -92,7 +92,39 @@ std::vector<ValueId> unread_inputs(const Graph& graph) {
   return unread;
 }
 
+namespace {
+
+/// The chip computes with quantized floats: whole numbers that a network uses as such, it cannot
+/// take.
+void refuse_whole_numbers(const Graph& network, ValueId input) {
+  const Value& value = network.value(input);
+  if (value.dtype == DType::Float32 || value.consumers.empty()) return;
+  for (const NodeId id : value.consumers) {
+    const Node& node = network.node(id);
+    if (node.op != "Gather" || node.inputs.at(1) != input) continue;
+    const Value& rows = network.value(node.outputs.at(0));
+    throw Error(ErrorCode::Unsupported,
+                fmt::format("the network looks rows up by this input, and ESP-DL's Gather takes "
+                            "constant positions only (ESP-DL 3.14)"))
+        .tensor(value.name)
+        .node(node.name)
+        .remedy(fmt::format("Look the rows up in the application: export the part of the network "
+                            "behind '{}', whose input is the rows (float32 {})",
+                            node.name, rows.shape ? to_string(*rows.shape) : "of their shape"));
+  }
+  throw Error(ErrorCode::Unsupported,
+              fmt::format("the network computes with this input as {}, the chip with quantized "
+                          "floats",
+                          to_string(value.dtype)))
+      .tensor(value.name)
+      .remedy(
+          "Give the input float32 in the exporting script, or a Cast to float32 right behind it");
+}
+
+}  // namespace
+
 void require_operators(const Graph& graph) {
+  for (ValueId v : graph.inputs()) refuse_whole_numbers(graph, v);
   std::vector<NodeId> missing;
   for (NodeId id : graph.topological_order())
     if (find_rule(graph.node(id)) == nullptr) missing.push_back(id);

@@ -69,7 +69,8 @@ Order input_order(const Graph& graph, const Node& n, const Orders& orders,
 /// The operators that can be lowered.
 std::vector<std::string> supported_operators();
 
-/// Throws Error(Unsupported) that lists every node for which the chip has no operator.
+/// Throws Error(Unsupported) that lists every node for which the chip has no operator, or for an
+/// input that the network computes with as whole numbers.
 void require_operators(const Graph& graph);
 
 /// Metadata key under which the order of a graph input's or output's axes is written ("0,2,3,1":

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -184,6 +185,15 @@ class Importer {
     }
   }
 
+  /// Up to opset 13 the number of outputs of a BatchNormalization says whether it normalizes by the
+  /// batch's own statistics (ONNX: "output case #1").
+  bool trains(const onnx_schema::Node& node) const {
+    return graph_.opset < 14 && is_default_domain(node.domain()) &&
+           node.op_type() == "BatchNormalization" &&
+           std::count_if(node.output().begin(), node.output().end(),
+                         [](const std::string& name) { return !name.empty(); }) > 1;
+  }
+
   /// Statistics and masks that training has beside the result, where nobody reads them.
   bool is_left_out(const onnx_schema::Node& node, int output) const {
     static const std::set<std::string, std::less<>> kOps = {"BatchNormalization", "Dropout",
@@ -311,6 +321,7 @@ class Importer {
         outputs.push_back(
             node.output(i).empty() || is_left_out(node, i) ? kNone : existing(node.output(i)));
       Attributes attributes = read_attributes(node, folder_, options_.float32_only);
+      if (trains(node)) attributes.set("training_mode", std::int64_t{1});
       const NodeId id = graph_.add_node(node.op_type(), name, std::move(inputs), std::move(outputs),
                                         std::move(attributes));
       if (!is_default_domain(node.domain())) graph_.node(id).domain = node.domain();

@@ -2,8 +2,8 @@
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
-/// InstanceNormalization and GroupNormalization as LayerNormalization of one row per group, and a
-/// gain and bias per channel behind it.
+/// InstanceNormalization, GroupNormalization, and BatchNormalization by the statistics of one
+/// sample, as LayerNormalization of one row per group, and a gain and bias per channel behind it.
 namespace espquant::passes {
 namespace {
 
@@ -31,9 +31,18 @@ Tensor per_channel(const Tensor& given, std::int64_t channels, std::size_t spati
   return t;
 }
 
+/// BatchNormalization by the statistics of a batch of one.
+bool is_of_one_instance(const Graph& graph, const Node& node) {
+  return node.op == "BatchNormalization" && node.attributes.get_int("training_mode", 0) != 0 &&
+         shape_of(graph, node.inputs[0])[0] == 1 && rank_of(graph, node.inputs[0]) >= 3 &&
+         only_first_output_used(graph, node);
+}
+
 bool decompose_groups(Graph& graph, NodeId id) {
   const Node node = graph.node(id);
-  if (node.op != "InstanceNormalization" && node.op != "GroupNormalization") return false;
+  if (node.op != "InstanceNormalization" && node.op != "GroupNormalization" &&
+      !is_of_one_instance(graph, node))
+    return false;
   const Tensor *scale = constant_of(graph, node.input(1)),
                *bias = constant_of(graph, node.input(2));
   if (scale == nullptr || bias == nullptr || scale->dtype() != DType::Float32 ||

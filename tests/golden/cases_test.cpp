@@ -40,7 +40,8 @@ CaseData load_case(const std::string& name) {
   ops::infer_shapes(data.network);
   std::vector<data::InputSpec> inputs;
   for (ValueId v : data.network.inputs())
-    inputs.push_back({data.network.value(v).name, *data.network.value(v).shape});
+    inputs.push_back({data.network.value(v).name, *data.network.value(v).shape,
+                      !is_float(data.network.value(v).dtype)});
   data.dataset = data::open_dataset(path(".npz"), inputs, data::preprocess_for(inputs.front(), {}));
   data.expected = data::read_npz(path(".expected.npz"));
   return data;

@@ -202,6 +202,10 @@ TEST(Import, OutputsOfTrainingThatNobodyReadsAreLeftOut) {
   test::add_node(model, "BatchNormalization", {"y", "w", "w", "w", "w"},
                  {"n", "m", "v", "sm", "sv"}, "norm");
   test::describe(*model.mutable_graph()->add_output(), "n", {2, 3});
+  const Graph graph = import_model(test::bytes_of(model), {});
+  EXPECT_EQ(test::the_node(graph, "BatchNormalization").outputs.at(1), kNone);
+  // Five outputs: by the batch's own statistics.
+  EXPECT_EQ(test::the_node(graph, "BatchNormalization").attributes.get_int("training_mode", 0), 1);
   EXPECT_EQ(result_of(model, kX).shape(), (Shape{2, 3}));
 }
 

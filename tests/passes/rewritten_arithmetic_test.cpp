@@ -92,6 +92,16 @@ TEST(DecomposeGroupNormalization, ParametersPerGroupAndPerChannel) {
   }
 }
 
+TEST(DecomposeGroupNormalization, ABatchOfOneByItsOwnStatistics) {
+  Network n;
+  const ValueId x = n.input("x", {1, 3, 4, 4});
+  const ValueId y = n.node("BatchNormalization",
+                           {x, n.random({3}), n.random({3}), n.random({3}), n.random({3}, 1, 2)},
+                           {{"training_mode", std::int64_t{1}}});
+  const Graph graph = after_pass(decompose_group_normalization, n.finish({y}), 1e-5);
+  the_node(graph, "LayerNormalization");
+}
+
 TEST(DecomposeGroupNormalization, GainsOfOneAndBiasesOfZeroCostNothing) {
   Network n;
   const ValueId x = n.input("x", {1, 2, 8});
