@@ -53,6 +53,10 @@ void write_out_if(const onnx_schema::Node& node, const std::string& name,
   host.add(copy);
 }
 
+/// Whether a loop goes on is found by looking at all that was written out before: so many nodes
+/// more does an iteration count for.
+constexpr std::int64_t kCostOfDecision = 16;
+
 /// What one output collects over the iterations.
 struct Collected {
   std::string output;
@@ -97,11 +101,22 @@ Inlined end_of_loop(const onnx_schema::Node& node, const std::string& name,
 
 void check_size(const onnx_schema::Node& node, const onnx_schema::Graph& body,
                 std::int64_t iterations) {
-  if (iterations * std::max(body.node_size(), 1) > kMostUnrolledNodes)
+  if (iterations > kMostUnrolledNodes / std::max(body.node_size(), 1))
     throw Error(ErrorCode::Unsupported,
                 fmt::format("{}: {} iterations of {} nodes are too many to be written out",
                             node.op_type(), iterations, body.node_size()))
         .remedy("run the loop in the application, one step of it on the chip");
+}
+
+/// True when a loop's body hands its condition on as it is.
+bool passes_condition_on(const onnx_schema::Graph& body) {
+  std::string name = body.output(0).name();
+  for (int i = body.node_size(); i-- > 0;) {
+    const onnx_schema::Node& node = body.node(i);
+    if (node.output_size() == 1 && node.output(0) == name && node.op_type() == "Identity")
+      name = node.input(0);
+  }
+  return name == body.input(1).name();
 }
 
 void write_out_loop(const onnx_schema::Node& node, const std::string& name,
@@ -128,8 +143,10 @@ void write_out_loop(const onnx_schema::Node& node, const std::string& name,
   std::vector<Collected> collected;
   for (int i = carried; i < node.output_size(); ++i)
     collected.push_back({node.output(i), 0, false, {}});
+  const bool endless = passes_condition_on(body);
+  if (endless && going) check_size(node, body, trips);
   for (std::int64_t i = 0; i < trips && going; ++i) {
-    check_size(node, body, i + 1);
+    check_size(node, body, endless ? i + 1 : (i + 1) * kCostOfDecision);
     const std::string prefix = fmt::format("{}/{}/", name, i);
     Renaming names;
     Inlined step;
@@ -153,8 +170,8 @@ void write_out_loop(const onnx_schema::Node& node, const std::string& name,
     for (std::size_t k = 0; k < collected.size(); ++k)
       collected[k].slices.push_back(
           outside(names, body.output(carried + 1 + static_cast<int>(k)).name()));
+    if (endless) continue;
     const std::string next = outside(names, body.output(0).name());
-    if (next == condition) continue;
     const auto known = host.scalar(next);
     if (!known) depends_on_data(node, "when it ends");
     going = *known != 0;
