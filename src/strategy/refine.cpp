@@ -39,12 +39,19 @@ std::vector<Doubt> find_doubts(const Workbench& bench, const quant::Settings& se
     const auto& quant = made.graph.value(out).quant;
     if (!quant) continue;
     const float factor = made.factors[static_cast<std::size_t>(plan.scales.sets.find(out))];
-    const auto members = errors.members(groups[group]);
-    const double error = errors.relative(members, factor, quant->exponent(), 8);
-    if (error <= 0) continue;
-    for (int step : {-1, 1})
-      if (errors.relative(members, factor, quant->exponent() + step, 8) < kDoubtful * error)
+    // By what readers see of each member and by what each loses by itself: where one of them sees
+    // little difference, the simulation decides.
+    const auto seen_by_readers = errors.members(groups[group]);
+    auto by_themselves = seen_by_readers;
+    for (auto& member : by_themselves) member.share = 1;
+    for (int step : {-1, 1}) {
+      const auto is_doubtful = [&](const auto& members) {
+        return errors.relative(members, factor, quant->exponent() + step, 8) <
+               kDoubtful * errors.relative(members, factor, quant->exponent(), 8);
+      };
+      if (is_doubtful(seen_by_readers) || is_doubtful(by_themselves))
         doubts.push_back({n.name, step});
+    }
   }
   return doubts;
 }
