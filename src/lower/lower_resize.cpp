@@ -197,7 +197,10 @@ void lower_resize(Builder& b, const Node& n) {
   Tensor scales(DType::Float32, {static_cast<std::int64_t>(in.size())});
   for (std::size_t i = 0; i < in.size(); ++i)
     scales.mutable_data<float>()[i] = static_cast<float>(out[i]) / static_cast<float>(in[i]);
-  const std::string input = b.read_as(n.inputs[0], perm, input_quant(b, n));
+  // ESP-DL 3.16: to a smaller exponent nearest keeps the low bits instead of saturating.
+  const TensorQuant& given = input_quant(b, n);
+  const bool wraps = !linear && q.exponent() < given.exponent();
+  const std::string input = b.read_as(n.inputs[0], perm, wraps ? q : given);
   // Scales stay in the network's order.
   const std::string list = b.constant(b.unique_name(n.name + "_scales"), scales, {0});
   espdl::Node& node =

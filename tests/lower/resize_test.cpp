@@ -107,5 +107,32 @@ TEST(LowerResize, TheRuntimesOwnIsTakenAt8Bits) {
                                       "Gather", "Mul", "Add"}));
 }
 
+TEST(LowerResize, NearestToASmallerExponentSaturates) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 16, 1, 1}, -3, 8);
+  const ValueId scales = net.constant(Tensor::of<float>({4}, {1, 1, 2, 2}));
+  const ValueId y = net.node("Resize", {x, kNone, scales},
+                             {{"mode", "nearest"},
+                              {"coordinate_transformation_mode", "asymmetric"},
+                              {"nearest_mode", "floor"}},
+                             -5, 8);
+  const Graph graph = net.finish({y});
+  for (const char* chip : kChips) {
+    const sim::Program program(lower(graph, find_target(chip)).model, find_target(chip));
+    EXPECT_TRUE(program.faults().empty()) << chip;
+    sim::Program::Frame frame(program);
+    frame.set(program.inputs()[0],
+              Tensor::of<std::int8_t>({1, 1, 1, 16},
+                                      {100, -100, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -31}));
+    frame.run();
+    const Tensor out = frame.tensor(program.outputs()[0]);
+    const auto q = out.data<std::int8_t>();
+    EXPECT_EQ(q[0], 127) << chip;
+    EXPECT_EQ(q[1], -128) << chip;
+    EXPECT_EQ(q[2], 12) << chip;
+    EXPECT_EQ(q[15], -124) << chip;
+  }
+}
+
 }  // namespace
 }  // namespace espquant::lower
