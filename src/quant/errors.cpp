@@ -23,7 +23,7 @@ ActivationErrors::ActivationErrors(const Graph& graph, const Plan& plan,
       shares_(graph, plan, statistics),
       relative_(plan.rounded.size()) {
   for (std::size_t v = 0; v < relative_.size(); ++v) {
-    if (!plan.rounded[v]) continue;
+    if (!plan.rounded[v] && !plan.rounded_by_reader[v]) continue;
     const Method method = is_threshold(plan.methods[v]) ? Method::Mse : plan.methods[v];
     relative_[v] = relative_errors(method, statistics.values[v]);
   }
@@ -32,12 +32,14 @@ ActivationErrors::ActivationErrors(const Graph& graph, const Plan& plan,
 std::vector<ActivationErrors::Member> ActivationErrors::members(
     std::span<const ValueId> values) const {
   std::vector<Member> members;
-  for (ValueId v : values) members.push_back({v, shares_.of(v)});
+  for (ValueId v : values)
+    if (plan_.rounded[static_cast<std::size_t>(v)]) members.push_back({v, shares_.of(v)});
   return members;
 }
 
 bool ActivationErrors::counts(ValueId v) const {
-  return plan_.rounded[static_cast<std::size_t>(v)] && statistics_.of(v).sum_squares > 0;
+  const auto i = static_cast<std::size_t>(v);
+  return (plan_.rounded[i] || plan_.rounded_by_reader[i]) && statistics_.of(v).sum_squares > 0;
 }
 
 double ActivationErrors::relative(ValueId v, float factor, int exponent, int bits) const {

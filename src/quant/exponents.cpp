@@ -118,12 +118,18 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
 
   // Operands that are read elsewhere too are rounded once more on their way into the aligning node.
   std::map<std::size_t, std::vector<ActivationErrors::Member>> guests;
+  // The largest constants of such nodes.
+  std::map<std::size_t, float> constants;
   for (NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
     if (!is_aligning(n)) continue;
     for (ValueId in : n.inputs)
-      if (is_quantizable(graph, in) && is_quantizable(graph, n.outputs[0]) &&
-          group_of(in) != group_of(n.outputs[0]))
+      if (in != kNone && graph.value(in).is_constant() && is_quantizable(graph, n.outputs[0])) {
+        float& largest = constants[group_of(n.outputs[0])];
+        for (float c : graph.value(in).constant.cast(DType::Float32).data<float>())
+          largest = std::max(largest, std::abs(c));
+      } else if (is_quantizable(graph, in) && is_quantizable(graph, n.outputs[0]) &&
+                 group_of(in) != group_of(n.outputs[0]))
         guests[group_of(n.outputs[0])].push_back(errors.operand(in, id));
   }
 
@@ -147,6 +153,13 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
       exponent[g] = errors.covering(members, factor, bits) -
                     halvings.at(together.find(static_cast<ValueId>(g)));
     exponent[g] += shifts[g];
+    // What a constant larger than all of them takes away is there before: clipped, it is wrong
+    // everywhere.
+    if (const auto c = constants.find(g); c != constants.end()) {
+      const int needed = covering_exponent(c->second, max_q_of(bits));
+      if (needed > errors.covering(members, factor, bits))
+        exponent[g] = std::max(exponent[g], needed);
+    }
     set_exponent(graph, groups[g], bits, exponent[g]);
   }
   for (const auto& [host, operands] : guests) {

@@ -14,6 +14,11 @@ constexpr int kOctavesBelow = 4, kOctavesAbove = 1;
 // Ranges are the same up to rounding.
 constexpr float kSameRange = 1.001F;
 
+bool aligns_operands(const Node& n) {
+  const ops::OpDef* def = ops::find_op(n.op);
+  return def != nullptr && def->quant == ops::QuantRule::AlignInputs;
+}
+
 std::vector<bool> rounded_values(const Graph& graph) {
   std::vector<bool> rounded(graph.value_count(), false);
   for (ValueId v : graph.inputs()) rounded[static_cast<std::size_t>(v)] = is_quantizable(graph, v);
@@ -119,16 +124,39 @@ bool Plan::uses(Method method) const {
   return false;
 }
 
+// Those of `plan` that are not rounded when they are written.
+std::vector<bool> rounded_by_readers(const Graph& graph, const Plan& plan) {
+  std::vector<bool> found(graph.value_count(), false);
+  for (NodeId id : graph.topological_order()) {
+    const Node& n = graph.node(id);
+    if (!aligns_operands(n) || !is_quantizable(graph, n.outputs[0])) continue;
+    for (ValueId v : n.inputs)
+      if (is_quantizable(graph, v) && !plan.rounded[static_cast<std::size_t>(v)] &&
+          plan.exponents.find(v) != plan.exponents.find(n.outputs[0]))
+        found[static_cast<std::size_t>(v)] = true;
+  }
+  return found;
+}
+
 Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statistics& ranges) {
-  Plan plan{
-      exponent_groups(graph), scale_groups(graph), {}, rounded_values(graph), {}, {}, {}, true, {}};
+  Plan plan{exponent_groups(graph),
+            scale_groups(graph),
+            {},
+            rounded_values(graph),
+            {},
+            {},
+            {},
+            {},
+            true,
+            {}};
+  plan.rounded_by_reader = rounded_by_readers(graph, plan);
   choose_methods(graph, settings, plan);
   plan.cap = caps_of(graph, plan.scales);
   plan.requests.resize(graph.value_count());
   // At 16 bits the range decides.
   const bool only_wide = settings.bits == 16 && settings.layer_bits.empty();
   for (std::size_t v = 0; v < graph.value_count(); ++v) {
-    if (!plan.rounded[v]) continue;
+    if (!plan.rounded[v] && !plan.rounded_by_reader[v]) continue;
     add_needs(plan.methods[v], plan.requests[v]);
     if (only_wide) continue;
     const auto id = static_cast<ValueId>(v);

@@ -22,6 +22,9 @@ struct Plan {
   /// By ValueId: the value is rounded when the chip writes it, so its quantization error counts.
   /// Others are moved, or never written.
   std::vector<bool> rounded;
+  /// By ValueId: a value that is only moved, but rounded to another exponent by an Add, Sub or
+  /// Concat that reads it.
+  std::vector<bool> rounded_by_reader;
   /// By ValueId: how its exponent is chosen.
   std::vector<Method> methods;
   std::vector<double> percentiles;

@@ -159,6 +159,28 @@ TEST(ActivationExponents, ReadersOfAnotherWidthGetARequantizedReading) {
   EXPECT_FALSE(graph.value(x).requant);
 }
 
+TEST(ActivationExponents, OfASumCoverAnOperandThatIsOnlyMoved) {
+  Network net;
+  const ValueId x = net.input("x", {1, 512});
+  const ValueId moved = net.node("Reshape", {net.node("Relu", {x}), net.ints({2, 256})});
+  const ValueId read_elsewhere = net.node("Sigmoid", {moved});
+  // Less than 2 in magnitude, made of what is less than 4.
+  const ValueId y = net.node("Sub", {moved, net.floats({1}, {1.5F})});
+  Settings settings = test::settings_for("esp32s3");
+  settings.bits = 16;
+  const Graph graph = assigned(net.finish({y, read_elsewhere}), settings, 3);
+  EXPECT_GE(exponent_of(graph, y), -13);
+}
+
+TEST(ActivationExponents, OfASumCoverAConstantThatIsLargerThanAll) {
+  Network net;
+  const ValueId x = net.input("x", {1, 512});
+  const ValueId a = net.node("Clip", {x, net.floats({}, {1}), net.floats({}, {1.5F})});
+  const ValueId y = net.node("Sub", {net.floats({1}, {2}), a});
+  const Graph graph = assigned(net.finish({y}), test::settings_for("esp32s3"), 2);
+  EXPECT_GE(exponent_of(graph, y), -5);
+}
+
 TEST(ParameterExponents, BiasesStandAtInputPlusWeights) {
   Network net;
   const ValueId x = net.input("x", {1, 4, 8, 8});
