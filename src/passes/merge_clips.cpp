@@ -9,6 +9,12 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
+// Bounds that no number of a network reaches stand for "no bound", where exporters must write one
+// or guard against overflow.
+constexpr float kBeyondAll = 1e30F;
+float lower_bound(float v) { return v > -kBeyondAll ? v : -kInfinity; }
+float upper_bound(float v) { return v < kBeyondAll ? v : kInfinity; }
+
 /// clamp(data, low, high).
 struct Clamp {
   ValueId data = kNone;
@@ -26,10 +32,8 @@ std::optional<Clamp> clamp_of(const Graph& graph, NodeId id) {
   if (node.op == "Clip") {
     const auto low = scalar_of(graph, node.input(1)), high = scalar_of(graph, node.input(2));
     if ((node.input(1) != kNone && !low) || (node.input(2) != kNone && !high)) return std::nullopt;
-    // The largest floats stand for "no bound" where exporters must write one.
-    constexpr float kMost = std::numeric_limits<float>::max();
-    return Clamp{node.inputs[0], low && *low > -kMost ? *low : -kInfinity,
-                 high && *high < kMost ? *high : kInfinity};
+    return Clamp{node.inputs[0], low ? lower_bound(*low) : -kInfinity,
+                 high ? upper_bound(*high) : kInfinity};
   }
   if (node.op != "Min" && node.op != "Max") return std::nullopt;
   const auto operands = split_constant(graph, node);
@@ -37,8 +41,8 @@ std::optional<Clamp> clamp_of(const Graph& graph, NodeId id) {
     return std::nullopt;
   const auto bound = scalar_of(graph, operands->constant);
   if (!bound) return std::nullopt;
-  return node.op == "Min" ? Clamp{operands->data, -kInfinity, *bound}
-                          : Clamp{operands->data, *bound, kInfinity};
+  return node.op == "Min" ? Clamp{operands->data, -kInfinity, upper_bound(*bound)}
+                          : Clamp{operands->data, lower_bound(*bound), kInfinity};
 }
 
 /// `second` after `first`, for first.low <= first.high.
@@ -48,6 +52,10 @@ Clamp composed(const Clamp& first, const Clamp& second) {
 }
 
 void write(Graph& graph, NodeId id, const Clamp& clamp) {
+  if (clamp.low == -kInfinity && clamp.high == kInfinity) {
+    become(graph, id, "Identity", {clamp.data});
+    return;
+  }
   if (clamp.low == 0.F && clamp.high == kInfinity) {
     become(graph, id, "Relu", {clamp.data});
     return;

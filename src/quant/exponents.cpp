@@ -30,6 +30,20 @@ void set_exponent(Graph& graph, std::span<const ValueId> members, int bits, int 
   }
 }
 
+// A constant that is larger than all else by more than this says "the lowest there is", and what it
+// stands beside must not vanish.
+constexpr int kMostConstantOctaves = 10;
+
+/// The magnitude of what Pad `n` writes around its input.
+float padding_of(const Graph& graph, const Node& n) {
+  const ValueId v = n.input(2);
+  if (v == kNone || !graph.value(v).is_constant() ||
+      n.attributes.get_string("mode", "constant") != "constant")
+    return 0;
+  const Tensor value = graph.value(v).constant.cast(DType::Float32);
+  return value.size() == 1 ? std::abs(value.data<float>()[0]) : 0.0F;
+}
+
 bool is_read_at_other_width(const Graph& graph, const Widths& widths, ValueId v) {
   if (!is_quantizable(graph, v)) return false;
   const auto& readers = graph.value(v).consumers;
@@ -118,10 +132,14 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
 
   // Operands that are read elsewhere too are rounded once more on their way into the aligning node.
   std::map<std::size_t, std::vector<ActivationErrors::Member>> guests;
-  // The largest constants of such nodes.
+  // The largest constants of such nodes, and those that a Pad puts beside its input.
   std::map<std::size_t, float> constants;
   for (NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
+    if (n.op == "Pad" && is_quantizable(graph, n.outputs[0])) {
+      float& largest = constants[group_of(n.outputs[0])];
+      largest = std::max(largest, padding_of(graph, n));
+    }
     if (!is_aligning(n)) continue;
     for (ValueId in : n.inputs)
       if (in != kNone && graph.value(in).is_constant() && is_quantizable(graph, n.outputs[0])) {
@@ -157,7 +175,8 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
     // everywhere.
     if (const auto c = constants.find(g); c != constants.end()) {
       const int needed = covering_exponent(c->second, max_q_of(bits));
-      if (needed > errors.covering(members, factor, bits))
+      const int covered = errors.covering(members, factor, bits);
+      if (needed > covered && needed <= covered + kMostConstantOctaves)
         exponent[g] = std::max(exponent[g], needed);
     }
     set_exponent(graph, groups[g], bits, exponent[g]);

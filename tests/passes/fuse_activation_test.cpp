@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "tests/passes/run_pass.h"
 
 namespace espquant::passes {
@@ -154,6 +156,13 @@ TEST(MergeClips, RowsBecomeOne) {
     const ValueId x = n.input("x", {2, 16});
     EXPECT_EQ(operators_of(after_pass(merge_clips, n.finish({c.build(n, x)}))), Operators{c.op});
   }
+}
+
+TEST(MergeClips, ABoundThatNothingReachesIsNone) {
+  Network n;
+  const ValueId x = n.input("x", {2, 16});
+  const ValueId guarded = n.node("Max", {x, n.scalar(std::numeric_limits<float>::lowest())});
+  EXPECT_EQ(operators_of(after_pass(merge_clips, n.finish({guarded}))), Operators{"Identity"});
 }
 
 TEST(MergeClips, Relu6AsClipStays) {

@@ -181,6 +181,19 @@ TEST(ActivationExponents, OfASumCoverAConstantThatIsLargerThanAll) {
   EXPECT_GE(exponent_of(graph, y), -5);
 }
 
+TEST(ActivationExponents, CoverWhatAPadPutsBesideItsInput) {
+  const auto padded_by = [&](float value) {
+    Network own;
+    const ValueId in = own.input("x", {1, 1, 4, 4});
+    const ValueId y = own.node("Pad", {own.node("Relu", {in}), own.ints({0, 0, 1, 1, 0, 0, 1, 1}),
+                                       own.floats({}, {value})});
+    return exponent_of(assigned(own.finish({y}), test::settings_for("esp32s3"), 1), y);
+  };
+  EXPECT_EQ(padded_by(0), padded_by(0.5F));
+  EXPECT_EQ(padded_by(-40), -1);
+  EXPECT_EQ(padded_by(-1e30F), padded_by(0)) << "no number beside it would remain";
+}
+
 TEST(ParameterExponents, BiasesStandAtInputPlusWeights) {
   Network net;
   const ValueId x = net.input("x", {1, 4, 8, 8});
