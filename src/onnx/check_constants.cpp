@@ -19,20 +19,24 @@ constexpr std::array<std::string_view, 16> kCarryMasks = {
     "Slice", "Sub",  "Squeeze", "Tile",   "Transpose", "Trilu",    "Unsqueeze", "Where"};
 
 /// True when every way from the value ends in a Softmax: -infinity in it says which scores count.
-bool only_masks_scores(const Graph& graph, ValueId v, std::set<ValueId>& seen) {
-  if (!seen.insert(v).second) return true;
-  if (graph.is_output(v) || graph.value(v).consumers.empty()) return false;
-  const auto& readers = graph.value(v).consumers;
-  return std::all_of(readers.begin(), readers.end(), [&](NodeId id) {
-    const Node& n = graph.node(id);
-    if (n.op == "Softmax" || n.op == "LogSoftmax") return true;
-    const bool carries =
-        std::find(kCarryMasks.begin(), kCarryMasks.end(), n.op) != kCarryMasks.end();
-    if (!carries || (n.op == "Sub" && n.input(1) == v)) return false;
-    return std::all_of(n.outputs.begin(), n.outputs.end(), [&](ValueId out) {
-      return out == kNone || only_masks_scores(graph, out, seen);
-    });
-  });
+bool only_masks_scores(const Graph& graph, ValueId constant) {
+  std::set<ValueId> seen{constant};
+  std::vector<ValueId> open{constant};
+  while (!open.empty()) {
+    const ValueId v = open.back();
+    open.pop_back();
+    if (graph.is_output(v) || graph.value(v).consumers.empty()) return false;
+    for (NodeId id : graph.value(v).consumers) {
+      const Node& n = graph.node(id);
+      if (n.op == "Softmax" || n.op == "LogSoftmax") continue;
+      const bool carries =
+          std::find(kCarryMasks.begin(), kCarryMasks.end(), n.op) != kCarryMasks.end();
+      if (!carries || (n.op == "Sub" && n.input(1) == v)) return false;
+      for (ValueId out : n.outputs)
+        if (out != kNone && seen.insert(out).second) open.push_back(out);
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -47,8 +51,7 @@ void check_finite_constants(const Graph& graph) {
     if (bad == data.end()) continue;
     const bool has_nan = std::any_of(bad, data.end(), [](float x) { return std::isnan(x); });
     const bool only_low = std::all_of(bad, data.end(), [](float x) { return x < INFINITY; });
-    std::set<ValueId> seen;
-    if (only_low && only_masks_scores(graph, static_cast<ValueId>(i), seen)) continue;
+    if (only_low && only_masks_scores(graph, static_cast<ValueId>(i))) continue;
     for (NodeId reader : v.consumers) {
       const Node& node = graph.node(reader);
       const bool harmless = std::find(kInfinityMeansNone.begin(), kInfinityMeansNone.end(),

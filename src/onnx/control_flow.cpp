@@ -113,7 +113,8 @@ bool passes_condition_on(const onnx_schema::Graph& body) {
   std::string name = body.output(0).name();
   for (int i = body.node_size(); i-- > 0;) {
     const onnx_schema::Node& node = body.node(i);
-    if (node.output_size() == 1 && node.output(0) == name && node.op_type() == "Identity")
+    if (node.output_size() == 1 && node.output(0) == name && node.op_type() == "Identity" &&
+        node.input_size() == 1)
       name = node.input(0);
   }
   return name == body.input(1).name();

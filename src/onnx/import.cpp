@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <limits>
 #include <set>
 
@@ -209,11 +210,9 @@ class Importer {
     for (const auto& function : model_.functions())
       if (function.name() == node.op_type() && function.domain() == node.domain())
         called = &function;
+    // Calls count as well: functions that only call others would double them without end.
+    count_written_out(1);
     if (called == nullptr) {
-      if (nodes.size() >= kMostNodes)
-        throw Error(
-            ErrorCode::BadData,
-            fmt::format("more than {} nodes once its functions are written out", kMostNodes));
       nodes.push_back(node);
       return;
     }
@@ -234,6 +233,20 @@ class Importer {
     }
   }
 
+  /// Loops within loops, and functions within functions, can ask for any amount.
+  void count_written_out(std::size_t nodes, std::size_t constant_bytes = 0) {
+    nodes_written_out_ += nodes;
+    bytes_written_out_ += constant_bytes;
+    if (nodes_written_out_ > kMostNodes)
+      throw Error(
+          ErrorCode::BadData,
+          fmt::format("more than {} nodes once functions and loops are written out", kMostNodes));
+    if (bytes_written_out_ > kMostInnerBytes)
+      throw Error(ErrorCode::BadData,
+                  "more than 1 GiB of constants once branches and loops are written out")
+          .remedy("Keep the weights outside of the loop's body, where all iterations share them");
+  }
+
   /// Two calls without a name, or with the same, still have values of their own.
   std::string free_prefix(const std::string& base) {
     const int uses = prefix_uses_[base]++;
@@ -252,7 +265,11 @@ class Importer {
   }
 
   void add_inlined(const Inlined& inlined) {
-    for (const auto& tensor : inlined.constants) add_constant(tensor.name(), read_constant(tensor));
+    for (const auto& tensor : inlined.constants) {
+      Tensor data = read_constant(tensor);
+      count_written_out(0, data.byte_size());
+      add_constant(tensor.name(), std::move(data));
+    }
     std::vector<onnx_schema::Node> nodes;
     for (const auto& node : inlined.nodes) {
       for (const std::string& input : node.input()) ++reads_[input];
@@ -282,8 +299,8 @@ class Importer {
         },
         [this](const std::string& name) { return ops::known_of(graph_, existing(name)).shape; }};
     while (!control_flow_.empty()) {
-      const onnx_schema::Node node = control_flow_.front();
-      control_flow_.erase(control_flow_.begin());
+      const onnx_schema::Node node = std::move(control_flow_.front());
+      control_flow_.pop_front();
       const std::string name = unique_name(node);
       try {
         write_out(node, name, host);
@@ -350,10 +367,12 @@ class Importer {
   const std::filesystem::path& folder_;
   const ImportOptions& options_;
   static constexpr std::size_t kMostNodes = 200000;
+  static constexpr std::size_t kMostInnerBytes = std::size_t{1} << 30;
   static constexpr int kDeepestCalls = 32;
 
   std::map<std::string, int> name_uses_, prefix_uses_, reads_;
-  std::vector<onnx_schema::Node> control_flow_;
+  std::deque<onnx_schema::Node> control_flow_;
+  std::size_t nodes_written_out_ = 0, bytes_written_out_ = 0;
   std::set<std::string> taken_names_;
   Graph graph_;
 };

@@ -1,3 +1,5 @@
+#include "onnx/control_flow.h"
+
 #include <gtest/gtest.h>
 
 #include "onnx/import.h"
@@ -119,6 +121,28 @@ TEST(ControlFlow, ALoopTooLongIsRefused) {
   EXPECT_EQ(error.node(), "loop");
 }
 
+TEST(ControlFlow, LoopsInALoopAreCountedTogether) {
+  auto model = test::whole_add_model();
+  auto& graph = *model.mutable_graph();
+  append_ints(graph, "trips", {}, {kMostUnrolledNodes});
+  const auto add_loop = [](onnx_schema::Node& node) -> onnx_schema::Graph& {
+    auto& body = graph_of(node, "body");
+    for (const char* name : {"i", "going", "state"}) append_input(body, name);
+    append_output(body, "going");
+    append_output(body, "next");
+    return body;
+  };
+  auto& outer = add_loop(test::add_node(model, "Loop", {"trips", "", "x"}, {"last"}, "outer"));
+  auto& inner = *outer.add_node();
+  inner.set_op_type("Loop");
+  inner.set_name("inner");
+  for (const char* input : {"trips", "", "state"}) inner.add_input(input);
+  inner.add_output("next");
+  append(add_loop(inner), "Relu", {"state"}, "next");
+  test::describe(*graph.add_output(), "last", {2, 3});
+  EXPECT_EQ(error_of([&] { import_model(test::bytes_of(model), {}); }).code(), ErrorCode::BadData);
+}
+
 TEST(ControlFlow, AScanRunsAlongItsAxis) {
   auto model = test::whole_add_model();
   auto& graph = *model.mutable_graph();
@@ -195,6 +219,22 @@ TEST(Functions, OneThatCallsItselfIsRefused) {
   EXPECT_NO_THROW(import_model(test::bytes_of(model), {}));
   test::add_node(model, "F", {}, {}, "call").set_domain("local");
   EXPECT_EQ(error_of([&] { import_model(test::bytes_of(model), {}); }).node(), "call");
+}
+
+TEST(Functions, CallsThatDoubleAreCountedThoughTheyDoNothing) {
+  auto model = test::whole_add_model();
+  const auto call = [](onnx_schema::Node& node, int level) {
+    node.set_op_type("F" + std::to_string(level));
+    node.set_domain("local");
+  };
+  for (int level = 0; level < 30; ++level) {
+    auto& function = *model.add_functions();
+    function.set_name("F" + std::to_string(level));
+    function.set_domain("local");
+    for (int i = 0; i < 2 && level > 0; ++i) call(*function.add_node(), level - 1);
+  }
+  call(test::add_node(model, "", {}, {}, "call"), 29);
+  EXPECT_EQ(error_of([&] { import_model(test::bytes_of(model), {}); }).code(), ErrorCode::BadData);
 }
 
 TEST(Import, OutputsOfTrainingThatNobodyReadsAreLeftOut) {
