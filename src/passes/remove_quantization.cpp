@@ -11,11 +11,10 @@ namespace espquant::passes {
 namespace {
 
 /// A zero point as a number; 0 where it is left out.
-std::optional<std::int64_t> zero_point(const Graph& graph, ValueId v, DType& type) {
+std::optional<std::int64_t> zero_point(const Graph& graph, ValueId v) {
   if (v == kNone) return 0;
   const Tensor* t = constant_of(graph, v);
   if (t == nullptr || t->size() == 0) return std::nullopt;
-  type = t->dtype();
   const Tensor wide = t->cast(DType::Int64);
   const auto data = wide.data<std::int64_t>();
   const bool uniform =
@@ -54,13 +53,12 @@ bool remove_pair(Graph& graph, NodeId id) {
   if (forth == kNone) return false;
   const Node& node = graph.node(forth);
   if (!same_constants(graph, node.input(1), back.input(1))) return false;
-  DType type = DType::UInt8, back_type = DType::UInt8;
-  const auto zero = zero_point(graph, node.input(2), type),
-             back_zero = zero_point(graph, back.input(2), back_type);
+  const auto zero = zero_point(graph, node.input(2)), back_zero = zero_point(graph, back.input(2));
   if (!zero || zero != back_zero) return false;
   const ValueId x = node.inputs[0];
   if (graph.value(x).dtype != DType::Float32) return false;
-  if (*zero == lowest_of(type) && !is_never_negative(graph, x) &&
+  // Without a zero point, output_dtype says the type: the integers themselves know it.
+  if (*zero == lowest_of(graph.value(back.inputs[0]).dtype) && !is_never_negative(graph, x) &&
       constant_of(graph, x) == nullptr) {
     become(graph, id, "Relu", {x});
     return true;

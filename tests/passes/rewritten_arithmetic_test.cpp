@@ -284,6 +284,21 @@ TEST(RemoveQuantization, PairsGoAndAZeroAtTheLowerEndIsARelu) {
   EXPECT_EQ(operators_of(graph), (Operators{"Relu", "Sin", "Tanh"}));
 }
 
+TEST(RemoveQuantization, ATypeWithoutAZeroPointCountsFromItsMiddle) {
+  Network n;
+  const ValueId x = n.input("x", {1, 8}), scale = n.scalar(0.1F);
+  const auto pair = [&](ValueId v, DType type) {
+    const ValueId q =
+        n.node("QuantizeLinear", {v, scale}, {{"output_dtype", static_cast<std::int64_t>(type)}});
+    return n.node("DequantizeLinear", {q, scale});
+  };
+  Graph graph =
+      n.finish({n.node("Tanh", {pair(n.node("Sin", {pair(x, DType::UInt8)}), DType::Int8)})});
+  EXPECT_EQ(remove_quantization(graph), 2);
+  graph.remove_dead();
+  EXPECT_EQ(operators_of(graph), (Operators{"Relu", "Sin", "Tanh"}));
+}
+
 Graph with_integer_input(DType type, bool read_otherwise) {
   Network n;
   const ValueId x = n.input("x", {1, 2, 2, 3}, type);
