@@ -24,23 +24,27 @@ bool makes_floats(const Graph& graph, const Node& node) {
          constant_of(graph, node.input(1))->size() == 1;
 }
 
-/// Collects what makes floats of `v`; false where something else reads it as whole numbers.
-bool becomes_float(const Graph& graph, ValueId v, std::set<NodeId>& casts) {
-  if (graph.is_output(v)) return false;
-  const auto& readers = graph.value(v).consumers;
-  return std::all_of(readers.begin(), readers.end(), [&](NodeId id) {
-    const Node& node = graph.node(id);
-    if (node.inputs[0] != v || std::count(node.inputs.begin(), node.inputs.end(), v) != 1)
-      return false;
-    if (makes_floats(graph, node)) {
-      casts.insert(id);
-      return true;
+/// Collects what makes floats of `input`; false where something else reads it as whole numbers.
+bool becomes_float(const Graph& graph, ValueId input, std::set<NodeId>& casts) {
+  std::vector<ValueId> open{input};
+  while (!open.empty()) {
+    const ValueId v = open.back();
+    open.pop_back();
+    if (graph.is_output(v)) return false;
+    for (NodeId id : graph.value(v).consumers) {
+      const Node& node = graph.node(id);
+      if (node.inputs[0] != v || std::count(node.inputs.begin(), node.inputs.end(), v) != 1)
+        return false;
+      if (makes_floats(graph, node)) {
+        casts.insert(id);
+        continue;
+      }
+      if (!moves_any_type(node.op)) return false;
+      for (ValueId out : node.outputs)
+        if (out != kNone) open.push_back(out);
     }
-    return moves_any_type(node.op) &&
-           std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId out) {
-             return out == kNone || becomes_float(graph, out, casts);
-           });
-  });
+  }
+  return true;
 }
 
 float number_of(const Tensor& t) { return t.cast(DType::Float32).data<float>()[0]; }

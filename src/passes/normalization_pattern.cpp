@@ -73,8 +73,8 @@ std::vector<std::int64_t> axes_of(const Graph& graph, const Node& node) {
   return axes;
 }
 
-/// gain * mean(x^2), without a term.
-MeanSquare scaled_mean_square_of(const Graph& graph, ValueId v) {
+/// gain * mean(x^2), without a term, beneath at most `factors` constants.
+MeanSquare scaled_mean_square_of(const Graph& graph, ValueId v, int factors) {
   if (v == kNone || graph.value(v).producer == kNone) return {};
   MeanSquare result;
   if (Reduction sum = reduced_by(graph, v, "ReduceSumSquare"); sum.found()) {
@@ -95,11 +95,11 @@ MeanSquare scaled_mean_square_of(const Graph& graph, ValueId v) {
   }
   // A constant in front: a sum over its count, a variance over one less.
   const Node& node = graph.node(graph.value(v).producer);
-  if (node.op != "Mul" && node.op != "Div") return {};
+  if (factors == 0 || (node.op != "Mul" && node.op != "Div")) return {};
   const auto operands = split_constant(graph, node);
   const auto factor = operands ? scalar_of(graph, operands->constant) : std::nullopt;
   if (!factor || *factor <= 0 || (node.op == "Div" && operands->data != node.inputs[0])) return {};
-  result = scaled_mean_square_of(graph, operands->data);
+  result = scaled_mean_square_of(graph, operands->data, factors - 1);
   const auto f = static_cast<double>(*factor);
   result.gain *= node.op == "Mul" ? f : 1 / f;
   if (std::abs(result.gain - 1) < kSameCount) result.gain = 1;
@@ -131,7 +131,8 @@ MeanSquare mean_square_of(const Graph& graph, ValueId v) {
   } else if (const NodeId relu = producer(graph, v, "Relu"); relu != kNone) {
     v = graph.node(relu).inputs[0];
   }
-  result = scaled_mean_square_of(graph, v);
+  constexpr int kMostFactors = 4;
+  result = scaled_mean_square_of(graph, v, kMostFactors);
   result.epsilon = epsilon;
   result.floor = floor;
   return result;

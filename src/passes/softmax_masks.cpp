@@ -14,7 +14,9 @@ namespace {
 
 /// Positions are carried through nodes as floats.
 constexpr std::int64_t kMostPositions = std::int64_t{1} << 23;
-constexpr int kMostNodesBetween = 16;
+constexpr std::size_t kMostNodesBetween = 16;
+/// Those that scale or add are counted, too: an adversary's chain has no end.
+constexpr int kDeepestMask = 64;
 
 bool only_moves(std::string_view op) {
   static constexpr std::array<std::string_view, 8> kOps = {
@@ -84,6 +86,14 @@ class MaskSearch {
 
   /// What produces `v`, which nothing but this path reads.
   void visit(ValueId v, float factor) {
+    if (depth_ == kDeepestMask) return;
+    ++depth_;
+    visit_producer(v, factor);
+    --depth_;
+  }
+
+ private:
+  void visit_producer(ValueId v, float factor) {
     if (v == kNone || only_reader(graph_, v) == kNone || path_.size() > kMostNodesBetween) return;
     const NodeId id = graph_.value(v).producer;
     if (id == kNone) return;
@@ -101,7 +111,6 @@ class MaskSearch {
     }
   }
 
- private:
   bool same_shape(ValueId in, const Node& n) const {
     return graph_.value(in).shape && graph_.value(n.outputs[0]).shape &&
            *graph_.value(in).shape == *graph_.value(n.outputs[0]).shape;
@@ -195,6 +204,7 @@ class MaskSearch {
   std::vector<SoftmaxMask>& found_;
   /// From the Softmax upwards.
   std::vector<NodeId> path_;
+  int depth_ = 0;
 };
 
 }  // namespace

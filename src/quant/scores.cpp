@@ -19,19 +19,24 @@ bool passes_errors_on(std::string_view op) {
   return std::find(kOps.begin(), kOps.end(), op) != kOps.end();
 }
 
-void widen(const Graph& graph, ValueId v, std::vector<bool>& wide) {
-  if (!is_quantizable(graph, v) || wide[static_cast<std::size_t>(v)]) return;
-  wide[static_cast<std::size_t>(v)] = true;
-  const NodeId id = graph.value(v).producer;
-  if (id == kNone) return;
-  const Node& n = graph.node(id);
-  const ops::OpDef* def = ops::find_op(n.op);
-  const bool moves = def != nullptr && def->quant == ops::QuantRule::PassThrough;
-  // A product of activations: what it reads is as inexact as it is large.
-  const bool product = n.op == "MatMul" && !is_weighted(graph, n);
-  if (moves || product || passes_errors_on(n.op))
+void widen(const Graph& graph, ValueId scores, std::vector<bool>& wide) {
+  std::vector<ValueId> open{scores};
+  while (!open.empty()) {
+    const ValueId v = open.back();
+    open.pop_back();
+    if (!is_quantizable(graph, v) || wide[static_cast<std::size_t>(v)]) continue;
+    wide[static_cast<std::size_t>(v)] = true;
+    const NodeId id = graph.value(v).producer;
+    if (id == kNone) continue;
+    const Node& n = graph.node(id);
+    const ops::OpDef* def = ops::find_op(n.op);
+    const bool moves = def != nullptr && def->quant == ops::QuantRule::PassThrough;
+    // A product of activations: what it reads is as inexact as it is large.
+    const bool product = n.op == "MatMul" && !is_weighted(graph, n);
+    if (!moves && !product && !passes_errors_on(n.op)) continue;
     for (ValueId in : n.inputs)
-      if (in != kNone) widen(graph, in, wide);
+      if (in != kNone) open.push_back(in);
+  }
 }
 
 }  // namespace
