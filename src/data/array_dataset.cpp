@@ -175,6 +175,7 @@ Tensor sample_of(const Tensor& array, std::size_t axis, std::size_t index, Shape
   std::size_t outer = 1;
   for (std::size_t i = 0; i < axis; ++i) outer *= static_cast<std::size_t>(array.shape()[i]);
   const auto extent = static_cast<std::size_t>(array.shape()[axis]);
+  if (outer == 0) return out;
   const std::size_t run = out.byte_size() / outer;
   for (std::size_t i = 0; i < outer; ++i)
     std::ranges::copy(array.bytes().subspan((i * extent + index) * run, run),

@@ -24,7 +24,7 @@ std::optional<BatchAxes> axes_of_extent(const Graph& graph, std::int64_t batch) 
     const auto last =
         shape.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(2, shape.size()));
     const auto found = std::find(shape.begin(), last, batch);
-    if (found == last) return std::nullopt;
+    if (found == last || element_count(shape) == 0) return std::nullopt;
     axes.push_back(static_cast<std::size_t>(found - shape.begin()));
   }
   return axes;
@@ -47,7 +47,7 @@ void settle_constant(Graph& graph, NodeId id, std::size_t input, std::size_t axi
   const Node& n = graph.node(id);
   const Tensor* all = constant_of(graph, n.input(input));
   if (all == nullptr || all->rank() <= static_cast<std::int64_t>(axis) ||
-      all->shape()[axis] != batch)
+      all->shape()[axis] != batch || all->size() == 0)
     return;
   Shape shape = all->shape();
   shape[axis] = 1;
