@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "ops/op.h"
@@ -108,12 +107,6 @@ bool is_zero_where_masked(const Graph& graph, ValueId v, const Tensor& keep) {
     }
   }
   return true;
-}
-
-bool is_finite(const Tensor& t) {
-  if (t.dtype() != DType::Float32) return false;
-  const auto data = t.data<float>();
-  return std::all_of(data.begin(), data.end(), [](float x) { return std::isfinite(x); });
 }
 
 /// Of constants, elementwise.

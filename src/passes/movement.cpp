@@ -44,6 +44,13 @@ ValueId insert_gather(Graph& graph, std::string_view base_name, ValueId v, std::
                      std::move(attributes));
 }
 
+std::vector<std::int64_t> inverse_positions(const std::vector<std::int64_t>& positions) {
+  std::vector<std::int64_t> inverse(positions.size());
+  for (std::size_t i = 0; i < positions.size(); ++i)
+    inverse[static_cast<std::size_t>(positions[i])] = static_cast<std::int64_t>(i);
+  return inverse;
+}
+
 ValueId insert_concat(Graph& graph, std::string_view base_name, const std::vector<ValueId>& parts,
                       std::int64_t axis) {
   if (parts.size() == 1) return parts.front();

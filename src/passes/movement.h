@@ -15,6 +15,8 @@ ValueId insert_transpose(Graph& graph, std::string_view base_name, ValueId v,
 /// The elements at `positions` along an axis; positions count from 0.
 ValueId insert_gather(Graph& graph, std::string_view base_name, ValueId v, std::int64_t axis,
                       const std::vector<std::int64_t>& positions);
+/// Where each of these positions, all from 0 on, stands in the list.
+std::vector<std::int64_t> inverse_positions(const std::vector<std::int64_t>& positions);
 ValueId insert_concat(Graph& graph, std::string_view base_name, const std::vector<ValueId>& parts,
                       std::int64_t axis);
 /// [begin, end) of every axis.

@@ -15,13 +15,6 @@ std::vector<std::int64_t> depth_first_positions(std::int64_t width, std::int64_t
   return positions;
 }
 
-std::vector<std::int64_t> inverted(const std::vector<std::int64_t>& positions) {
-  std::vector<std::int64_t> inverse(positions.size());
-  for (std::size_t i = 0; i < positions.size(); ++i)
-    inverse[static_cast<std::size_t>(positions[i])] = static_cast<std::int64_t>(i);
-  return inverse;
-}
-
 bool reorder(Graph& graph, NodeId id) {
   const Node node = graph.node(id);
   const bool widens = node.op == "DepthToSpace";
@@ -43,7 +36,7 @@ bool reorder(Graph& graph, NodeId id) {
   const ValueId moved = insert_node(graph, node.op, node.name + "_blocks", {node.inputs[0]},
                                     graph.value(node.inputs[0]).dtype, out, std::move(attributes));
   take_over(graph, id,
-            insert_gather(graph, node.name + "_channels", moved, 1, inverted(positions)));
+            insert_gather(graph, node.name + "_channels", moved, 1, inverse_positions(positions)));
   return true;
 }
 

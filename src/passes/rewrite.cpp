@@ -37,6 +37,12 @@ const Tensor* constant_of(const Graph& graph, ValueId v) {
   return &graph.value(v).constant;
 }
 
+bool is_finite(const Tensor& t) {
+  if (t.dtype() != DType::Float32) return false;
+  const auto data = t.data<float>();
+  return std::all_of(data.begin(), data.end(), [](float x) { return std::isfinite(x); });
+}
+
 std::optional<float> scalar_of(const Graph& graph, ValueId v) {
   const Tensor* t = constant_of(graph, v);
   if (t == nullptr || t->dtype() != DType::Float32 || t->size() != 1) return std::nullopt;

@@ -33,6 +33,9 @@ NodeId producer(const Graph& graph, ValueId v, std::string_view op);
 /// Null unless `v` is a constant (kNone is none).
 const Tensor* constant_of(const Graph& graph, ValueId v);
 
+/// True for float32 without infinities and NaN.
+bool is_finite(const Tensor& t);
+
 /// The value of a float constant of one element.
 std::optional<float> scalar_of(const Graph& graph, ValueId v);
 

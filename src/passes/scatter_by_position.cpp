@@ -28,13 +28,6 @@ std::vector<std::int64_t> elements(const Tensor& t) {
   return {data.begin(), data.end()};
 }
 
-/// Strides of row-major order.
-Shape strides_of(const Shape& shape) {
-  Shape strides(shape.size(), 1);
-  for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
-  return strides;
-}
-
 struct Box {
   Shape begin, end;
 };

@@ -88,13 +88,6 @@ std::optional<Phases> phases_of(const std::vector<std::int64_t>& sources, const 
   return phases;
 }
 
-std::vector<std::int64_t> inverse_moves(const std::vector<std::int64_t>& moves) {
-  std::vector<std::int64_t> inverse(moves.size());
-  for (std::size_t i = 0; i < moves.size(); ++i)
-    inverse[static_cast<std::size_t>(moves[i])] = static_cast<std::int64_t>(i);
-  return inverse;
-}
-
 /// The moves that end in `v`, from the last value of batch 1 on; empty where there are none.
 std::vector<NodeId> moves_before(const Graph& graph, ValueId v) {
   std::vector<NodeId> chain;
@@ -158,7 +151,8 @@ std::optional<Pattern> match(const Graph& graph, NodeId id) {
     p.back.push_back(last = next);
     const Shape& joined = shape_of(graph, graph.node(last).outputs[0]);
     if (joined.size() != results.size() || joined[0] != 1) continue;
-    const auto back = phases_of(inverse_moves(moved_by(graph, p.back, results)), results, joined);
+    const auto back =
+        phases_of(inverse_positions(moved_by(graph, p.back, results)), results, joined);
     if (back && back->step == phases->step && back->first == phases->first) return p;
   }
   return std::nullopt;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 
 #include "passes/movement.h"
 #include "passes/passes.h"
@@ -26,11 +25,6 @@ ValueId add_mask(Graph& graph, const std::string& name, const Tensor& mask, bool
   auto to = factors.mutable_data<float>();
   for (std::size_t i = 0; i < to.size(); ++i) to[i] = mask.data<bool>()[i] == chosen ? 1.F : 0.F;
   return add_constant(graph, name, std::move(factors));
-}
-
-bool is_finite_constant(const Tensor& t) {
-  const auto data = t.data<float>();
-  return std::all_of(data.begin(), data.end(), [](float v) { return std::isfinite(v); });
 }
 
 /// `v` where the mask is `chosen`, else 0; kNone when that is 0 everywhere.
@@ -66,8 +60,7 @@ bool rewrite_where(Graph& graph, NodeId id) {
       return true;
     }
   for (const ValueId v : {node.inputs[1], node.inputs[2]})
-    if (const Tensor* t = constant_of(graph, v); t != nullptr && !is_finite_constant(*t))
-      return false;
+    if (const Tensor* t = constant_of(graph, v); t != nullptr && !is_finite(*t)) return false;
   const ValueId chosen = masked(graph, node.name + "_chosen", node.inputs[1], mask, true),
                 other = masked(graph, node.name + "_other", node.inputs[2], mask, false);
   if (chosen != kNone && other != kNone)
