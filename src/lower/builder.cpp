@@ -134,6 +134,13 @@ std::string Builder::table(const std::string& base, Tensor data, int exponent) {
   return constant(unique_name(base), std::move(data), {exponent});
 }
 
+std::vector<std::string> Builder::with_scale(std::string input, const std::string& base,
+                                             float scale, DType dtype) {
+  std::string factor = constant(unique_name(base + "_scale"), Tensor::scalar(scale), {0});
+  std::string zero = constant(unique_name(base + "_zero"), Tensor(dtype, {}), {0});
+  return {std::move(input), std::move(factor), std::move(zero)};
+}
+
 std::string Builder::constant_ints(const std::string& name,
                                    const std::vector<std::int64_t>& values) {
   return constant(
@@ -206,15 +213,11 @@ std::string Builder::read_as(ValueId v, const Perm& perm, const TensorQuant& qua
     const std::string out =
         unique_name(graph_.value(v).name + (is_float(s.dtype) ? "_quantized" : "_requantized"));
     add_value(out, wanted, permuted(shape(v), s.perm), quant.exponent());
-    // The runtime goes by the exponents; scale and zero point are there because its loader expects
-    // three inputs.
     const float scale =
         is_float(s.dtype) ? pow2(quant.exponent()) : pow2(quant.exponent() - s.exponent);
-    const std::string scale_name =
-        constant(unique_name(out + "_scale"), Tensor::scalar(scale), {0});
-    const std::string zero_name = constant(unique_name(out + "_zero"), Tensor(wanted, {}), {0});
+    std::vector<std::string> inputs = with_scale(s.name, out, scale, wanted);
     node(is_float(s.dtype) ? "QuantizeLinear" : "RequantizeLinear", unique_name(out + "_node"),
-         {s.name, scale_name, zero_name}, {out}, quant.bits);
+         std::move(inputs), {out}, quant.bits);
     it = derived_.emplace(key, out).first;
   }
   return reordered({it->second, s.perm, wanted, quant.exponent()}, shape(v), perm);
@@ -228,10 +231,8 @@ std::string Builder::read_float(ValueId v, const Perm& perm) {
   if (it == derived_.end()) {
     const std::string out = unique_name(graph_.value(v).name + "_dequantized");
     add_value(out, DType::Float32, permuted(shape(v), s.perm), 0);
-    const std::string scale_name =
-        constant(unique_name(out + "_scale"), Tensor::scalar(pow2(s.exponent)), {0});
-    const std::string zero_name = constant(unique_name(out + "_zero"), Tensor(s.dtype, {}), {0});
-    node("DequantizeLinear", unique_name(out + "_node"), {s.name, scale_name, zero_name}, {out}, 0);
+    std::vector<std::string> inputs = with_scale(s.name, out, pow2(s.exponent), s.dtype);
+    node("DequantizeLinear", unique_name(out + "_node"), std::move(inputs), {out}, 0);
     it = derived_.emplace(key, out).first;
   }
   return reordered({it->second, s.perm, DType::Float32, 0}, shape(v), perm);

@@ -84,6 +84,10 @@ class Builder {
   /// The table of a function: one that has the same entries is taken again. Returns its name.
   std::string table(const std::string& base, Tensor data, int exponent);
   std::string constant_ints(const std::string& name, const std::vector<std::int64_t>& values);
+  /// `input` with the scale and zero point of a Quantize-, Dequantize- or RequantizeLinear. The
+  /// runtime goes by exponents; the others are there because its loader expects three inputs.
+  std::vector<std::string> with_scale(std::string input, const std::string& base, float scale,
+                                      DType dtype);
   /// Rounded to integers as `quant` says, in the target's rounding; `perm` reorders the axes of the
   /// stored tensor.
   Tensor quantized(const Tensor& real, const TensorQuant& quant) const;

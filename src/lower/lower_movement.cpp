@@ -224,8 +224,10 @@ void lower_identity(Builder& b, const Node& n) {
   // A tensor of its own: input and output of a network may not share one.
   const Perm perm = b.stored(n.inputs[0]).perm;
   const std::string input = read_own(b, n.inputs[0], perm);
-  b.node("RequantizeLinear", n.name, {input}, {b.define(n.outputs[0], perm)},
-         bits_of(b, n.outputs[0]));
+  const int bits = bits_of(b, n.outputs[0]);
+  const DType dtype = bits == 8 ? DType::Int8 : bits == 16 ? DType::Int16 : DType::Float32;
+  b.node("RequantizeLinear", n.name, b.with_scale(input, n.name, 1.0F, dtype),
+         {b.define(n.outputs[0], perm)}, bits);
 }
 
 void lower_insert_zeros(Builder& b, const Node& n) {

@@ -64,11 +64,11 @@ class Chain {
   void requantize(const TensorQuant& quant) {
     if (quant == last().quant) return;
     const DType dtype = quant.bits == 8 ? DType::Int8 : DType::Int16;
-    const std::string scale =
-        b_.constant(b_.unique_name(n_.name + "_scale"),
-                    Tensor::scalar(pow2(quant.exponent() - last().quant.exponent())), {0});
-    const std::string zero = b_.constant(b_.unique_name(n_.name + "_zero"), Tensor(dtype, {}), {0});
-    steps_.push_back({"RequantizeLinear", last().shape, quant, {scale, zero}});
+    std::vector<std::string> inputs =
+        b_.with_scale("", n_.name, pow2(quant.exponent() - last().quant.exponent()), dtype);
+    // The first input is known when the chain is written.
+    inputs.erase(inputs.begin());
+    steps_.push_back({"RequantizeLinear", last().shape, quant, std::move(inputs)});
   }
 
   void reshape(const Shape& shape) {
@@ -179,13 +179,10 @@ void lower_in_parts(Builder& b, const Node& n) {
   const TensorQuant product{out.bits, {std::max(out.exponent(), finest)}, -1};
   below = b.derive("Mul", n.name, {below, factor}, shape, product);
   if (product != out) {
-    const std::string scale =
-        b.constant(b.unique_name(n.name + "_scale"),
-                   Tensor::scalar(pow2(out.exponent() - product.exponent())), {0});
-    const std::string zero =
-        b.constant(b.unique_name(n.name + "_zero"),
-                   Tensor(out.bits == 8 ? DType::Int8 : DType::Int16, {}), {0});
-    below = b.derive("RequantizeLinear", n.name, {below, scale, zero}, shape, out);
+    std::vector<std::string> inputs =
+        b.with_scale(below, n.name, pow2(out.exponent() - product.exponent()),
+                     out.bits == 8 ? DType::Int8 : DType::Int16);
+    below = b.derive("RequantizeLinear", n.name, std::move(inputs), shape, out);
   }
   b.node("Add", n.name, {above, below}, {b.define(n.outputs[0], perm)}, out.bits);
 }

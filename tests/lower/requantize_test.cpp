@@ -31,6 +31,14 @@ TEST(Requantize, ReadersOfTheSameExponentShareTheResult) {
             (std::vector<std::string>{"RequantizeLinear", "Add", "Sub"}));
 }
 
+TEST(Requantize, ACopyHasThreeInputsLikeTheOthers) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 8}, -4);
+  const auto model = test::lowered(net.finish({net.node("Identity", {x}, {}, -4)}));
+  ASSERT_EQ(test::operators_of(model), std::vector<std::string>{"RequantizeLinear"});
+  EXPECT_EQ(model.nodes[0].inputs.size(), 3U);
+}
+
 TEST(Requantize, MulTakesItsOperandsAsTheyAre) {
   QuantizedNetwork net;
   const ValueId a = net.input("a", {1, 8}, -4);
