@@ -24,7 +24,7 @@ struct NarrowFilter {
 
 std::vector<NarrowFilter> narrow_filters(const Workbench& bench, const quant::Settings& settings) {
   const Graph& graph = bench.network();
-  const quant::Widths widths(graph, bench.plan().exponents, settings);
+  const quant::Widths widths(graph, bench.plan().exponents, settings, bench.plan().wide);
   std::vector<NarrowFilter> filters;
   for (NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);

@@ -57,5 +57,18 @@ TEST(WideWeights, LeaveWeightsThatTheRecipeNames) {
   EXPECT_TRUE(choose_wide_weights(bench, 0.2, settings, Means::AsTheyAre).layers.empty());
 }
 
+TEST(WideWeights, MayBeThoseOfScoresThatWentTo16BitsByThemselves) {
+  test::Network net;
+  const ValueId x = net.input("x", {1, 16});
+  const ValueId scores = net.node(
+      "Gemm", {x, net.random({16, 10}, -25, 25), net.constant(Tensor(DType::Float32, {10}))});
+  const Graph graph = net.finish({net.node("Softmax", {scores})});
+  quant::Settings settings = narrow_weights();
+  settings.bits = 8;
+  Workbench bench(graph, settings, test::random_samples(graph, 32));
+  const WideWeights chosen = choose_wide_weights(bench, 1, bench.settings(), Means::AsTheyAre);
+  EXPECT_EQ(chosen.layers, std::vector<std::string>{"Gemm"});
+}
+
 }  // namespace
 }  // namespace espquant::strategy
