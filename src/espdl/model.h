@@ -74,6 +74,11 @@ struct Node {
 /// The quant_type of a Conv, Gemm or MatMul of int8 weights and int16 activations (ESP-DL 3.3.11).
 inline constexpr std::string_view kW8A16 = "W8A16";
 
+/// The quant_type of every other node, by the elements that it computes with.
+constexpr std::string_view quant_type_of(DType dtype) {
+  return dtype == DType::Int8 ? "S8" : dtype == DType::Int16 ? "S16" : "F32";
+}
+
 struct Model {
   /// Of the graph.
   std::string name;

@@ -25,10 +25,6 @@ bool is_alias(const espdl::Node& node) {
   return cost::in_place_kind(node.op) == cost::InPlace::Alias;
 }
 
-std::string quant_type_of(DType dtype) {
-  return dtype == DType::Int8 ? "S8" : dtype == DType::Int16 ? "S16" : "F32";
-}
-
 /// What a remedy changes of a model. Its constants are only added to.
 struct Rewrite {
   Remedy remedy = Remedy::Order;
@@ -129,7 +125,7 @@ class Remedies {
       espdl::ValueInfo value = *model_.find_value(lost_);
       if (remedy == Remedy::Copy) {
         again.op = "Transpose";
-        again.attributes = {{"quant_type", quant_type_of(value.dtype)}};
+        again.attributes = {{"quant_type", std::string(espdl::quant_type_of(value.dtype))}};
         std::vector<std::int64_t> natural(value.shape.size());
         std::iota(natural.begin(), natural.end(), std::int64_t{0});
         again.attributes["perm"] = natural;
@@ -207,7 +203,7 @@ class Remedies {
     node.name = unique(output + "_node");
     node.inputs = {chosen_, rewrite.shape->name};
     node.outputs = {output};
-    node.attributes["quant_type"] = quant_type_of(value.dtype);
+    node.attributes["quant_type"] = std::string(espdl::quant_type_of(value.dtype));
     if (output != like) {
       value.name = output;
       rewrite.values.push_back(std::move(value));

@@ -15,10 +15,6 @@ namespace {
 
 constexpr const char* kExportAgain = "Export the model again";
 
-std::string_view quant_type_of(DType dtype) {
-  return dtype == DType::Int8 ? "S8" : dtype == DType::Int16 ? "S16" : "F32";
-}
-
 struct NeededAttributes {
   std::string_view op;
   std::array<std::string_view, 3> names;
@@ -254,7 +250,7 @@ void WeightRules::check_quant_type(const espdl::Node& node, const TensorDesc& in
   if (!is_quantized(input.dtype)) return;  // refused by the operator
   const std::string quant_type = node.get_string("quant_type", "");
   if (is_w8a16(node)) return;  // its types are the operator's to refuse
-  if (quant_type != quant_type_of(input.dtype))
+  if (quant_type != espdl::quant_type_of(input.dtype))
     add(node, "", "ESP-DL 1.5", "quant-type",
         fmt::format("quant_type is {}, but input 0 is {}", quant_type, to_string(input.dtype)),
         "Insert a requantize node, or quantize the tensor as the operator is");

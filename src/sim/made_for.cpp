@@ -7,6 +7,7 @@
 #include <string>
 
 #include "espdl/filter_layout.h"
+#include "sim/conv_problem.h"
 
 namespace espquant::sim {
 namespace {
@@ -41,7 +42,7 @@ std::string reader_of(const Target* made_for, int lanes) {
 
 std::vector<Feature> features_of(const espdl::Node& node) {
   std::vector<Feature> features;
-  if (text_attribute(node, "quant_type") == espdl::kW8A16) features.push_back(Feature::W8A16);
+  if (is_w8a16(node)) features.push_back(Feature::W8A16);
   if (node.op == "MatMul" && text_attribute(node, "input1_layout") == "native_kn")
     features.push_back(Feature::NativeMatMul);
   return features;
@@ -87,8 +88,7 @@ void require_packed_for(const espdl::Model& model, const Target& target) {
     const auto layout = espdl::parse_filter_layout(filter->doc);
     if (!layout && made_for == nullptr) continue;
     // Of W8A16 filters the lanes are those of int16 (ESP-DL 3.3.11).
-    const bool int8 =
-        filter->data.dtype() == DType::Int8 && text_attribute(node, "quant_type") != espdl::kW8A16;
+    const bool int8 = filter->data.dtype() == DType::Int8 && !is_w8a16(node);
     const int expected = target.lanes(int8 ? 8 : 16);
     const int lanes = layout ? layout->lanes : made_for->lanes(int8 ? 8 : 16);
     if (lanes == expected) continue;
