@@ -274,7 +274,11 @@ ProfileFit fit_to_profile(const espdl::Model& model, const Target& target, const
   fit.total_before = sum_on(before, nodes) / measured_sum(nodes) - 1;
   fit.nodes_before = node_difference(before, nodes);
   fit.board = fit_nodes(before, nodes);
-  const double factor = measured_sum(nodes) / sum_on(fit.board, nodes);
+  const double estimated = sum_on(fit.board, nodes);
+  if (!(estimated > 0))
+    throw Error(ErrorCode::BadData, "no node of the profile does work that a board has a price for")
+        .remedy("Profile a model with convolutions");
+  const double factor = measured_sum(nodes) / estimated;
   for (const auto& kind : kWorkKinds) fit.board.cycles.*kind.amount *= factor;
   fit.nodes_after = node_difference(fit.board, nodes);
   constexpr double kLeast = 0.1, kMost = 0.9;
