@@ -7,23 +7,13 @@
 
 #include "base/file.h"
 #include "cli/progress.h"
-#include "onnx/import.h"
-#include "ops/op.h"
+#include "cli/quantized_files.h"
 
 namespace espquant::cli {
 namespace {
 
 // As `quantize` reports noise: the ratios of a few dozen samples differ by some percent.
 constexpr std::int64_t kNetworkSamples = 32;
-
-Graph import_network(const std::filesystem::path& path) try {
-  Graph graph = onnx::import_model(path);
-  onnx::check_finite_constants(graph);
-  ops::infer_shapes(graph);
-  return graph;
-} catch (Error& error) {
-  throw error.file(path.string());
-}
 
 strategy::QuantizedModel quantize(const NetworkAnalysis& command, Graph imported, const Data& data,
                                   recipe::Recipe recipe, const Target& target, bool quiet) {
