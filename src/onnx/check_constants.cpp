@@ -18,8 +18,13 @@ constexpr std::array<std::string_view, 16> kCarryMasks = {
     "Add",   "Cast", "Concat",  "Expand", "Gather",    "Identity", "Max",       "Reshape",
     "Slice", "Sub",  "Squeeze", "Tile",   "Transpose", "Trilu",    "Unsqueeze", "Where"};
 
-/// True when every way from the value ends in a Softmax: -infinity in it says which scores count.
-bool only_masks_scores(const Graph& graph, ValueId constant) {
+/// Here it says what does not count, as any number far below the others does.
+constexpr std::array<std::string_view, 11> kTakeMasks = {
+    "Clip",      "Exp",  "GlobalMaxPool",   "HardSigmoid", "LogSoftmax", "MaxPool",
+    "ReduceMax", "Relu", "ReduceLogSumExp", "Sigmoid",     "Softmax"};
+
+/// True when every way from the value ends in a Softmax or the like: -infinity in it is a mask.
+bool only_masks(const Graph& graph, ValueId constant) {
   std::set<ValueId> seen{constant};
   std::vector<ValueId> open{constant};
   while (!open.empty()) {
@@ -28,7 +33,7 @@ bool only_masks_scores(const Graph& graph, ValueId constant) {
     if (graph.is_output(v) || graph.value(v).consumers.empty()) return false;
     for (NodeId id : graph.value(v).consumers) {
       const Node& n = graph.node(id);
-      if (n.op == "Softmax" || n.op == "LogSoftmax") continue;
+      if (std::find(kTakeMasks.begin(), kTakeMasks.end(), n.op) != kTakeMasks.end()) continue;
       const bool carries =
           std::find(kCarryMasks.begin(), kCarryMasks.end(), n.op) != kCarryMasks.end();
       if (!carries || (n.op == "Sub" && n.input(1) == v)) return false;
@@ -51,7 +56,7 @@ void check_finite_constants(const Graph& graph) {
     if (bad == data.end()) continue;
     const bool has_nan = std::any_of(bad, data.end(), [](float x) { return std::isnan(x); });
     const bool only_low = std::all_of(bad, data.end(), [](float x) { return x < INFINITY; });
-    if (only_low && only_masks_scores(graph, static_cast<ValueId>(i))) continue;
+    if (only_low && only_masks(graph, static_cast<ValueId>(i))) continue;
     for (NodeId reader : v.consumers) {
       const Node& node = graph.node(reader);
       const bool harmless = std::find(kInfinityMeansNone.begin(), kInfinityMeansNone.end(),

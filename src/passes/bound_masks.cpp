@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "ops/op.h"
 #include "passes/passes.h"
@@ -182,24 +183,34 @@ bool bound_mask(Graph& graph, const SoftmaxMask& mask) {
 
 }  // namespace
 
-std::int64_t bound_masks(Graph& graph) {
+namespace {
+
+std::int64_t bound_masks_of(Graph& graph, NodeId softmax) {
   std::int64_t changes = 0;
   // What is rewritten may have masks behind it: one at a time, each node once.
-  std::vector<NodeId> done;
+  std::set<NodeId> done;
   for (bool again = true; again;) {
     again = false;
+    std::vector<MaskPlace> places = mask_places(graph, softmax);
     // Those nearest to the scores first.
-    std::vector<SoftmaxMask> masks = softmax_masks(graph);
-    std::reverse(masks.begin(), masks.end());
-    for (const SoftmaxMask& mask : masks) {
-      if (std::find(done.begin(), done.end(), mask.node) != done.end()) continue;
-      done.push_back(mask.node);
-      if (!bound_mask(graph, mask)) continue;
+    for (auto place = places.rbegin(); place != places.rend() && !again; ++place) {
+      if (!done.insert(place->node).second) continue;
+      const auto mask = mask_at(graph, *place);
+      if (!mask || !bound_mask(graph, *mask)) continue;
       ++changes;
       again = true;
-      break;
     }
   }
+  return changes;
+}
+
+}  // namespace
+
+std::int64_t bound_masks(Graph& graph) {
+  std::int64_t changes = 0;
+  // What LogSoftmax makes of a masked score is no nothing, but the mask itself.
+  for (NodeId id : graph.topological_order())
+    if (graph.node(id).op == "Softmax") changes += bound_masks_of(graph, id);
   return changes;
 }
 

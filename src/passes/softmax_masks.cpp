@@ -78,11 +78,8 @@ std::vector<float> broadcast_floats(const Tensor& t, const Shape& out) {
 /// From a Softmax upwards.
 class MaskSearch {
  public:
-  MaskSearch(const Graph& graph, NodeId softmax, std::vector<SoftmaxMask>& found)
-      : graph_(graph),
-        softmax_(softmax),
-        row_length_(softmax_rows(graph, graph.node(softmax)).length),
-        found_(found) {}
+  MaskSearch(const Graph& graph, NodeId softmax, std::vector<MaskPlace>& found)
+      : graph_(graph), softmax_(softmax), found_(found) {}
 
   /// What produces `v`, which nothing but this path reads.
   void visit(ValueId v, float factor) {
@@ -128,14 +125,7 @@ class MaskSearch {
     const Node& n = graph_.node(id);
     const auto operands = split_constant(graph_, n);
     if (operands && (n.op == "Add" || operands->data == n.inputs[0])) {
-      const Tensor& c = graph_.value(operands->constant).constant;
-      if (c.dtype() == DType::Float32) {
-        SoftmaxMask mask = start(id, operands->data, factor, c.shape());
-        const float sign = n.op == "Add" ? factor : -factor;
-        for (float x : c.data<float>()) mask.added.push_back(sign * x);
-        mask.passes.assign(mask.added.size(), true);
-        finish(std::move(mask));
-      }
+      found_.push_back({softmax_, id, operands->data, factor, path_});
       if (same_shape(operands->data, n)) visit(operands->data, factor);
       return;
     }
@@ -148,64 +138,47 @@ class MaskSearch {
 
   void visit_where(NodeId id, float factor) {
     const Node& n = graph_.node(id);
-    const Tensor* condition = constant_of(graph_, n.input(0));
     const Tensor *yes = constant_of(graph_, n.input(1)), *no = constant_of(graph_, n.input(2));
-    if (condition == nullptr || (yes == nullptr) == (no == nullptr)) return;
-    const Tensor& choice = yes != nullptr ? *yes : *no;
+    if (constant_of(graph_, n.input(0)) == nullptr || (yes == nullptr) == (no == nullptr)) return;
     const ValueId data = yes != nullptr ? n.inputs[2] : n.inputs[1];
-    const auto shape = broadcast_together(condition->shape(), choice.shape());
-    if (!shape || choice.dtype() != DType::Float32) return;
-    SoftmaxMask mask = start(id, data, factor, *shape);
-    const Tensor conditions = condition->cast(DType::Float32);
-    const std::vector<float> taken = broadcast_floats(conditions, *shape),
-                             given = broadcast_floats(choice, *shape);
-    for (std::size_t i = 0; i < taken.size(); ++i) {
-      mask.passes.push_back((taken[i] != 0) == (yes == nullptr));
-      mask.added.push_back(mask.passes.back() ? 0 : factor * given[i]);
-    }
-    finish(std::move(mask));
+    found_.push_back({softmax_, id, data, factor, path_});
     if (same_shape(data, n)) visit(data, factor);
-  }
-
-  SoftmaxMask start(NodeId node, ValueId data, float factor, const Shape& shape) const {
-    SoftmaxMask mask;
-    mask.softmax = softmax_;
-    mask.node = node;
-    mask.data = data;
-    mask.factor = factor;
-    mask.row_length = row_length_;
-    mask.shape = shape;
-    return mask;
-  }
-
-  void finish(SoftmaxMask mask) {
-    const auto& out = graph_.value(graph_.node(mask.node).outputs[0]).shape;
-    if (!out || !broadcasts_to(mask.shape, *out) || element_count(*out) > kMostPositions) return;
-    const std::vector<std::int32_t> elements = broadcast_elements(mask.shape, *out);
-    Tensor positions = positions_of(*out);
-    for (auto id = path_.rbegin(); id != path_.rend(); ++id) {
-      const Node& n = graph_.node(*id);
-      std::vector<const Tensor*> inputs{&positions};
-      for (std::size_t i = 1; i < n.inputs.size(); ++i) {
-        const Tensor* c = constant_of(graph_, n.inputs[i]);
-        if (c == nullptr && n.inputs[i] != kNone) return;
-        inputs.push_back(c);
-      }
-      positions = ops::run_node(graph_, n, inputs).at(0);
-    }
-    for (float p : positions.data<float>())
-      mask.element_at.push_back(elements[static_cast<std::size_t>(p)]);
-    found_.push_back(std::move(mask));
   }
 
   const Graph& graph_;
   NodeId softmax_;
-  std::int64_t row_length_;
-  std::vector<SoftmaxMask>& found_;
+  std::vector<MaskPlace>& found_;
   /// From the Softmax upwards.
   std::vector<NodeId> path_;
   int depth_ = 0;
 };
+
+bool take_sum(const Graph& graph, const Node& n, SoftmaxMask& mask) {
+  const Tensor& c = graph.value(n.inputs[0] == mask.data ? n.inputs[1] : n.inputs[0]).constant;
+  if (c.dtype() != DType::Float32) return false;
+  mask.shape = c.shape();
+  const float sign = n.op == "Add" ? mask.factor : -mask.factor;
+  for (float x : c.data<float>()) mask.added.push_back(sign * x);
+  mask.passes.assign(mask.added.size(), true);
+  return true;
+}
+
+bool take_where(const Graph& graph, const Node& n, SoftmaxMask& mask) {
+  const Tensor& condition = graph.value(n.inputs[0]).constant;
+  const bool chosen_passes = n.inputs[1] == mask.data;
+  const Tensor& choice = graph.value(n.inputs[chosen_passes ? 2 : 1]).constant;
+  const auto shape = broadcast_together(condition.shape(), choice.shape());
+  if (!shape || choice.dtype() != DType::Float32) return false;
+  mask.shape = *shape;
+  const Tensor conditions = condition.cast(DType::Float32);
+  const std::vector<float> taken = broadcast_floats(conditions, *shape),
+                           given = broadcast_floats(choice, *shape);
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    mask.passes.push_back((taken[i] != 0) == chosen_passes);
+    mask.added.push_back(mask.passes.back() ? 0 : mask.factor * given[i]);
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -222,15 +195,41 @@ SoftmaxRows softmax_rows(const Graph& graph, const Node& softmax) {
   return rows;
 }
 
-std::vector<SoftmaxMask> softmax_masks(const Graph& graph) {
-  std::vector<SoftmaxMask> found;
-  for (NodeId id : graph.topological_order()) {
-    const Node& n = graph.node(id);
-    // What LogSoftmax makes of a masked score is no nothing, but the mask itself.
-    if (n.op != "Softmax") continue;
-    if (softmax_rows(graph, n).count > 0) MaskSearch(graph, id, found).visit(n.inputs[0], 1);
-  }
+std::vector<MaskPlace> mask_places(const Graph& graph, NodeId softmax) {
+  std::vector<MaskPlace> found;
+  const Node& n = graph.node(softmax);
+  if (softmax_rows(graph, n).count > 0) MaskSearch(graph, softmax, found).visit(n.inputs[0], 1);
   return found;
+}
+
+std::optional<SoftmaxMask> mask_at(const Graph& graph, const MaskPlace& place) {
+  const Node& n = graph.node(place.node);
+  SoftmaxMask mask;
+  mask.softmax = place.softmax;
+  mask.node = place.node;
+  mask.data = place.data;
+  mask.factor = place.factor;
+  if (!(n.op == "Where" ? take_where(graph, n, mask) : take_sum(graph, n, mask)))
+    return std::nullopt;
+  const auto& out = graph.value(n.outputs[0]).shape;
+  if (!out || !broadcasts_to(mask.shape, *out) || element_count(*out) > kMostPositions)
+    return std::nullopt;
+  Tensor positions = positions_of(*out);
+  for (auto id = place.path.rbegin(); id != place.path.rend(); ++id) {
+    const Node& move = graph.node(*id);
+    std::vector<const Tensor*> inputs{&positions};
+    for (std::size_t i = 1; i < move.inputs.size(); ++i) {
+      const Tensor* c = constant_of(graph, move.inputs[i]);
+      if (c == nullptr && move.inputs[i] != kNone) return std::nullopt;
+      inputs.push_back(c);
+    }
+    positions = ops::run_node(graph, move, inputs).at(0);
+  }
+  const std::vector<std::int32_t> elements = broadcast_elements(mask.shape, *out);
+  mask.element_at.reserve(static_cast<std::size_t>(positions.size()));
+  for (float p : positions.data<float>())
+    mask.element_at.push_back(elements[static_cast<std::size_t>(p)]);
+  return mask;
 }
 
 }  // namespace espquant::passes

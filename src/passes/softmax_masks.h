@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "graph/graph.h"
@@ -11,8 +12,8 @@ namespace espquant::passes {
 /// A constant that is lower by this than another of its row masks: exp(-80) is nothing beside 1.
 inline constexpr float kMasked = 80;
 
-/// A constant that is added to scores.
-struct SoftmaxMask {
+/// Where a constant is added to scores.
+struct MaskPlace {
   NodeId softmax = kNone;
   /// An Add or Sub with a constant, or a Where with a constant condition and one constant choice,
   /// whose result reaches only the Softmax, through nodes that move it, scale it or add to it.
@@ -20,7 +21,18 @@ struct SoftmaxMask {
   ValueId data = kNone;
   /// What the Softmax sees is this times what the node puts out.
   float factor = 1;
-  std::int64_t row_length = 0;
+  /// The nodes that move it on its way, from the Softmax upwards.
+  std::vector<NodeId> path;
+};
+
+/// Every such place in front of a Softmax, those nearest to it first.
+std::vector<MaskPlace> mask_places(const Graph& graph, NodeId softmax);
+
+/// What stands there.
+struct SoftmaxMask {
+  NodeId softmax = kNone, node = kNone;
+  ValueId data = kNone;
+  float factor = 1;
   /// The shape of the constant (for a Where, of condition and choice together).
   Shape shape;
   /// What the constant adds to the score, as the Softmax sees it; one per element of `shape`. Of a
@@ -42,7 +54,8 @@ struct SoftmaxRows {
 };
 SoftmaxRows softmax_rows(const Graph& graph, const Node& softmax);
 
-/// Every such constant, of every Softmax.
-std::vector<SoftmaxMask> softmax_masks(const Graph& graph);
+/// Nothing where the constant is none of float numbers, or has no element for each score. As large
+/// as the scores: not to be kept.
+std::optional<SoftmaxMask> mask_at(const Graph& graph, const MaskPlace& place);
 
 }  // namespace espquant::passes

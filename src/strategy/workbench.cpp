@@ -73,7 +73,8 @@ Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSourc
       labels_(labels.begin(), labels.end()) {
   quant::check_settings(settings_);
   lower::require_operators(network_);
-  settle_masks(network_, source_, settings_.bits);
+  const std::vector<Range> limits = settle_masks(network_, source_, settings_.bits);
+  source_ = limited(std::move(source_), limits);
   const ops::Executor executor(network_);
   make_plan(executor);
   calibrate(executor, {.progress = [&](std::int64_t done, std::int64_t total) {

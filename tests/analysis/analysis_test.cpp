@@ -77,15 +77,17 @@ Graph one_large_filter(float factor) {
   return net.finish({net.node("Conv", {y, net.constant(second)}, {{"kernel_shape", Ints{1, 1}}})});
 }
 
-/// A convolution with a ReLU, one of whose channels is always 0 by its bias.
-Graph one_large_bias(float bias) {
+/// A convolution with a ReLU, one of whose channels is always 0 by its bias. By a plain Relu a bias
+/// is limited to what decides; `spelled`, the ReLU is a PRelu.
+Graph one_large_bias(float bias, bool spelled = true) {
   Tensor biases = random_tensor({8}, 3);
   biases.mutable_data<float>()[5] = bias;
   Network net;
   const ValueId x = net.input("x", {1, 8, 8, 8});
   const ValueId y = net.node("Conv", {x, net.random({8, 8, 1, 1}), net.constant(biases)},
                              {{"kernel_shape", Ints{1, 1}}});
-  return net.finish({net.node("Relu", {y})});
+  const ValueId slopes = net.floats({8, 1, 1}, std::vector<float>(8, 0));
+  return net.finish({spelled ? net.node("PRelu", {y, slopes}) : net.node("Relu", {y})});
 }
 
 /// Four scores with much in common and `difference` between them.
@@ -155,8 +157,11 @@ TEST(Analysis, ABiasThatMakesWeightsCoarseIsNamed) {
   const AnalyzedLayer layer = layer_of(analyze(one_large_bias(-2000), sample), "Conv");
   expect_reason(layer, Reason::WideBias, ".bits=16");
   EXPECT_GE(layer.facts.weights->excess_bias_bits, 4);
-  EXPECT_EQ(layer.facts.dead_channels, 1);
-  expect_nothing(analyze(one_large_bias(-20), sample));
+  for (const bool spelled : {false, true})
+    expect_nothing(analyze(one_large_bias(-20, spelled), sample));
+  const Analysis limited = analyze(one_large_bias(-2000, false), sample);
+  expect_nothing(limited);
+  EXPECT_EQ(layer_of(limited, "Conv").facts.dead_channels, 1);
 }
 
 // 32 bits hold that bias.

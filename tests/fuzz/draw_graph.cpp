@@ -94,6 +94,7 @@ class Drawing {
     if (chance(0.3)) return keep(view(v));
     if (chance(0.25)) return keep(combine(v));
     if (chance(0.4)) return keep(activate(v));
+    if (chance(0.08)) return keep(limit(v));
     switch (shape(v).size()) {
       case 2:
         return keep(on_row(v));
@@ -212,8 +213,42 @@ class Drawing {
   ValueId attend(ValueId v) {
     const ValueId turned = node("Transpose", {v}, {{"perm", Ints{0, 2, 1}}});
     const ValueId scores = node("MatMul", {v, turned});
-    const ValueId scaled = node("Mul", {scores, constant({}, 0.05F, 0.3F)});
+    ValueId scaled = node("Mul", {scores, constant({}, 0.05F, 0.3F)});
+    if (chance(0.4)) scaled = node("Add", {scaled, mask(shape(scaled))});
     return node("MatMul", {node("Softmax", {scaled}, {{"axis", std::int64_t{-1}}}), v});
+  }
+
+  /// 0, or a number that says "not this", over the last axis or whole rows and columns; the first
+  /// of each row counts.
+  ValueId mask(const Shape& of) {
+    static constexpr std::array<float, 4> kMasked = {-1e4F, -1e9F, -60, -3.4e38F};
+    const float masked = one_of(kMasked);
+    const bool by_rows = of.size() > 1 && chance(0.5);
+    const std::int64_t columns = of.back();
+    Tensor t(DType::Float32, by_rows ? Shape{of[of.size() - 2], columns} : Shape{columns});
+    auto data = t.mutable_data<float>();
+    for (std::size_t i = 0; i < data.size(); ++i)
+      data[i] = i % static_cast<std::size_t>(columns) != 0 && chance(0.3) ? masked : 0;
+    return graph_.add_constant(graph_.unique_value_name("c"), std::move(t));
+  }
+
+  /// Masked elements before something to which lower is no different.
+  ValueId limit(ValueId v) {
+    const ValueId masked = node("Add", {v, mask(shape(v))});
+    const auto last = static_cast<std::int64_t>(shape(v).size()) - 1;
+    switch (random_.below(5)) {
+      case 0:
+        return node("Sigmoid", {masked});
+      case 1:
+        return node("Softmax", {masked}, {{"axis", std::int64_t{-1}}});
+      case 2:
+        return node("ReduceMax", {masked, ints({last})}, {{"keepdims", std::int64_t{1}}});
+      case 3:
+        return node("Tanh", {masked});
+      default:
+        return node("Clip", {node("Mul", {masked, constant({}, 0.5F, 2)}), constant({}, -2, -1),
+                             constant({}, 1, 3)});
+    }
   }
 
   ValueId pad(ValueId v) {
