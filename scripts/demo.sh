@@ -16,11 +16,11 @@ step() {
 }
 model="$out/gesture_int8/gesture_int8.espdl"
 step inspect "$example/gesture.onnx"
-step quantize "$example/gesture.onnx" --calib "$example/calib.npz" --test "$example/test.npz" --target esp32s3 --out "$out"
+step quantize "$example/gesture.onnx" --calib "$example/calib.npz" --data "$example/test.npz" --target esp32s3 --out "$out"
 step inspect "$model"
 step verify "$model"
 step evaluate "$model" --data "$example/test.npz" --reference "$example/gesture.onnx"
-step compare "$example/gesture.onnx" --calib "$example/calib.npz" --test "$example/test.npz" --recipes int8,mixed,balanced \
+step compare "$example/gesture.onnx" --calib "$example/calib.npz" --data "$example/test.npz" --recipe int8,mixed,balanced \
   --target esp32s3 --out "$out"
 echo
 ls -l "$out" "$out"/gesture_*

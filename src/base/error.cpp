@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <utility>
 
 namespace espquant {
@@ -67,7 +68,10 @@ void Error::compose() {
   if (!node_.empty()) text_ += "node '" + node_ + "': ";
   if (!tensor_.empty()) text_ += "tensor '" + tensor_ + "': ";
   text_ += message_;
-  if (!remedy_.empty()) text_ += ". " + remedy_;
+  if (remedy_.empty()) return;
+  text_ += ". ";
+  text_ += static_cast<char>(std::toupper(static_cast<unsigned char>(remedy_.front())));
+  text_ += remedy_.substr(1);
 }
 
 void internal_error(std::string_view what, std::string_view source, int line) {

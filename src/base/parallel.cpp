@@ -2,6 +2,7 @@
 
 #include <omp.h>
 #include <tbb/blocked_range.h>
+#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
@@ -15,12 +16,17 @@ namespace {
 std::mutex arena_mutex;
 int configured_threads = 0;
 std::shared_ptr<tbb::task_arena> shared_arena;
+/// Beyond the number of cores TBB gives no threads, and says so on stderr, unless it is told to.
+std::unique_ptr<tbb::global_control> thread_limit;
 
 std::shared_ptr<tbb::task_arena> arena() {
   std::lock_guard lock(arena_mutex);
   if (!shared_arena) {
     const int n =
         configured_threads > 0 ? configured_threads : tbb::this_task_arena::max_concurrency();
+    if (configured_threads > 0)
+      thread_limit = std::make_unique<tbb::global_control>(
+          tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(n));
     shared_arena = std::make_shared<tbb::task_arena>(std::max(n, 1));
   }
   return shared_arena;

@@ -12,6 +12,7 @@
 #include "cli/port_metadata.h"
 #include "cli/progress.h"
 #include "cli/saturation_report.h"
+#include "cli/validators.h"
 
 namespace espquant::cli {
 namespace {
@@ -98,6 +99,12 @@ std::map<std::string, AnalysisOrder> orders() {
           {"spread", AnalysisOrder::Spread}, {"network", AnalysisOrder::Network}};
 }
 
+std::vector<std::string> words_of(const std::map<std::string, AnalysisOrder>& meanings) {
+  std::vector<std::string> words;
+  for (const auto& [word, meaning] : meanings) words.push_back(word);
+  return words;
+}
+
 }  // namespace
 
 void add_analyze(CLI::App& app, Context& context) {
@@ -107,29 +114,34 @@ void add_analyze(CLI::App& app, Context& context) {
       "Show which layer of an .onnx loses what by quantization, and why; or how near the sums of "
       "an .espdl come to the chip's limit");
   add_model_file(*sub, command->file);
-  sub->add_option("--calib", command->calib,
-                  "Of an .onnx: calibration data, .npz, .npy, or a folder of images");
-  sub->add_option("--data", command->data.path,
-                  "Inputs to measure on (default for an .onnx: those of --calib)");
+  add_calib(*sub, command->calib)
+      ->description("Of an .onnx: calibration data, .npz, .npy, or a folder of images");
+  add_data(*sub, command->data.path,
+           "What to measure on: .npz, .npy, or a folder of images (default for an .onnx: the "
+           "calibration data)");
   sub->add_option("--reference", command->reference,
-                  "Of an .espdl: the float network, .onnx, to compare with");
-  sub->add_option("--count", command->data.count,
-                  "Measure on at most this many samples, evenly spread (default: 32 for an .onnx, "
-                  "100 for an .espdl)")
-      ->check(CLI::PositiveNumber);
+                  "Of an .espdl: the float network, .onnx, to compare with")
+      ->type_name("ONNX");
+  add_count(*sub, command->data.count, "32 for an .onnx, 100 for an .espdl");
   sub->add_option("--top", command->view.rows,
-                  "Rows of the table, the worst first; 0: all (default: 20)");
+                  "Rows of the table, the worst first; 0: all (default: 20)")
+      ->check(whole_number(0))
+      ->type_name("N");
   sub->add_option("--explain", command->view.explained,
-                  "Of an .onnx: layers that are explained (default: 3)");
-  sub->add_option("--sort", command->view.order,
-                  "Of an .onnx: output (default), accumulated, alone, clipped, spread, network")
-      ->transform(CLI::CheckedTransformer(orders()).description(""));
-  sub->add_option("--csv", command->csv, "Write all layers to this file");
+                  "Of an .onnx: layers that are explained (default: 3)")
+      ->check(whole_number(0))
+      ->type_name("N");
+  sub->add_option_function<std::string>(
+         "--sort",
+         [command = command.get()](const std::string& word) {
+           command->view.order = orders().at(word);
+         },
+         "Of an .onnx: output (default), accumulated, alone, clipped, spread, network")
+      ->check(one_of(words_of(orders())))
+      ->type_name("ORDER");
+  sub->add_option("--csv", command->csv, "Write all layers to this file")->type_name("FILE");
   add_recipe_options(*sub, command->recipe);
-  sub->add_option("--preprocess", command->data.preprocess,
-                  "Preprocessing as key=value (default: what the .espdl says)");
-  sub->add_option("--preprocess-file", command->data.preprocess_file,
-                  "The same keys in a TOML file");
+  add_preprocess(*sub, command->data, "as the .espdl says");
   add_target(*sub, command->file);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(

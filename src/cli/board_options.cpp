@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/validators.h"
 
 namespace espquant::cli {
 namespace {
@@ -54,12 +55,12 @@ cost::LatencyOptions BoardOptions::latency_for(const Target& target) const {
 void add_board(CLI::App& command, BoardOptions& options) {
   command
       .add_option("--board", options.file,
-                  "Times of this board, as espquant latency --fit --save wrote them")
+                  "Times of this board, as espquant latency --fit --out wrote them")
       ->type_name("FILE");
   command
       .add_option("--cores", options.cores,
                   "Cores that run the model: 2 is RUNTIME_MODE_MULTI_CORE (default 1)")
-      ->check(CLI::Range(1, 2))
+      ->check(one_of({"1", "2"}))
       ->type_name("1|2");
 }
 

@@ -6,9 +6,42 @@
 #include <optional>
 
 #include "base/error.h"
+#include "cli/validators.h"
 #include "passes/single_batch.h"
 
 namespace espquant::cli {
+
+CLI::Option* add_calib(CLI::App& command, std::filesystem::path& path) {
+  return command.add_option("--calib", path, "Calibration data: .npz, .npy, or a folder of images")
+      ->type_name("DATA");
+}
+
+CLI::Option* add_data(CLI::App& command, std::filesystem::path& path, const std::string& text) {
+  return command.add_option("--data", path, text)->type_name("DATA");
+}
+
+CLI::Option* add_count(CLI::App& command, std::int64_t& count, const std::string& otherwise) {
+  return command
+      .add_option("--count", count,
+                  fmt::format("Measure on at most this many samples, evenly spread (default: {})",
+                              otherwise))
+      ->check(whole_number(1))
+      ->type_name("N");
+}
+
+void add_preprocess(CLI::App& command, DataOptions& options, const std::string& otherwise) {
+  command
+      .add_option("--preprocess", options.preprocess,
+                  fmt::format("How pictures are prepared, by the keys below; may be repeated "
+                              "(default: {})",
+                              otherwise))
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+  command
+      .add_option("--preprocess-file", options.preprocess_file,
+                  "The same keys in a TOML file; --preprocess overrides it")
+      ->type_name("FILE");
+}
 
 calib::SampleSource Data::source() const {
   return {static_cast<std::int64_t>(chosen.size()),
@@ -29,6 +62,13 @@ std::vector<std::int64_t> Data::labels() const {
   return picked;
 }
 
+data::Settings given_settings(const DataOptions& options, const data::Settings& stored) {
+  data::Settings settings = stored;
+  if (!options.preprocess_file.empty())
+    settings = data::overridden(settings, data::read_settings(options.preprocess_file));
+  return data::overridden(settings, data::parse_settings(options.preprocess));
+}
+
 Data open_data(const DataOptions& options, const Graph& network, const data::Settings& stored) {
   std::vector<data::InputSpec> inputs;
   for (ValueId v : network.inputs()) {
@@ -37,14 +77,8 @@ Data open_data(const DataOptions& options, const Graph& network, const data::Set
         {input.name, *input.shape, input.given != DType::Undefined || !is_float(input.dtype)});
   }
   if (inputs.empty()) throw Error(ErrorCode::Malformed, "the network has no input");
-  data::Settings settings = stored;
-  const auto append = [&](const data::Settings& more) {
-    settings.insert(settings.end(), more.begin(), more.end());
-  };
-  if (!options.preprocess_file.empty()) append(data::read_settings(options.preprocess_file));
-  append(data::parse_settings(options.preprocess));
   Data data;
-  data.preprocess = data::preprocess_for(inputs.front(), settings);
+  data.preprocess = data::preprocess_for(inputs.front(), given_settings(options, stored));
   data.dataset = data::open_dataset(options.path, inputs, data.preprocess);
   const std::size_t size = data.dataset->size();
   data.chosen = data::pick(

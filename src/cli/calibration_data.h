@@ -1,5 +1,6 @@
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -21,6 +22,15 @@ struct DataOptions {
   std::int64_t seed = 0;   ///< 0: `count` samples evenly spread; else drawn at random
 };
 
+/// --calib.
+CLI::Option* add_calib(CLI::App& command, std::filesystem::path& path);
+/// --data: what a command measures on.
+CLI::Option* add_data(CLI::App& command, std::filesystem::path& path, const std::string& text);
+/// --count: on how many samples of it. 0, and the default, is what `otherwise` says.
+CLI::Option* add_count(CLI::App& command, std::int64_t& count, const std::string& otherwise);
+/// --preprocess and --preprocess-file; `otherwise` says what holds without them.
+void add_preprocess(CLI::App& command, DataOptions& options, const std::string& otherwise);
+
 struct Data {
   std::unique_ptr<data::Dataset> dataset;
   data::Preprocess preprocess;
@@ -31,6 +41,10 @@ struct Data {
   /// Labels of the chosen samples; empty when there are none.
   std::vector<std::int64_t> labels() const;
 };
+
+/// `stored`, overridden by the file of the options, overridden by their key=value settings. Throws
+/// Error(Usage) for a key that one of these gives twice.
+data::Settings given_settings(const DataOptions& options, const data::Settings& stored);
 
 /// Opens the data for the inputs of `network`. `stored` are settings found in a model's metadata;
 /// the options override.

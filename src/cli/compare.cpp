@@ -26,6 +26,7 @@ struct CompareCommand {
   fs::path model;
   DataOptions data;
   fs::path test;
+  std::int64_t count = 0;
   fs::path out = ".";
   std::string target, name;
   std::vector<std::string> recipes{"int8", "mixed", "balanced"};
@@ -253,6 +254,7 @@ void run_compare(const CompareCommand& command, Context& context) {
   if (!command.test.empty()) {
     DataOptions options = command.data;
     options.path = command.test;
+    options.count = command.count;
     test = open_data(options, imported);
   }
   const Data& measured = command.test.empty() ? groups.front().data : test;
@@ -294,41 +296,30 @@ void add_compare(CLI::App& app, Context& context) {
   auto command = std::make_shared<CompareCommand>();
   CLI::App* sub = app.add_subcommand(
       "compare", "Quantize a network by several recipes, and show what each costs and gives");
-  sub->add_option("model", command->model, "The network, .onnx")->required();
-  sub->add_option("--calib", command->data.path,
-                  "Calibration data: .npz, .npy, or a folder of images")
-      ->required();
-  sub->add_option("--test", command->test,
-                  "Data to measure on, with labels or without (default: the calibration data)");
-  sub->add_option("--recipes", command->recipes,
+  add_network(*sub, command->model);
+  add_calib(*sub, command->data.path)->required();
+  add_data(*sub, command->test,
+           "Data to measure on, with labels or without (default: the calibration data)");
+  add_count(*sub, command->count, "all");
+  sub->add_option("--recipe", command->recipes,
                   "Recipes, or TOML files with them, separated by commas")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->capture_default_str();
-  sub->add_option("--target", command->target,
-                  "Chip: esp32s3 (unless the recipes say another), esp32p4, esp32, ...");
+      ->default_str("int8,mixed,balanced")
+      ->type_name("NAME|FILE,")
+      ->group("Recipe");
+  add_recipe_changes(*sub, command->changes);
+  add_new_target(*sub, command->target, "a recipe");
   add_release(*sub, command->changes.espdl, "what the recipes say, else the newest");
-  sub->add_option("--out", command->out, "Folder to write into")->capture_default_str();
-  sub->add_option("--name", command->name, "Name of the files (default: that of the model)");
-  sub->add_option("--set", command->changes.set,
-                  "Change every recipe: KEY=VALUE, as calibration.method=kl");
-  sub->add_option("--calib-count", command->changes.calib_count,
-                  "Calibrate on at most this many samples, evenly spread")
-      ->check(CLI::PositiveNumber);
-  sub->add_option("--seed", command->changes.seed,
-                  "Draw those samples at random, the same for the same seed")
-      ->check(CLI::NonNegativeNumber);
-  sub->add_option("--preprocess", command->data.preprocess,
-                  "Preprocessing of images as key=value: width, height, resize, color, scale, "
-                  "mean, std, layout, ...");
-  sub->add_option("--preprocess-file", command->data.preprocess_file,
-                  "The same keys in a TOML file");
+  add_out_folder(*sub, command->out);
+  add_name(*sub, command->name);
+  add_preprocess(*sub, command->data, "scaled to 0..1, stretched to the input's size");
   add_board(*sub, command->board);
   add_compile_request_flag(*sub, command->compile_request);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(
       "Example:\n"
-      "  espquant compare model.onnx --calib calib.npz --test test.npz --recipes "
+      "  espquant compare model.onnx --calib calib.npz --data test.npz --recipe "
       "int8,mixed,mine.toml --out out/\n");
   sub->callback([command, &context] { run_compare(*command, context); });
 }

@@ -73,7 +73,9 @@ void add(CLI::App& app, Context& context, const char* name, const char* descript
          Change change) {
   auto& sub = *app.add_subcommand(name, description);
   const auto command = std::make_shared<EncryptionCommand>();
-  sub.add_option("FILE", command->in, "An .espdl, or a package of them")->required();
+  sub.add_option("FILE", command->in, "An .espdl, or a package of them")
+      ->required()
+      ->type_name("FILE");
   add_key(sub, command->key)->required();
   sub.add_option("--out,-o", command->out, "Where the result goes")->required()->type_name("FILE");
   sub.footer(

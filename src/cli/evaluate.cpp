@@ -66,16 +66,13 @@ void add_evaluate(CLI::App& app, Context& context) {
   CLI::App* sub = app.add_subcommand(
       "evaluate", "Measure a simulated .espdl on data, beside the float network");
   add_model_file(*sub, command->file);
-  sub->add_option("--data", command->data.path,
-                  "Data: .npz, .npy, or a folder of images; labels where it has them")
+  add_data(*sub, command->data.path,
+           "What to measure on: .npz, .npy, or a folder of images; labels where it has them")
       ->required();
-  sub->add_option("--reference", command->reference, "The float network, .onnx, to compare with");
-  sub->add_option("--count", command->data.count, "Use at most this many samples, evenly spread")
-      ->check(CLI::PositiveNumber);
-  sub->add_option("--preprocess", command->data.preprocess,
-                  "Preprocessing as key=value (default: what the .espdl says)");
-  sub->add_option("--preprocess-file", command->data.preprocess_file,
-                  "The same keys in a TOML file");
+  sub->add_option("--reference", command->reference, "The float network, .onnx, to compare with")
+      ->type_name("ONNX");
+  add_count(*sub, command->data.count, "all");
+  add_preprocess(*sub, command->data, "as the .espdl says");
   add_target(*sub, command->file);
   add_simulation(*sub, command->simulation);
   sub->add_flag("--json", command->json, "Print the result as JSON");

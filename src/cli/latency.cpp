@@ -94,7 +94,7 @@ cost::ProfileFit fit(const LatencyCommand& command, const espdl::Model& model, c
 
 void run_latency(const LatencyCommand& command, const Context& context) {
   if (!command.save.empty() && command.profile.empty())
-    throw Error(ErrorCode::Usage, "--save writes what --fit finds")
+    throw Error(ErrorCode::Usage, "--out writes what --fit finds")
         .remedy("Give --fit what model->profile() printed");
   if (!command.profile.empty() && command.board.cores != 1)
     throw Error(ErrorCode::Usage, "model->profile() measures on one core")
@@ -150,13 +150,13 @@ void add_latency(CLI::App& app, Context& context) {
   sub.add_option("--fit", command->profile,
                  "Fit the board's times to this log, which holds what model->profile() printed")
       ->type_name("LOG");
-  sub.add_option("--save", command->save, "Where the fitted board goes, for --board")
+  sub.add_option("--out,-o", command->save, "Where the fitted board goes, for --board")
       ->type_name("FILE");
   sub.add_flag("--json", command->json, "Print JSON");
   sub.footer(
       "Examples:\n"
       "  espquant latency model.espdl\n"
-      "  espquant latency model.espdl --fit profile.txt --save board.toml\n"
+      "  espquant latency model.espdl --fit profile.txt --out board.toml\n"
       "  espquant latency other.espdl --board board.toml\n");
   sub.callback([command, &context] {
     try {

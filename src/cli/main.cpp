@@ -3,40 +3,54 @@
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <memory>
 #include <new>
 #include <string>
 #include <system_error>
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/version.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/help.h"
+#include "cli/terminal.h"
+#include "cli/validators.h"
+#include "report/page.h"
+#include "target/release.h"
 
 namespace espquant::cli {
 namespace {
+
+constexpr int kMostThreads = 256;
 
 constexpr auto kExamples = R"(Examples:
   espquant quantize model.onnx --calib images/ --target esp32s3 --out out/
   espquant inspect model.onnx
   espquant inspect model.espdl
   espquant verify model.espdl
-  espquant run model.espdl --input photo.jpg --output result.npz
+  espquant run model.espdl --input photo.jpg --out result.npz
 
 Exit codes: 0 success, 1 the input is refused or differs, 2 wrong usage, 3 a fault of espquant.
 )";
 
 void add_commands(CLI::App& app, Context& context) {
-  add_inspect(app, context);
-  add_latency(app, context);
-  add_verify(app, context);
+  // In the order in which one needs them.
   add_check(app, context);
-  add_package(app, context);
-  add_encryption(app, context);
-  add_run(app, context);
   add_quantize(app, context);
   add_compare(app, context);
-  add_evaluate(app, context);
   add_analyze(app, context);
   add_recipes(app, context);
+  add_inspect(app, context);
+  add_verify(app, context);
+  add_evaluate(app, context);
+  add_run(app, context);
+  add_latency(app, context);
+  add_package(app, context);
+  add_encryption(app, context);
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    command->group("Commands");
 }
 
 int fail(int code, std::string_view message) {
@@ -45,25 +59,32 @@ int fail(int code, std::string_view message) {
 }
 
 int parse_and_run(int argc, char** argv) {
+  report::set_page_width(columns_of_output());
   Context context;
   CLI::App app("Quantizes ONNX networks to ESP-DL's .espdl and computes what the chip computes.",
                "espquant");
-  app.set_version_flag("--version", "espquant " ESPQUANT_VERSION);
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.set_help_flag("-h,--help", "This text");
+  app.set_version_flag("-V,--version",
+                       fmt::format("espquant {} (ESP-DL {})", version(), newest_release().version));
+  app.get_version_ptr()->description("The version, and the newest release of ESP-DL that it knows");
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(kExamples);
   app.add_option_function<int>("--threads", set_thread_count,
                                "Threads to use (default: all cores); results never depend on it")
-      ->check(CLI::Range(1, 1024))
+      ->check(whole_number(1, kMostThreads))
       ->type_name("N");
-  app.add_flag("--quiet", context.quiet, "No progress, tables or notes");
+  app.add_flag("--quiet", context.quiet,
+               "No progress, tables or notes, unless they are all that a command is for");
   add_commands(app, context);
+  Words words = as_spelled_today(app, Words(argv + 1, argv + argc));
   try {
-    app.parse(argc, argv);
+    app.parse(Words(words.rbegin(), words.rend()));
   } catch (const CLI::Success& asked_for_text) {  // --help, --version
     app.exit(asked_for_text);
   } catch (const CLI::ParseError& error) {
-    return fail(exit_code(ErrorCode::Usage), std::string(error.what()) + ". See espquant --help");
+    throw explained(app, words, error);
   }
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
     throw Error(ErrorCode::Io, "cannot write to the standard output");
@@ -84,6 +105,8 @@ int main(int argc, char** argv) {
     return espquant::cli::parse_and_run(argc, argv);
   } catch (const espquant::Error& error) {
     return fail(espquant::exit_code(error.code()), error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(1, fmt::format("{}: {}", error.path1().string(), error.code().message()));
   } catch (const std::system_error& error) {  // fmt::print, on a full disk or a closed pipe
     return fail(1, fmt::format("cannot write to the standard output: {}", error.code().message()));
   } catch (const std::bad_alloc&) {

@@ -1,12 +1,14 @@
 #include "cli/model_file.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <string_view>
 
 #include "base/file.h"
+#include "cli/validators.h"
 #include "sim/made_for.h"
 
 namespace espquant::cli {
@@ -15,6 +17,12 @@ namespace {
 
 bool is_hexadecimal(std::string_view text) {
   return text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
+std::vector<std::string_view> names_of_targets() {
+  std::vector<std::string_view> names;
+  for (const Target& target : all_targets()) names.push_back(target.name);
+  return names;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -77,8 +85,26 @@ CLI::Option* add_key(CLI::App& command, std::string& key) {
       ->type_name("HEX|FILE");
 }
 
+void add_network(CLI::App& command, std::filesystem::path& path) {
+  command.add_option("ONNX", path, "The network, .onnx")->required()->type_name("ONNX");
+}
+
+void add_new_target(CLI::App& command, std::string& target, const std::string& chooser) {
+  command
+      .add_option("--target", target,
+                  fmt::format("Chip to quantize for: {} (default: what {} says, else esp32s3)",
+                              fmt::join(names_of_targets(), ", "), chooser))
+      ->type_name("CHIP");
+}
+
+void add_out_folder(CLI::App& command, std::filesystem::path& folder) {
+  command.add_option("--out,-o", folder, "Folder to write into")
+      ->capture_default_str()
+      ->type_name("FOLDER");
+}
+
 void add_model_file(CLI::App& command, ModelFile& file) {
-  command.add_option("FILE", file.path, "The model")->required();
+  command.add_option("FILE", file.path, "The model")->required()->type_name("FILE");
   add_key(command, file.key);
   command.add_option("--model", file.name, "Which model of a package, by name")->type_name("NAME");
 }
@@ -110,7 +136,7 @@ void add_simulation(CLI::App& command, sim::Options& options) {
           },
           "fast (default); reference: plain loops that follow the rules one by one; portable: "
           "those of ESP-DL on a PC, where test values for the ESP32-P4 may have been recorded")
-      ->check(CLI::IsMember({"fast", "reference", "portable"}))
+      ->check(one_of({"fast", "reference", "portable"}))
       ->type_name("KIND");
   command.add_flag_callback(
       "--no-saturation", [&options] { options.saturation = false; },

@@ -37,6 +37,12 @@ struct ModelFile {
 /// digits or as 16 bytes. Throws Error(Usage), Error(Io).
 espdl::Key read_key(const std::string& digits_or_file);
 
+/// ONNX, of a command that quantizes.
+void add_network(CLI::App& command, std::filesystem::path& path);
+/// --target of a command that quantizes; `chooser` may say another.
+void add_new_target(CLI::App& command, std::string& target, const std::string& chooser);
+/// --out, -o.
+void add_out_folder(CLI::App& command, std::filesystem::path& folder);
 /// --key.
 CLI::Option* add_key(CLI::App& command, std::string& key);
 /// FILE, --key and --model.

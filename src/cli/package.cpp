@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "cli/quantized_files.h"
+#include "cli/validators.h"
 #include "report/compile_request.h"
 #include "report/table.h"
 
@@ -240,7 +241,7 @@ void pack(const PackCommand& command, const Context& context) {
 void add_list(CLI::App& package) {
   auto& sub = *package.add_subcommand("list", "Show the models of a package");
   const auto command = std::make_shared<ListCommand>();
-  sub.add_option("FILE", command->file, "The package")->required();
+  sub.add_option("FILE", command->file, "The package")->required()->type_name("FILE");
   add_key(sub, command->key);
   sub.add_flag("--json", command->json, "Print JSON");
   sub.callback([command] { list(*command); });
@@ -249,7 +250,7 @@ void add_list(CLI::App& package) {
 void add_extract(CLI::App& package, Context& context) {
   auto& sub = *package.add_subcommand("extract", "Write the models of a package into a folder");
   const auto command = std::make_shared<ExtractCommand>();
-  sub.add_option("FILE", command->file, "The package")->required();
+  sub.add_option("FILE", command->file, "The package")->required()->type_name("FILE");
   sub.add_option("--out,-o", command->out, "The folder; it is made where there is none")
       ->required()
       ->type_name("FOLDER");
@@ -265,10 +266,19 @@ void add_pack(CLI::App& package, Context& context) {
   sub.add_option("FILE", command->files, "The models, in this order; each is named as its file")
       ->required();
   sub.add_option("--out,-o", command->out, "The package")->required()->type_name("FILE");
-  sub.add_option("--format", command->edition,
-                 "pdl3 (default: with a digest), pdl2, or pdl1 for EDL1 files")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, int>{{"pdl1", 1}, {"pdl2", 2}, {"pdl3", 3}}, CLI::ignore_case))
+  sub.add_option_function<std::string>(
+         "--format",
+         [command = command.get()](const std::string& format) {
+           command->edition = format.back() - '0';
+         },
+         "pdl3 (default: with a digest), pdl2, or pdl1 for EDL1 files")
+      ->transform(CLI::Validator(
+          [](std::string& format) {
+            format = CLI::detail::to_lower(format);
+            if (format.size() == 1) format.insert(0, "pdl");
+            return one_of({"pdl1", "pdl2", "pdl3"})(format);
+          },
+          ""))
       ->type_name("FORMAT");
   sub.add_option("--package-version", command->version,
                  "A version of at most 15 characters that PDL3 carries")
@@ -290,6 +300,8 @@ void add_package(CLI::App& app, Context& context) {
   add_list(sub);
   add_extract(sub, context);
   add_pack(sub, context);
+  for (CLI::App* command : sub.get_subcommands([](const CLI::App*) { return true; }))
+    command->group("Commands");
 }
 
 }  // namespace espquant::cli

@@ -1,10 +1,11 @@
 #include "cli/progress.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+
+#include "cli/terminal.h"
 
 namespace espquant::cli {
 namespace {
@@ -21,7 +22,7 @@ std::string bar(std::int64_t done, std::int64_t total) {
 }  // namespace
 
 Progress::Progress(std::string_view label, std::int64_t total, bool quiet)
-    : label_(label), total_(total), visible_(!quiet && isatty(STDERR_FILENO) == 1) {}
+    : label_(label), total_(total), visible_(!quiet && shows_progress()) {}
 
 Progress::~Progress() {
   if (visible_) std::fputs("\r\033[K", stderr);
@@ -34,8 +35,10 @@ void Progress::update(std::int64_t done) {
   drawn_ = now;
   if (total_ > 0)
     fmt::print(stderr, "\r\033[K{} {} {}/{}", label_, bar(done, total_), done, total_);
-  else
+  else if (done > 0)
     fmt::print(stderr, "\r\033[K{} {}", label_, done);
+  else
+    fmt::print(stderr, "\r\033[K{} ...", label_);
   std::fflush(stderr);
 }
 

@@ -11,7 +11,7 @@ namespace espquant::cli {
 /// when told so. Not for use by two threads at once.
 class Progress {
  public:
-  /// `total` is 0 where it is unknown: then only the count is shown.
+  /// `total` is 0 where it is unknown: then only the count is shown, or nothing but the label.
   Progress(std::string_view label, std::int64_t total, bool quiet);
   /// Erases the bar.
   ~Progress();

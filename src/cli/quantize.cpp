@@ -14,6 +14,7 @@
 #include "cli/model_file.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
+#include "cli/validators.h"
 #include "espdl/statistics.h"
 #include "measure/evaluate.h"
 #include "report/table.h"
@@ -27,7 +28,7 @@ namespace fs = std::filesystem;
 struct QuantizeCommand {
   fs::path model;
   DataOptions calib;
-  fs::path test;
+  fs::path data;
   fs::path out = ".";
   std::string target;
   std::string name;
@@ -35,7 +36,7 @@ struct QuantizeCommand {
   BoardOptions board;
   bool no_test_values = false;
   bool compile_request = true;
-  std::int64_t report_samples = 32;
+  std::int64_t count = 0, report_samples = 0;
   bool json = false;
 };
 
@@ -44,7 +45,10 @@ strategy::QuantizeOptions options_of(const QuantizeCommand& command, const Data&
   strategy::QuantizeOptions options;
   options.target = &target;
   options.latency = command.board.latency_for(target);
-  options.report_samples = command.report_samples;
+  constexpr std::int64_t kReportSamples = 32;
+  options.report_samples = command.report_samples > 0 ? command.report_samples
+                           : command.count > 0        ? command.count
+                                                      : kReportSamples;
   options.test_values = !command.no_test_values;
   options.metadata = metadata_of(data.preprocess, recipe);
   if (recipe.mixed.accuracy_within) options.labels = data.labels();
@@ -221,11 +225,11 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
     result.stages.push_back(
         {stage, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()});
   };
-  if (!command.test.empty()) {
+  if (!command.data.empty()) {
     timed("evaluate", [&] {
       DataOptions test_options = command.calib;
-      test_options.path = command.test;
-      test_options.count = 0;
+      test_options.path = command.data;
+      test_options.count = command.count;
       test_options.seed = 0;
       const Data test_data = open_data(test_options, result.network);
       const sim::Program program(result.model, target);
@@ -296,35 +300,29 @@ void add_quantize(CLI::App& app, Context& context) {
   auto command = std::make_shared<QuantizeCommand>();
   CLI::App* sub =
       app.add_subcommand("quantize", "Turn an ONNX network and calibration data into an .espdl");
-  sub->add_option("model", command->model, "The network, .onnx")->required();
-  sub->add_option("--calib", command->calib.path,
-                  "Calibration data: .npz, .npy, or a folder of images")
-      ->required();
-  sub->add_option("--test", command->test,
-                  "Data on which the result is measured, with labels or without");
-  sub->add_option("--target", command->target,
-                  "Chip: esp32s3 (unless the recipe says another), esp32p4, esp32, ...");
+  add_network(*sub, command->model);
+  add_calib(*sub, command->calib.path)->required();
+  add_data(*sub, command->data,
+           "Data on which the result is measured, with labels or without (default: the "
+           "calibration data)");
+  add_count(*sub, command->count, "all of --data, and 32 for the noise of each layer");
+  sub->add_option("--report-samples", command->report_samples)
+      ->check(whole_number(1))
+      ->group("");  // of an earlier version
+  add_new_target(*sub, command->target, "a recipe");
   add_release(*sub, command->recipe.espdl, "what the recipe says, else the newest");
-  sub->add_option("--out", command->out, "Folder to write into")->capture_default_str();
-  sub->add_option("--name", command->name, "Name of the files (default: that of the model)");
+  add_out_folder(*sub, command->out);
+  add_name(*sub, command->name);
+  add_preprocess(*sub, command->calib, "scaled to 0..1, stretched to the input's size");
   add_recipe_options(*sub, command->recipe);
   add_board(*sub, command->board);
-  sub->add_option("--preprocess", command->calib.preprocess,
-                  "Preprocessing of images as key=value: width, height, resize, color, scale, "
-                  "mean, std, layout, ...");
-  sub->add_option("--preprocess-file", command->calib.preprocess_file,
-                  "The same keys in a TOML file");
-  sub->add_option("--report-samples", command->report_samples,
-                  "Samples on which the noise of each layer is measured")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
   sub->add_flag("--no-test-values", command->no_test_values, "Leave test values out of the file");
   add_compile_request_flag(*sub, command->compile_request);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(
       "Examples:\n"
       "  espquant quantize model.onnx --calib images/ --target esp32s3 --out out/\n"
-      "  espquant quantize model.onnx --calib calib.npz --test test.npz --target esp32p4\n"
+      "  espquant quantize model.onnx --calib calib.npz --data test.npz --target esp32p4\n"
       "  espquant quantize model.onnx --calib images/ --recipe balanced\n"
       "  espquant quantize model.onnx --calib images/ --recipe mixed --max-16bit 3\n"
       "  espquant quantize model.onnx --calib images/ --preprocess color=gray mean=0.5 std=0.5\n");

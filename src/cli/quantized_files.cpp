@@ -54,6 +54,23 @@ std::vector<fs::path> add_quantized(OutputFiles& output, const fs::path& dir,
   return files;
 }
 
+void add_name(CLI::App& command, std::string& name) {
+  // The longest name of a file is 255 bytes; the recipe's and the extensions go behind this one.
+  static constexpr std::size_t kLongest = 128;
+  command.add_option("--name", name, "Name of the files (default: that of the model)")
+      ->check(CLI::Validator(
+          [](std::string& text) -> std::string {
+            if (text.empty() || text == "." || text == ".." ||
+                text.find_first_of("/\\") != std::string::npos)
+              return fmt::format("'{}' is no name of a file: give the folder as --out", text);
+            if (text.size() > kLongest)
+              return fmt::format("the name has more than {} bytes", kLongest);
+            return {};
+          },
+          ""))
+      ->type_name("NAME");
+}
+
 void add_compile_request_flag(CLI::App& command, bool& compile_request) {
   command.add_flag_callback(
       "--no-compile-req", [&compile_request] { compile_request = false; },

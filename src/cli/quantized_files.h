@@ -23,6 +23,9 @@ Graph import_network(const std::filesystem::path& path);
 std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preprocess& preprocess,
                                                              const recipe::Recipe& recipe);
 
+/// --name: of the files. It cannot lead out of the folder.
+void add_name(CLI::App& command, std::string& name);
+
 /// Adds DIR/NAME_RECIPE/NAME_RECIPE.espdl, .info, .json and, unless told otherwise,
 /// .compile_req.yml to `output`. `file` is what pass_last_gate() makes of `model`. Returns the
 /// paths.

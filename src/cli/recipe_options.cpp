@@ -2,45 +2,77 @@
 
 #include <fmt/format.h>
 
+#include "cli/validators.h"
+
 namespace espquant::cli {
 
+namespace {
+
+constexpr const char* kGroup = "Recipe";
+
+}  // namespace
+
 void add_recipe_options(CLI::App& app, RecipeOptions& options) {
-  constexpr const char* kGroup = "Recipe";
-  app.add_option("--recipe", options.recipe,
-                 "Strategy: int8, mixed, balanced, w8a16, int16 (espquant recipes), or a TOML file")
+  app.add_option(
+         "--recipe", options.recipe,
+         "int8, mixed, balanced, w8a16, int16 (espquant recipes shows them), or a TOML file")
       ->capture_default_str()
+      ->type_name("NAME|FILE")
       ->group(kGroup);
-  app.add_option("--set", options.set, "Change the recipe: KEY=VALUE, as calibration.method=kl")
-      ->group(kGroup);
-  app.add_option("--calib-count", options.calib_count,
-                 "Calibrate on at most this many samples, evenly spread")
-      ->check(CLI::PositiveNumber)
-      ->group(kGroup);
-  app.add_option("--seed", options.seed, "Draw those samples at random, the same for the same seed")
-      ->check(CLI::NonNegativeNumber)
-      ->group(kGroup);
-  app.add_option("--bits", options.bits, "Width of weights and activations")
-      ->check(CLI::IsMember({8, 16}))
-      ->group(kGroup);
-  app.add_option("--weights", options.weights,
-                 "One exponent per tensor or per channel; auto: what the chip can")
-      ->check(CLI::IsMember({"auto", "tensor", "channel"}))
-      ->group(kGroup);
-  app.add_option("--method", options.method,
-                 "How ranges are chosen: auto, minmax, percentile, entropy (kl), mse, sqnr")
-      ->group(kGroup);
-  app.add_option("--percentile", options.percentile, "What --method percentile keeps, in %")
-      ->group(kGroup);
+  add_recipe_changes(app, options);
   app.add_option("--max-16bit", options.max_16bit, "mixed: at most this many layers at 16 bits")
+      ->check(whole_number(0))
+      ->type_name("N")
       ->group(kGroup);
   app.add_option("--budget-kb", options.budget_kb, "mixed: KiB that the file may grow by")
+      ->check(number_from(0))
+      ->type_name("KIB")
       ->group(kGroup);
   app.add_option("--budget-ms", options.budget_ms, "mixed: ms that a run may last longer")
+      ->check(number_from(0))
+      ->type_name("MS")
       ->group(kGroup);
   app.add_option("--accuracy-within", options.accuracy_within,
                  "mixed: stop when accuracy is within this of float (0.005: half a point)")
+      ->check(number_from(0))
+      ->type_name("SHARE")
+      ->group(kGroup);
+}
+
+void add_recipe_changes(CLI::App& app, RecipeOptions& options) {
+  app.add_option("--set", options.set,
+                 "Change the recipe by any of its keys, as calibration.method=kl; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE")
+      ->group(kGroup);
+  app.add_option("--calib-count", options.calib_count,
+                 "Calibrate on at most this many samples, evenly spread (default: all)")
+      ->check(whole_number(1))
+      ->type_name("N")
+      ->group(kGroup);
+  app.add_option("--seed", options.seed, "Draw those samples at random, the same for the same seed")
+      ->check(whole_number(0))
+      ->type_name("N")
+      ->group(kGroup);
+  app.add_option("--bits", options.bits, "Width of weights and activations")
+      ->check(one_of({"8", "16"}))
+      ->type_name("8|16")
+      ->group(kGroup);
+  app.add_option("--weights", options.weights,
+                 "One exponent per tensor or per channel; auto: what the chip can")
+      ->check(one_of({"auto", "tensor", "channel"}))
+      ->type_name("auto|tensor|channel")
+      ->group(kGroup);
+  app.add_option("--method", options.method,
+                 "How ranges are chosen: auto, minmax, percentile, entropy (kl), mse, sqnr")
+      ->type_name("METHOD")
+      ->group(kGroup);
+  app.add_option("--percentile", options.percentile, "What --method percentile keeps, in %")
+      ->check(number_from(0))
+      ->type_name("PERCENT")
       ->group(kGroup);
   app.add_option("--disable-pass", options.disabled_passes, "Leave out a rewriting pass, by name")
+      ->type_name("PASS")
       ->group(kGroup);
   app.add_flag("--no-bias-correction", options.no_bias_correction, "Leave biases as they are")
       ->group(kGroup);

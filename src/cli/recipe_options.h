@@ -26,6 +26,8 @@ struct RecipeOptions {
 
 /// Adds --recipe and the options that override it.
 void add_recipe_options(CLI::App& app, RecipeOptions& options);
+/// Of these, the ones that make sense for any recipe.
+void add_recipe_changes(CLI::App& app, RecipeOptions& options);
 
 /// The recipe with the overrides. Throws Error(Usage) as find_recipe and apply_overrides.
 recipe::Recipe recipe_of(const RecipeOptions& options);

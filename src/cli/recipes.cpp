@@ -40,7 +40,8 @@ void print_recipe(const RecipesCommand& command) {
 void add_recipes(CLI::App& app, Context&) {
   const auto command = std::make_shared<RecipesCommand>();
   CLI::App* sub = app.add_subcommand("recipes", "List the recipes for `quantize`, or print one");
-  sub->add_option("name", command->name, "A recipe, or a file with one: checked, then printed");
+  sub->add_option("NAME", command->name, "A recipe, or a file with one: checked, then printed")
+      ->type_name("NAME|FILE");
   sub->add_flag("--json", command->json, "Print JSON, every key with its value");
   sub->footer(
       "Examples:\n"

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/file.h"
+#include "cli/calibration_data.h"
 #include "cli/commands.h"
 #include "cli/frames.h"
 #include "cli/model_file.h"
@@ -24,7 +25,7 @@ namespace {
 struct RunCommand {
   ModelFile file;
   std::vector<std::string> inputs;
-  std::vector<std::string> preprocess;
+  DataOptions pictures;
   std::filesystem::path output;
   sim::Options simulation;
   bool all_tensors = false;
@@ -153,12 +154,7 @@ class InputReader {
 
   /// What the file says, overridden by the command line.
   data::Settings settings_of_pictures() const {
-    auto settings = preprocess_settings(program_.model());
-    for (auto& setting : data::parse_settings(command_.preprocess)) {
-      std::erase_if(settings, [&](const auto& s) { return s.first == setting.first; });
-      settings.push_back(std::move(setting));
-    }
-    return settings;
+    return given_settings(command_.pictures, preprocess_settings(program_.model()));
   }
 
   data::Preprocess preprocess_of(const Port& port) {
@@ -317,13 +313,10 @@ void add_run(CLI::App& app, Context& context) {
       ->required()
       ->allow_extra_args(false)
       ->type_name("[NAME=]FILE");
-  sub.add_option("--output,-o", command->output, "Where the outputs go")
+  sub.add_option("--out,-o", command->output, "Where the outputs go")
       ->required()
       ->type_name("NPZ|NPY");
-  sub.add_option("--preprocess", command->preprocess,
-                 "How pictures are prepared, e.g. mean=0.5 (default: as the file says)")
-      ->allow_extra_args(false)
-      ->type_name("KEY=VALUE");
+  add_preprocess(sub, command->pictures, "as the file says");
   sub.add_flag("--all-tensors", command->all_tensors,
                "Write every activation in ESP-DL's layout, with exponent:<tensor>; integers, or "
                "floats with --dequantize");
@@ -338,7 +331,7 @@ void add_run(CLI::App& app, Context& context) {
       "Frames run one after the other; streaming operators keep their state from frame to frame.\n"
       "\n"
       "Examples:\n"
-      "  espquant run model.espdl --input hand.jpg --output scores.npz\n"
+      "  espquant run model.espdl --input hand.jpg --out scores.npz\n"
       "  espquant run model.espdl -i audio=a.npy -i state=s.npz -o out.npz --quantized\n"
       "  espquant run model.espdl -i test.npz -o all.npz --all-tensors\n");
   sub.callback([command, &context] { execute(*command, context); });

@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/model_file.h"
+#include "cli/validators.h"
 #include "data/npz.h"
 #include "measure/planned_memory.h"
 #include "report/table.h"
@@ -150,7 +151,7 @@ void add_verify(CLI::App& app, Context& context) {
          },
          "espdl (default): int8 exact, int16 within 1, float within 2e-5, as ESP-DL's own test; or "
          "exact")
-      ->check(CLI::IsMember({"exact", "espdl"}))
+      ->check(one_of({"exact", "espdl"}))
       ->type_name("KIND");
   add_simulation(sub, command->simulation);
   sub.add_flag("--json", command->json, "Print JSON");

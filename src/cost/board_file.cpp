@@ -59,7 +59,7 @@ BoardFile read_board(const toml::table& table) {
     const auto* node = table.get(key);
     if (node == nullptr)
       throw Error(ErrorCode::Malformed, fmt::format("a board needs '{}'", key))
-          .remedy("Make the file with espquant latency --fit --save");
+          .remedy("Make the file with espquant latency --fit --out");
     return board_string(*node, key);
   };
   const Target& chip = find_target(text("target"));

@@ -76,6 +76,10 @@ Preprocess default_preprocess(const InputSpec& input);
 /// the input, and for a key given twice.
 Preprocess preprocess_for(const InputSpec& input, const Settings& settings);
 
+/// `settings` with those of `changes` in place of their own. Throws Error(Usage) for a key that
+/// `changes` gives twice.
+Settings overridden(Settings settings, const Settings& changes);
+
 /// "key=value" strings as from a command line. Throws Error(Usage).
 Settings parse_settings(std::span<const std::string> assignments);
 /// A TOML file of the keys above at top level, lists as TOML arrays. Throws Error(Malformed),

@@ -185,6 +185,18 @@ Preprocess preprocess_for(const InputSpec& input, const Settings& settings) {
   return p;
 }
 
+Settings overridden(Settings settings, const Settings& changes) {
+  for (auto change = changes.begin(); change != changes.end(); ++change) {
+    const auto same_key = [&](const auto& other) { return other.first == change->first; };
+    if (std::any_of(changes.begin(), change, same_key))
+      throw Error(ErrorCode::Usage,
+                  fmt::format("preprocess setting '{}' is given twice", change->first));
+    std::erase_if(settings, same_key);
+    settings.push_back(*change);
+  }
+  return settings;
+}
+
 Settings parse_settings(std::span<const std::string> assignments) {
   Settings settings;
   for (const std::string& text : assignments) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <set>
 
+#include "base/version.h"
 #include "lower/rules.h"
 #include "ops/unsupported.h"
 
@@ -138,6 +139,7 @@ Lowered lower(const Graph& graph, const Target& target, const Options& options) 
   espdl::Model& model = b.model();
   model.name = graph.name;
   model.producer = "espquant";
+  model.producer_version = version();
   model.metadata.emplace_back("target", target.name);
   model.metadata.emplace_back("espquant.espdl", target.release.version);
   const std::vector<ValueId> unread = unread_inputs(graph);

@@ -61,7 +61,7 @@ std::string latency_text(const cost::LatencyEstimate& latency) {
 std::string cost_summary(const Cost& cost) {
   std::string text;
   const auto line = [&](std::string_view title, std::string_view content) {
-    text += fmt::format("{:<13}{}\n", title, shortened(content, 86));
+    text += fmt::format("{:<13}{}\n", title, shortened(content, width_behind(13)));
   };
   const auto& plan = cost.memory;
   line("activations", activations_text(plan));
@@ -75,7 +75,8 @@ std::string cost_summary(const Cost& cost) {
   line("", fmt::format("from {}", latency.basis));
   for (const auto& overwrite : plan.overwrites)
     line("warning", fmt::format("the runtime overwrites '{}' in node '{}' while it is needed",
-                                shortened(overwrite.tensor, 26), shortened(overwrite.node, 26)));
+                                shortened(overwrite.tensor, width_behind(74)),
+                                shortened(overwrite.node, width_behind(74))));
   return text;
 }
 

@@ -73,13 +73,21 @@ std::string attributes_of(const espdl::Node& node) {
   return text;
 }
 
+/// A recipe has many, in which nothing else could be found.
+std::string first_line(const std::string& text) {
+  const auto end = text.find('\n');
+  const auto lines = std::count(text.begin(), text.end(), '\n');
+  if (end == std::string::npos || end + 1 == text.size()) return text.substr(0, end);
+  return fmt::format("{} ... ({} lines; --json has them all)", text.substr(0, end), lines);
+}
+
 std::string port_lines(std::string_view title, const espdl::ModelIndex& index,
                        const std::vector<std::string>& tensors) {
   std::string text;
   for (const auto& tensor : tensors) {
     const Facts facts = facts_of(index, tensor);
     text +=
-        fmt::format("{:<11}{}  {} {}  exponent {}\n", title, shortened(tensor, 50),
+        fmt::format("{:<11}{}  {} {}  exponent {}\n", title, shortened(tensor, width_behind(50)),
                     to_string(facts.dtype), to_string(facts.shape), exponent_text(facts.exponents));
   }
   return text;
@@ -164,16 +172,19 @@ std::string to_text(const espdl::Model& model, const FileFacts& facts) {
   const espdl::ModelIndex index(model);
   std::string text;
   const auto line = [&](std::string_view title, std::string_view content) {
-    if (!content.empty()) text += fmt::format("{:<11}{}\n", title, shortened(content, 88));
+    if (!content.empty())
+      text += fmt::format("{:<11}{}\n", title, shortened(content, width_behind(11)));
   };
   line("file", facts.path);
   line("container", facts.container);
   line("model", model.name);
   if (!model.producer.empty())
-    line("producer", fmt::format("{} {}", model.producer, model.producer_version));
+    line("producer",
+         fmt::format("{}{}{}", model.producer, model.producer_version.empty() ? "" : " ",
+                     model.producer_version));
   line("target", facts.target);
   for (const auto& [key, value] : model.metadata)
-    line("metadata", fmt::format("{}={}", key, value));
+    line("metadata", fmt::format("{}={}", key, first_line(value)));
   text += port_lines("input", index, model.inputs);
   text += port_lines("output", index, model.outputs);
   return text + '\n' + node_table(model, index) + '\n' +

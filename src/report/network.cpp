@@ -36,8 +36,8 @@ Json network_json_of(const std::vector<Network::Port>& ports) {
 std::string line_of(std::string_view title, const std::vector<Network::Port>& ports) {
   std::string text;
   for (const auto& port : ports)
-    text += fmt::format("{:<8}{}  {} {}\n", title, shortened(port.name, 60), to_string(port.dtype),
-                        to_string(port.shape));
+    text += fmt::format("{:<8}{}  {} {}\n", title, shortened(port.name, width_behind(40)),
+                        to_string(port.dtype), to_string(port.shape));
   return text;
 }
 

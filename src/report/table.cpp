@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "base/error.h"
 
@@ -76,6 +77,22 @@ void Table::add_row(std::vector<std::string> cells) {
 
 void Table::add_rule() { rows_.emplace_back(); }
 
+/// What a column may shrink to from `full`.
+std::size_t Table::least_width(std::size_t column, std::size_t full) const {
+  std::set<std::string_view> cells;
+  for (const auto& row : rows_)
+    if (!row.empty()) cells.insert(row[column]);
+  const auto all_differ = [&](std::size_t width) {
+    std::set<std::string> seen;
+    return std::all_of(cells.begin(), cells.end(), [&](std::string_view cell) {
+      return seen.insert(shortened(cell, width)).second;
+    });
+  };
+  std::size_t least = full;
+  while (least > kLeastWidth && all_differ(least - 1)) --least;
+  return least;
+}
+
 std::vector<std::size_t> Table::column_widths(std::size_t width_limit) const {
   std::vector<std::size_t> widths;
   for (std::size_t c = 0; c < columns_.size(); ++c) {
@@ -85,12 +102,18 @@ std::vector<std::size_t> Table::column_widths(std::size_t width_limit) const {
     widths.push_back(width);
   }
   auto total = std::accumulate(widths.begin(), widths.end(), kGap.size() * (columns_.size() - 1));
+  if (total <= width_limit) return widths;
+  std::vector<std::size_t> least = widths;
+  bool names = true;
+  for (std::size_t c = 0; c < columns_.size(); ++c) {
+    if (columns_[c].align != Align::Left) continue;
+    least[c] = names ? least_width(c, widths[c]) : std::min(kLeastWidth, widths[c]);
+    names = false;
+  }
   for (; total > width_limit; --total) {
     std::size_t* widest = nullptr;
     for (std::size_t c = 0; c < columns_.size(); ++c)
-      if (columns_[c].align == Align::Left && widths[c] > kLeastWidth &&
-          (widest == nullptr || widths[c] > *widest))
-        widest = &widths[c];
+      if (widths[c] > least[c] && (widest == nullptr || widths[c] > *widest)) widest = &widths[c];
     if (widest == nullptr) break;
     --*widest;
   }

@@ -80,8 +80,9 @@ const Target& find_target(std::string_view name) {
   for (const Target& t : all_targets()) names.emplace_back(t.name);
   const std::string nearest = nearest_name(key, names);
   throw Error(ErrorCode::Usage, fmt::format("there is no target '{}'", name))
-      .remedy(nearest.empty() ? fmt::format("Known: {}", fmt::join(names, ", "))
-                              : fmt::format("Did you mean '{}'?", nearest));
+      .remedy(fmt::format("{}There are {}",
+                          nearest.empty() ? "" : fmt::format("Did you mean '{}'? ", nearest),
+                          fmt::join(names, ", ")));
 }
 
 const Target& representative(Family family) {

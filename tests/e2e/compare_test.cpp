@@ -56,7 +56,7 @@ TEST(Compare, WritesWhatQuantizeWouldAndVerifies) {
 TEST(Compare, PrintsOneTableWithinAHundredColumns) {
   const TemporaryFolder folder;
   const auto outcome = compare(
-      folder.path("out"), {"--recipes", "int8,balanced", "--set", "quantization.alignment_cost=2"});
+      folder.path("out"), {"--recipe", "int8,balanced", "--set", "quantization.alignment_cost=2"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   std::istringstream lines(outcome.out);
   for (std::string line; std::getline(lines, line);) {
@@ -69,7 +69,7 @@ TEST(Compare, PrintsOneTableWithinAHundredColumns) {
 
 TEST(Compare, TheSummaryIsTheSameFromRunToRun) {
   const TemporaryFolder folder;
-  const std::vector<std::string> recipes{"--recipes", "int8,int16", "--test",
+  const std::vector<std::string> recipes{"--recipe", "int8,int16", "--data",
                                          kCompareExample + "calib.npz"};
   ASSERT_EQ(compare(folder.path("one"), recipes).exit_code, 0);
   std::vector<std::string> otherwise = recipes;
@@ -99,7 +99,7 @@ TEST(Compare, ARecipeThatTheChipRefusesIsShownAmongTheOthers) {
   const auto mine = folder.path("mine.toml");
   write_text(mine, "name = \"mine\"\n[quantization]\ngranularity = \"channel\"\n");
   const auto out = folder.path("out");
-  const auto outcome = compare(out, {"--recipes", "int8," + mine});
+  const auto outcome = compare(out, {"--recipe", "int8," + mine});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("refused"), std::string::npos) << outcome.out;
   EXPECT_NE(outcome.err.find("per channel"), std::string::npos) << outcome.err;
@@ -113,7 +113,7 @@ TEST(Compare, WhereAllAreRefusedNothingIsWritten) {
   const TemporaryFolder folder;
   const auto out = folder.path("out");
   const auto outcome =
-      compare(out, {"--recipes", "int8,int16", "--set", "quantization.granularity=channel"});
+      compare(out, {"--recipe", "int8,int16", "--set", "quantization.granularity=channel"});
   expect_one_error(outcome, 1, "all recipes are refused: int8:");
   EXPECT_FALSE(std::filesystem::exists(out));
 }
@@ -121,13 +121,13 @@ TEST(Compare, WhereAllAreRefusedNothingIsWritten) {
 TEST(Compare, MistakesInTheListAreNamed) {
   const TemporaryFolder folder;
   const auto out = folder.path("out");
-  expect_one_error(compare(out, {"--recipes", "int8,balansed"}), 2, "'balanced'");
-  expect_one_error(compare(out, {"--recipes", "int8,int8"}), 2, "two recipes are called 'int8'");
+  expect_one_error(compare(out, {"--recipe", "int8,balansed"}), 2, "'balanced'");
+  expect_one_error(compare(out, {"--recipe", "int8,int8"}), 2, "two recipes are called 'int8'");
   const auto mine = folder.path("mine.toml");
   write_text(mine, "target = \"esp32p4\"\n");
   const auto other = folder.path("other.toml");
   write_text(other, "target = \"esp32s3\"\n");
-  expect_one_error(compare(out, {"--recipes", mine + "," + other}), 2, "different chips");
+  expect_one_error(compare(out, {"--recipe", mine + "," + other}), 2, "different chips");
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 

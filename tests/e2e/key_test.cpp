@@ -42,7 +42,7 @@ std::vector<std::vector<std::string>> commands(TemporaryFolder& folder) {
   return {{"inspect", m},
           {"verify", m},
           {"check", m},
-          {"run", m, "--input", data, "--output", folder.path("y.npz")},
+          {"run", m, "--input", data, "--out", folder.path("y.npz")},
           {"evaluate", m, "--data", data}};
 }
 

@@ -46,7 +46,7 @@ TEST_F(LatencyCommand, SaysWhatARunTakesUnderARelease) {
 TEST_F(LatencyCommand, FitsABoardToAProfile) {
   const std::string node = json_of({model})["nodes"][0]["name"];
   write_text(log, fmt::format("name type latency(us)\n{} Relu 12.5\ntotal 12.5\n", node));
-  const auto outcome = run_program({"latency", model, "--fit", log, "--save", board});
+  const auto outcome = run_program({"latency", model, "--fit", log, "--out", board});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("measured"), std::string::npos) << outcome.out;
   EXPECT_NEAR(json_of({model, "--board", board})["milliseconds"], 0.0125, 1e-6);
@@ -73,7 +73,7 @@ TEST_F(LatencyCommand, RefusesWhatDoesNotBelongTogether) {
   expect_one_error(run_program({"latency", model, "--fit", log}), 1, "'other'");
   write_text(log, "nothing\n");
   expect_one_error(run_program({"latency", model, "--fit", log}), 1, "model->profile()");
-  expect_one_error(run_program({"latency", model, "--save", board}), 2, "--fit");
+  expect_one_error(run_program({"latency", model, "--out", board}), 2, "--fit");
   write_text(board, "target = 'esp32s3'\nespdl = '3.3.15'\nspeed = 3\n");
   expect_one_error(run_program({"latency", model, "--board", board}), 1, "'speed'");
   expect_one_error(run_program({"latency", model, "--board", folder.path("none.toml")}), 1,

@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -89,6 +92,39 @@ std::vector<std::string> with_program(std::vector<std::string> before,
 
 Outcome run_program(const std::vector<std::string>& arguments) {
   return run_words(with_program({}, arguments));
+}
+
+Outcome run_in_terminal(const std::vector<std::string>& arguments, int columns) {
+  const int screen = posix_openpt(O_RDWR | O_NOCTTY);
+  if (screen < 0 || grantpt(screen) != 0 || unlockpt(screen) != 0) {
+    ADD_FAILURE() << "no terminal";
+    return {};
+  }
+  winsize size{};
+  size.ws_col = static_cast<unsigned short>(columns);
+  ioctl(screen, TIOCSWINSZ, &size);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, ptsname(screen), O_RDWR, 0);
+  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  auto words = with_program({"/usr/bin/env", "-u", "COLUMNS", "TERM=xterm"}, arguments);
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t child = 0;
+  const int failure = posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  EXPECT_EQ(failure, 0);
+  std::string shown;
+  std::array<char, 4096> some{};
+  // Fails when the last of the other side is closed.
+  for (ssize_t n = 0; (n = read(screen, some.data(), some.size())) > 0;)
+    shown.append(some.data(), static_cast<std::size_t>(n));
+  close(screen);
+  int status = 0;
+  waitpid(child, &status, 0);
+  std::erase(shown, '\r');
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, shown, ""};
 }
 
 Outcome run_with_full_output(const std::vector<std::string>& arguments) {

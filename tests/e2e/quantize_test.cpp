@@ -179,7 +179,7 @@ TEST(Quantize, NoiseOfTheGestureNetworkOfTheFirstUsers) {
   const TemporaryFolder folder;
   for (const auto& [target, most] : {std::pair{"esp32s3", 0.026}, std::pair{"esp32p4", 0.016}}) {
     const auto outcome = run_program({"quantize", network, "--calib", golden + "/calib.npz",
-                                      "--test", golden + "/test.npz", "--target", target, "--out",
+                                      "--data", golden + "/test.npz", "--target", target, "--out",
                                       folder.path("out"), "--json"});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
     EXPECT_LE(nlohmann::json::parse(outcome.out)["noise_to_signal"], most) << target;

@@ -37,7 +37,7 @@ class RefusedEspdl : public Refused {
     commands = {{"inspect", model},
                 {"verify", model},
                 {"check", model},
-                {"run", model, "--input", data, "--output", out + "/y.npz"},
+                {"run", model, "--input", data, "--out", out + "/y.npz"},
                 {"evaluate", model, "--data", data},
                 {"encrypt", model, "--key", key, "--out", out},
                 {"package", "pack", model, "--out", out},
@@ -86,7 +86,7 @@ class RefusedOutput : public Refused {
   std::vector<std::vector<std::string>> writers(const std::string& into) const {
     const std::string key = "000102030405060708090a0b0c0d0e0f";
     return {
-        {"run", model, "--input", data, "--output", into + "/y.npz"},
+        {"run", model, "--input", data, "--out", into + "/y.npz"},
         {"encrypt", model, "--key", key, "--out", into + "/e.espdl"},
         {"package", "pack", model, "--out", into + "/p.pdl"},
         {"package", "extract", packed, "--out", into},

@@ -18,7 +18,7 @@ class Run : public testing::Test {
   void SetUp() override { write_untested_model(folder.path("m.espdl")); }
 
   Outcome run(std::vector<std::string> options) {
-    options.insert(options.begin(), {"run", folder.path("m.espdl"), "--output", output});
+    options.insert(options.begin(), {"run", folder.path("m.espdl"), "--out", output});
     return run_program(options);
   }
 
@@ -226,7 +226,7 @@ TEST_F(Run, StreamingModelsKeepTheirStateFromFrameToFrame) {
 TEST_F(Run, EveryTensorOfAShippedModelIsThatOfTheSimulator) {
   ESPQUANT_NEEDS_SHARED("golden/zoo/human_face_detect_mnp_s8_v1_s3.espdl");
   const auto stem = (shared_dir() / "golden/zoo/human_face_detect_mnp_s8_v1_s3").string();
-  const auto outcome = run_program({"run", stem + ".espdl", "--input", stem + ".npz", "--output",
+  const auto outcome = run_program({"run", stem + ".espdl", "--input", stem + ".npz", "--out",
                                     output, "--all-tensors", "--kernels", "reference"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const auto arrays = data::read_npz(output);

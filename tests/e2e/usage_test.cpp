@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "tests/e2e/program.h"
 
 namespace espquant::test {
@@ -20,10 +22,68 @@ TEST(Usage, VersionNamesTheProgram) {
 
 TEST(Usage, ACommandIsRequired) { EXPECT_EQ(run_program({}).exit_code, 2); }
 
-TEST(Usage, UnknownOptionIsNamed) {
+TEST(Usage, HelpIsACommandToo) {
+  EXPECT_EQ(run_program({"help"}).out, run_program({"--help"}).out);
+  EXPECT_EQ(run_program({"help", "run"}).out, run_program({"run", "--help"}).out);
+  EXPECT_EQ(run_program({"-V"}).out, run_program({"--version"}).out);
+}
+
+TEST(Usage, HelpOfACommandHasTheOptionsOfAll) {
+  EXPECT_NE(run_program({"package", "pack", "--help"}).out.find("--threads"), std::string::npos);
+}
+
+TEST(Usage, HelpHasNoLineBeyond100Characters) {
+  for (const char* command : {"quantize", "run", "inspect", "package"}) {
+    std::istringstream help(run_program({command, "--help"}).out);
+    for (std::string line; std::getline(help, line);) EXPECT_LE(line.size(), 100U) << line;
+  }
+}
+
+TEST(Usage, UnknownCommandGetsTheNearest) {
+  expect_one_error(run_program({"quantise"}), 2, "'quantize'? See espquant --help");
+  expect_one_error(run_program({"quantise", "--help"}), 2, "'quantize'");
+  expect_one_error(run_program({"--threads", "1", "quantise"}), 2, "'quantize'");
+}
+
+TEST(Usage, UnknownOptionGetsTheNearestOfItsCommand) {
+  expect_one_error(run_program({"quantize", "m.onnx", "--traget", "esp32s3"}), 2,
+                   "'--traget'. Did you mean '--target'? See espquant quantize --help");
+  expect_one_error(run_program({"package", "pack", "a.espdl", "--formaat=pdl1"}), 2,
+                   "'--format'? See espquant package pack --help");
+  expect_one_error(run_program({"--verison"}), 2, "'--version'");
+}
+
+TEST(Usage, NumbersAndWordsAreNamedWithWhatIsExpected) {
+  expect_one_error(run_program({"quantize", "m.onnx", "--calib", "x", "--calib-count", "0"}), 2,
+                   "--calib-count: '0' is no whole number from 1 on");
+  expect_one_error(run_program({"analyze", "m.onnx", "--sort", "acumulated"}), 2,
+                   "Did you mean 'accumulated'?");
+}
+
+TEST(Usage, AFileMayFollowAssignments) {
+  expect_one_error(run_program({"quantize", "--calib", "x", "--preprocess", "mean=.5", "std=.5",
+                                "/nowhere/m.onnx"}),
+                   1, "/nowhere/m.onnx");
+}
+
+TEST(Usage, SpellingsOfEarlierVersionsAreUnderstood) {
+  expect_one_error(
+      run_program({"compare", "/nowhere/m.onnx", "--calib", "x", "--test=y", "--recipes", "int8"}),
+      1, "/nowhere/m.onnx");
+  expect_one_error(run_program({"run", "/nowhere/m.espdl", "--input", "x", "--output", "y.npz"}), 1,
+                   "/nowhere/m.espdl");
+}
+
+TEST(Usage, NamesOfFilesStayInTheFolder) {
+  for (const char* name : {"../x", "a/b", "..", ""})
+    expect_one_error(run_program({"quantize", "m.onnx", "--calib", "x", "--name", name}), 2,
+                     "--name");
+}
+
+TEST(Usage, MoreThreadsThanCoresAreNothingToSpeakOf) {
   const TemporaryFolder folder;
-  write_untested_model(folder.path("m.espdl"));
-  expect_one_error(run_program({"inspect", folder.path("m.espdl"), "--colour"}), 2, "--colour");
+  write_relu_model(folder.path("m.espdl"));
+  EXPECT_EQ(run_program({"--threads", "64", "verify", folder.path("m.espdl")}).err, "");
 }
 
 TEST(Usage, UnknownTargetIsCorrected) {
@@ -78,7 +138,7 @@ TEST(BadFiles, UnwritableOutputLeavesNothing) {
   write_arrays(folder.path("x.npz"), {{"x", Tensor(DType::Int8, {1, 2, 2, 3})}});
   const auto before = folder.entries();
   expect_one_error(run_program({"run", folder.path("m.espdl"), "--input", folder.path("x.npz"),
-                                "--output", folder.path("file/out.npz")}),
+                                "--out", folder.path("file/out.npz")}),
                    1, "file");
   EXPECT_EQ(folder.entries(), before);
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "report/page.h"
 #include "tests/cost/small_model.h"
 
 namespace espquant::report {
@@ -42,11 +43,33 @@ espdl::Model wordy_model() {
 
 FileFacts facts() { return {long_name(".espdl"), "EDL2", 4096, "esp32s3"}; }
 
-TEST(ModelFileText, IsNeverWiderThan100Columns) {
+class WithPageWidth : public testing::Test {
+ protected:
+  WithPageWidth() { set_page_width(100); }
+  ~WithPageWidth() override { set_page_width(kUnlimited); }
+};
+using ModelFileText = WithPageWidth;
+using CostTable = WithPageWidth;
+
+TEST_F(ModelFileText, IsNeverWiderThanThePage) {
   EXPECT_LE(longest_line(to_text(wordy_model(), facts())), 100U);
 }
 
-TEST(ModelFileText, SaysWhereTheBytesGo) {
+TEST_F(ModelFileText, HasOneLineOfMetadataThatHaveMany) {
+  auto model = wordy_model();
+  model.metadata = {{"recipe", "first = 1\nsecond = 2\n"}};
+  const std::string text = to_text(model, facts());
+  EXPECT_NE(text.find("recipe=first = 1 ... (2 lines"), std::string::npos) << text;
+  EXPECT_EQ(text.find("second"), std::string::npos);
+}
+
+TEST_F(ModelFileText, HasNoBlankForAVersionThatIsNotKnown) {
+  auto model = wordy_model();
+  model.producer = "someone";
+  EXPECT_NE(to_text(model, facts()).find("producer   someone\n"), std::string::npos);
+}
+
+TEST_F(ModelFileText, SaysWhereTheBytesGo) {
   const std::string text = to_text(wordy_model(), facts());
   EXPECT_NE(text.find("filters"), std::string::npos);
   EXPECT_NE(text.find("2,304"), std::string::npos) << "3x3x16x16";
@@ -69,14 +92,14 @@ TEST(Json, BytesThatAreNoUtf8DoNotSpoilIt) {
   EXPECT_TRUE(Json::accept(to_json(model, facts())));
 }
 
-TEST(CostTable, IsNeverWiderThan100Columns) {
+TEST_F(CostTable, IsNeverWiderThanThePage) {
   const auto model = wordy_model();
   const Cost cost = cost_of(model, find_target("esp32s3"));
   EXPECT_LE(longest_line(cost_table(model, cost)), 100U);
   EXPECT_LE(longest_line(cost_summary(cost)), 100U);
 }
 
-TEST(CostTable, HasARowPerNodeAndATotal) {
+TEST_F(CostTable, HasARowPerNodeAndATotal) {
   const auto model = wordy_model();
   const std::string table = cost_table(model, cost_of(model, find_target("esp32s3")));
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 2 + 2 + 2);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "report/page.h"
 #include "tests/support/network.h"
 
 namespace espquant::report {
@@ -37,7 +38,9 @@ TEST(NetworkReport, TextFitsTheTerminal) {
   Graph graph = network();
   for (const NodeId id : graph.topological_order())
     graph.node(id).name = std::string(180, 'n') + std::to_string(id);
+  set_page_width(100);
   std::istringstream lines(to_text(describe(graph)));
+  set_page_width(kUnlimited);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100U) << line;
 }
 

@@ -32,11 +32,26 @@ TEST(Table, ColumnsAreAsWideAsTheirContent) {
 TEST(Table, StaysWithinTheLimitAtTheCostOfTheWidestText) {
   Table table({{"node"}, {"type"}, {"bytes", Table::Align::Right}});
   table.add_row({std::string(300, 'n'), std::string(40, 't'), "1,234,567"});
-  const auto lines = lines_of(table.to_string());
+  const auto lines = lines_of(table.to_string(100));
   for (const auto& line : lines) EXPECT_LE(line.size(), 100U);
   EXPECT_EQ(lines[2].size(), 100U) << "no narrower than needed";
   EXPECT_TRUE(lines[2].ends_with("1,234,567"));
   EXPECT_NE(lines[2].find("tttttt"), std::string::npos);
+}
+
+TEST(Table, NamesThatDifferStayDifferent) {
+  Table table({{"node"}, {"type"}});
+  table.add_row({"/blocks/blocks.0/layers/layers.0/Conv", "Conv"});
+  table.add_row({"/blocks/blocks.1/layers/layers.0/Conv", "Conv"});
+  const auto lines = lines_of(table.to_string(30));
+  EXPECT_NE(lines[2], lines[3]);
+  EXPECT_LT(lines[2].size(), lines_of(table.to_string(200))[2].size());
+}
+
+TEST(Table, NothingIsCutWithoutAPagesEdge) {
+  Table table({{"node"}});
+  table.add_row({std::string(300, 'n')});
+  EXPECT_EQ(lines_of(table.to_string())[2], std::string(300, 'n'));
 }
 
 TEST(Table, NumbersAreNeverCut) {

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+/// What options accept, each with a message of its own.
+namespace espquant::cli {
+
+inline constexpr std::int64_t kNoLimit = INT64_MAX;
+
+/// A whole number within the limits.
+CLI::Validator whole_number(std::int64_t least, std::int64_t most = kNoLimit);
+
+/// A finite number that is not less.
+CLI::Validator number_from(double least);
+
+/// One of these words.
+CLI::Validator one_of(std::vector<std::string> words);
+
+}  // namespace espquant::cli
