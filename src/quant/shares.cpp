@@ -4,14 +4,15 @@
 #include <numeric>
 
 #include "ops/op.h"
+#include "quant/concat_parts.h"
 
 namespace espquant::quant {
 namespace {
 
 using ops::QuantRule;
 
-// Positions are followed as float numbers, which are exact up to here.
-constexpr std::int64_t kMostPositions = std::int64_t{1} << 24;
+// Each is followed by a label of its own.
+constexpr std::int64_t kMostElements = std::int64_t{1} << 23;
 
 QuantRule rule_of_reader(const Node& n) {
   const ops::OpDef* def = ops::find_op(n.op);
@@ -24,59 +25,12 @@ bool is_looked_through(const Node& n) {
   return n.op == "Relu" || n.op == "Clip" || rule_of_reader(n) == QuantRule::PassThrough;
 }
 
-/// Mean square of what each input element of a weighted layer is multiplied by; channels for
-/// convolutions, features else.
-std::vector<double> column_weights(const Graph& graph, const Node& n) {
-  const Tensor& w = graph.value(n.inputs[1]).constant;
-  const auto data = w.data<float>();
-  const Shape& shape = w.shape();
-  const auto square = [&](std::int64_t i) {
-    const double x = data[static_cast<std::size_t>(i)];
-    return x * x;
-  };
-  if (n.op == "Conv") {
-    const std::int64_t groups = n.attributes.get_int("group", 1), in = shape.at(1);
-    const std::int64_t out = shape.at(0) / groups, taps = w.size() / (shape.at(0) * in);
-    std::vector<double> weights(static_cast<std::size_t>(groups * in), 0.0);
-    for (std::int64_t i = 0; i < w.size(); ++i) {
-      const std::int64_t o = i / (in * taps), c = i / taps % in;
-      weights[static_cast<std::size_t>(o / out * in + c)] += square(i);
-    }
-    return weights;
-  }
-  const bool transposed = n.op == "Gemm" && n.attributes.get_int("transB", 0) != 0;
-  const std::size_t axis = n.op == "ConvTranspose" ? 0
-                           : transposed            ? shape.size() - 1
-                                                   : shape.size() - 2;
-  std::int64_t behind = 1;
-  for (std::size_t i = axis + 1; i < shape.size(); ++i) behind *= shape[i];
-  std::vector<double> weights(static_cast<std::size_t>(shape[axis]), 0.0);
-  for (std::int64_t i = 0; i < w.size(); ++i)
-    weights[static_cast<std::size_t>(i / behind % shape[axis])] += square(i);
-  return weights;
-}
-
-/// The same, per element of the layer's input in the network's order.
-std::vector<double> element_weights(const Graph& graph, const Node& n) {
-  const Shape& shape = *graph.value(n.inputs[0]).shape;
-  const auto size = static_cast<std::size_t>(element_count(shape));
-  if (!is_weighted(graph, n) || graph.value(n.inputs[1]).constant.rank() < 2)
-    return std::vector<double>(size, 1.0);
-  const std::vector<double> columns = column_weights(graph, n);
-  const bool features = n.op == "Gemm" || n.op == "MatMul";
-  std::size_t behind = 1;
-  for (std::size_t i = features ? shape.size() : 2; i < shape.size(); ++i)
-    behind *= static_cast<std::size_t>(shape[i]);
-  std::vector<double> weights(size);
-  for (std::size_t i = 0; i < size; ++i) weights[i] = columns[i / behind % columns.size()];
-  return weights;
-}
-
 }  // namespace
 
 Shares::Shares(const Graph& graph, const Plan& plan, const calib::Statistics& statistics)
     : graph_(graph), plan_(plan), statistics_(statistics), shares_(graph.value_count(), 1.0) {
   const std::vector<NodeId> order = graph.topological_order();
+  gather_signals(order);
   const auto decide = [&](ValueId v) {
     if (!is_quantizable(graph, v)) return;
     const auto& readers = graph.value(v).consumers;
@@ -93,25 +47,37 @@ Shares::Shares(const Graph& graph, const Plan& plan, const calib::Statistics& st
   for (ValueId v : graph.inputs()) decide(v);
 }
 
-double Shares::signal(ValueId v) const {
-  const Value& value = graph_.value(v);
-  if (value.is_constant()) {
-    double sum = 0;
-    if (value.dtype == DType::Float32)
-      for (float x : value.constant.data<float>())
-        sum += static_cast<double>(x) * static_cast<double>(x);
-    return sum * static_cast<double>(statistics_.samples);
+void Shares::gather_signals(const std::vector<NodeId>& order) {
+  signals_.assign(graph_.value_count(), 0.0);
+  const auto signal_of = [&](ValueId v) -> double& {
+    return signals_[static_cast<std::size_t>(v)];
+  };
+  for (std::size_t i = 0; i < signals_.size(); ++i) {
+    const Value& value = graph_.value(static_cast<ValueId>(i));
+    if (!value.is_constant()) {
+      signals_[i] = statistics_.of(static_cast<ValueId>(i)).sum_squares;
+      continue;
+    }
+    if (value.dtype != DType::Float32) continue;
+    for (float x : value.constant.data<float>())
+      signals_[i] += static_cast<double>(x) * static_cast<double>(x);
+    signals_[i] *= static_cast<double>(statistics_.samples);
   }
-  const calib::ValueStatistics& s = statistics_.of(v);
-  if (s.count > 0 || value.producer == kNone) return s.sum_squares;
-  // Not looked at by itself: fused with its reader, or moved.
-  const Node& n = graph_.node(value.producer);
-  double sum = 0;
-  if (is_sum(n) || is_looked_through(n))
-    for (ValueId in : n.inputs)
-      if (in != kNone && graph_.value(in).dtype == DType::Float32) sum += signal(in);
-  return sum;
+  for (NodeId id : order) {
+    const Node& n = graph_.node(id);
+    for (ValueId v : n.outputs) {
+      // Not looked at by itself: fused with its reader, or moved.
+      if (v == kNone || statistics_.of(v).count > 0) continue;
+      signal_of(v) = 0;
+      if (is_sum(n) || is_looked_through(n))
+        for (ValueId in : n.inputs)
+          if (in != kNone && graph_.value(in).dtype == DType::Float32)
+            signal_of(v) += signal_of(in);
+    }
+  }
 }
+
+double Shares::signal(ValueId v) const { return signals_[static_cast<std::size_t>(v)]; }
 
 double Shares::by_reader(ValueId v, NodeId id) const {
   const Node& n = graph_.node(id);
@@ -140,91 +106,59 @@ double Shares::of_operand(ValueId v, NodeId id) const {
   return whole > 0 ? signal(v) / whole * of(n.outputs[0]) : 1.0;
 }
 
-std::vector<Shares::View> Shares::views_of(ValueId value) const {
-  struct Place {
-    ValueId at;
-    /// Position in `value` of each element, from 1; 0 for what was put in between.
-    Tensor from;
-  };
-  const auto size = static_cast<std::size_t>(element_count(*graph_.value(value).shape));
-  Tensor positions(DType::Float32, *graph_.value(value).shape);
-  auto numbers = positions.mutable_data<float>();
-  std::iota(numbers.begin(), numbers.end(), 1.0F);
+std::vector<Shares::View> Shares::views_of(const Node& concat) const {
+  const std::size_t parts = concat.inputs.size();
   std::vector<View> views;
-  std::vector<Place> open{{value, positions}};
-  while (!open.empty()) {
-    const Place place = std::move(open.back());
-    open.pop_back();
-    const auto add_view = [&](const std::vector<double>& weights, double share, double of_signal) {
-      View view{std::vector<double>(size, 0.0), share, of_signal};
-      const auto from = place.from.data<float>();
-      for (std::size_t i = 0; i < from.size(); ++i)
-        if (from[i] >= 1) view.weights[static_cast<std::size_t>(from[i]) - 1] += weights[i];
-      views.push_back(std::move(view));
-    };
-    const std::vector<double> even(static_cast<std::size_t>(place.from.size()), 1.0);
-    std::vector<NodeId> readers = graph_.value(place.at).consumers;
-    if (readers.empty() || graph_.is_output(place.at)) add_view(even, 1, 0);
-    std::sort(readers.begin(), readers.end());
-    readers.erase(std::unique(readers.begin(), readers.end()), readers.end());
-    for (NodeId id : readers) {
-      const Node& n = graph_.node(id);
-      const ValueId out = n.outputs[0];
-      if (is_looked_through(n) && n.input(0) == place.at) {
-        std::vector<Tensor> moved;
-        if (n.op == "Relu" || n.op == "Clip") {
-          moved.push_back(place.from);
-        } else {
-          std::vector<const Tensor*> inputs{&place.from};
-          for (std::size_t i = 1; i < n.inputs.size(); ++i)
-            inputs.push_back(n.inputs[i] == kNone ? nullptr : &graph_.value(n.inputs[i]).constant);
-          moved = ops::run_node(graph_, n, inputs);
-        }
-        for (std::size_t i = 0; i < n.outputs.size(); ++i)
-          if (is_quantizable(graph_, n.outputs[i])) open.push_back({n.outputs[i], moved[i]});
-      } else if (is_sum(n) && is_quantizable(graph_, out)) {
-        add_view(even, of(out), signal(out));
-      } else if (n.op == "Concat" && is_quantizable(graph_, out)) {
-        add_view(even, of_operand(place.at, id), 0);
-      } else if (is_weighted(graph_, n) && n.inputs[0] == place.at) {
-        add_view(element_weights(graph_, n), 1, 0);
-      } else {
-        add_view(even, 1, 0);
-      }
-    }
-  }
+  // What each element is multiplied by, summed over those of each operand.
+  const auto add_view = [&](const Tensor& labels, double share, double of_signal,
+                            const std::function<double(std::size_t)>& weight) {
+    View view{std::vector<double>(parts, 0.0), share, of_signal};
+    const auto data = labels.data<float>();
+    for (std::size_t i = 0; i < data.size(); ++i)
+      if (data[i] >= 1) view.weights[static_cast<std::size_t>(data[i]) - 1] += weight(i);
+    views.push_back(std::move(view));
+  };
+  const auto even = [](std::size_t) { return 1.0; };
+  const auto move = [&](const Node& n, std::size_t input, const Tensor& labels) {
+    if (n.op == "Relu" || (n.op == "Clip" && input == 0))
+      return std::optional(std::vector<Tensor>{labels});
+    return moved_labels(graph_, n, input, labels);
+  };
+  follow_labels(graph_, concat.outputs[0], part_labels(graph_, concat), move,
+                [&](NodeId id, ValueId at, const Tensor& labels) {
+                  if (id == kNone) return add_view(labels, 1, 0, even);
+                  const Node& n = graph_.node(id);
+                  const ValueId out = n.outputs[0];
+                  if (is_sum(n) && is_quantizable(graph_, out))
+                    return add_view(labels, of(out), signal(out), even);
+                  if (n.op == "Concat" && is_quantizable(graph_, out))
+                    return add_view(labels, of_operand(at, id), 0, even);
+                  if (!is_weighted(graph_, n) || n.inputs[0] != at ||
+                      graph_.value(n.inputs[1]).constant.rank() < 2)
+                    return add_view(labels, 1, 0, even);
+                  const std::vector<double> columns = column_weights(graph_, n);
+                  const ColumnOf column(n, labels.shape(), columns.size());
+                  add_view(labels, 1, 0, [&](std::size_t i) { return columns[column(i)]; });
+                });
   return views;
 }
 
 void Shares::look_at_concat(NodeId id) {
   const Node& n = graph_.node(id);
   const ValueId out = n.outputs[0];
-  const Shape& shape = *graph_.value(out).shape;
-  const std::int64_t size = element_count(shape);
+  std::vector<double> elements;
+  for (ValueId v : n.inputs)
+    elements.push_back(static_cast<double>(element_count(*graph_.value(v).shape)));
   std::vector<double>& shares = concats_[id];
   shares.assign(n.inputs.size(), 0.0);
   std::vector<View> views;
-  if (size <= kMostPositions) views = views_of(out);
-  if (views.empty()) views.push_back({std::vector<double>(static_cast<std::size_t>(size), 1.0)});
+  if (element_count(*graph_.value(out).shape) <= kMostElements) views = views_of(n);
+  if (views.empty()) views.push_back({elements});
 
-  const auto rank = static_cast<std::int64_t>(shape.size());
-  const auto axis = static_cast<std::size_t>(normalize_axis(n.attributes.get_int("axis", 0), rank));
-  std::int64_t inner = 1;
-  for (std::size_t i = axis + 1; i < shape.size(); ++i) inner *= shape[i];
-  const std::int64_t row = shape[axis] * inner;
   for (const View& view : views) {
     std::vector<double> seen(n.inputs.size(), 0.0);
-    std::int64_t begin = 0;
-    for (std::size_t k = 0; k < n.inputs.size(); ++k) {
-      const std::int64_t width = graph_.value(n.inputs[k]).shape->at(axis) * inner;
-      double sum = 0;
-      for (std::int64_t at = begin; at < size; at += row)
-        for (std::int64_t i = 0; i < width; ++i)
-          sum += view.weights[static_cast<std::size_t>(at + i)];
-      const std::int64_t elements = width * (size / std::max<std::int64_t>(row, 1));
-      if (elements > 0) seen[k] = signal(n.inputs[k]) * sum / static_cast<double>(elements);
-      begin += width;
-    }
+    for (std::size_t k = 0; k < n.inputs.size(); ++k)
+      if (elements[k] > 0) seen[k] = signal(n.inputs[k]) * view.weights[k] / elements[k];
     const double whole =
         view.of_signal > 0 ? view.of_signal : std::accumulate(seen.begin(), seen.end(), 0.0);
     if (whole <= 0) continue;

@@ -30,8 +30,8 @@ class Shares {
   double of_operand(ValueId v, NodeId n) const;
 
  private:
-  /// What a reader behind a Concat sees: per element of the result, and how much the reader's
-  /// relative loss counts.
+  /// What a reader behind a Concat sees: the weights that the elements of each operand meet, and
+  /// how much the reader's relative loss counts.
   struct View {
     std::vector<double> weights;
     double share = 1;
@@ -39,15 +39,16 @@ class Shares {
     double of_signal = 0;
   };
 
+  void gather_signals(const std::vector<NodeId>& order);
   double signal(ValueId v) const;
   double by_reader(ValueId v, NodeId n) const;
   void look_at_concat(NodeId n);
-  std::vector<View> views_of(ValueId v) const;
+  std::vector<View> views_of(const Node& concat) const;
 
   const Graph& graph_;
   const Plan& plan_;
   const calib::Statistics& statistics_;
-  std::vector<double> shares_;
+  std::vector<double> signals_, shares_;
   /// By Concat and operand index.
   std::map<NodeId, std::vector<double>> concats_;
 };

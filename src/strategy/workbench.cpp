@@ -5,6 +5,7 @@
 #include "calib/covariance.h"
 #include "calib/output_errors.h"
 #include "lower/lower.h"
+#include "quant/even_concats.h"
 #include "quant/scores.h"
 #include "schedule/in_place_writes.h"
 #include "strategy/mask_bounds.h"
@@ -75,6 +76,8 @@ Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSourc
   lower::require_operators(network_);
   const std::vector<Range> limits = settle_masks(network_, source_, settings_.bits);
   source_ = limited(std::move(source_), limits);
+  if (quant::has_uneven_concats(network_))
+    quant::even_concats(network_, calib::scan(ops::Executor(network_), source_, kScanSamples));
   const ops::Executor executor(network_);
   make_plan(executor);
   calibrate(executor, {.progress = [&](std::int64_t done, std::int64_t total) {

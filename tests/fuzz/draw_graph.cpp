@@ -341,8 +341,31 @@ class Drawing {
     return node("Transpose", {node("Squeeze", {y, ints({1})})}, {{"perm", Ints{1, 0, 2}}});
   }
 
+  ValueId pointwise(ValueId v, std::int64_t to, float size) {
+    return node("Conv", {v, constant({to, shape(v)[1], 1, 1}, -size, size), constant({to})},
+                {{"kernel_shape", Ints{1, 1}}});
+  }
+
+  /// A large and a small image side by side, and weights that even them out.
+  ValueId join_sizes(ValueId v) {
+    const float size = chance(0.5) ? 300.0F : 0.003F;
+    const std::int64_t each = random_.between(1, 8), to = random_.between(1, 8);
+    const ValueId sized = pointwise(v, each, size);
+    const ValueId plain = chance(0.3) ? v : pointwise(v, each, 1);
+    ValueId joined = node("Concat", {sized, plain}, {{"axis", std::int64_t{1}}});
+    if (chance(0.5)) joined = node("Relu", {joined});
+    const std::int64_t all = shape(joined)[1];
+    Tensor w(DType::Float32, {to, all, 1, 1});
+    auto data = w.mutable_data<float>();
+    for (std::size_t i = 0; i < data.size(); ++i)
+      data[i] = random_.uniform(-1, 1) / (static_cast<std::int64_t>(i) % all < each ? size : 1.0F);
+    const ValueId weights = graph_.add_constant(graph_.unique_value_name("c"), std::move(w));
+    return node("Conv", {joined, weights, constant({to})}, {{"kernel_shape", Ints{1, 1}}});
+  }
+
   void on_image(ValueId v) {
     const std::int64_t channels = shape(v)[1], height = shape(v)[2], width = shape(v)[3];
+    if (chance(0.06)) return keep(join_sizes(v));
     const bool large = height >= 2 && width >= 2;
     if (chance(0.1)) return keep(chance(0.5) ? pad(v) : gather(v));
     if (chance(0.05)) return keep(divide(v));
