@@ -22,6 +22,7 @@ constexpr std::int64_t kFileSamples = 100;
 
 struct AnalyzeCommand {
   ModelFile file;
+  NetworkOptions network;
   /// Of an .espdl; calibration, recipe and order are the network's.
   DataOptions data;
   std::filesystem::path reference, csv, calib;
@@ -33,6 +34,7 @@ struct AnalyzeCommand {
 NetworkAnalysis of_network(const AnalyzeCommand& command) {
   NetworkAnalysis network;
   network.model = command.file.path;
+  network.network = command.network;
   network.calib = command.data;
   network.calib.path = command.calib;
   network.data = command.data.path;
@@ -58,7 +60,8 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
   print_overwrites(cost::plan_memory(model, program.target()).overwrites,
                    "saturation is measured as if it were not");
   const bool compared = !command.reference.empty();
-  const Graph network = compared ? load_network(command.reference, model) : outline(model);
+  const Graph network =
+      compared ? load_network(command.reference, command.network, model) : outline(model);
   std::unique_ptr<ops::Executor> reference;
   if (compared)
     reference =
@@ -140,6 +143,7 @@ void add_analyze(CLI::App& app, Context& context) {
       ->check(one_of(words_of(orders())))
       ->type_name("ORDER");
   sub->add_option("--csv", command->csv, "Write all layers to this file")->type_name("FILE");
+  add_network_options(*sub, command->network);
   add_recipe_options(*sub, command->recipe);
   add_preprocess(*sub, command->data, "as the .espdl says");
   add_target(*sub, command->file);

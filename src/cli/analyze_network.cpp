@@ -45,7 +45,7 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
     throw Error(ErrorCode::Usage, "an .onnx is quantized first, which needs calibration data")
         .file(command.model.string())
         .remedy("Add --calib DATA: .npz, .npy, or a folder of images");
-  Graph imported = import_network(command.model);
+  Graph imported = import_network(command.model, command.network, command.calib);
   recipe::Recipe recipe = recipe_of(command.recipe);
   const Target& target = target_for(command.target, recipe);
   recipe.target = std::string(target.name);

@@ -5,6 +5,7 @@
 #include "cli/analysis_report.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
+#include "cli/network_options.h"
 #include "cli/recipe_options.h"
 
 namespace espquant::cli {
@@ -12,6 +13,7 @@ namespace espquant::cli {
 /// What `analyze` is asked of an .onnx.
 struct NetworkAnalysis {
   std::filesystem::path model;
+  NetworkOptions network;
   DataOptions calib;
   /// What the noise is measured on; of the calibration data where the path is empty.
   std::filesystem::path data;

@@ -69,14 +69,19 @@ data::Settings given_settings(const DataOptions& options, const data::Settings& 
   return data::overridden(settings, data::parse_settings(options.preprocess));
 }
 
-Data open_data(const DataOptions& options, const Graph& network, const data::Settings& stored) {
+std::vector<data::InputSpec> input_specs(const Graph& network) {
   std::vector<data::InputSpec> inputs;
   for (ValueId v : network.inputs()) {
     const Value& input = network.value(v);
-    inputs.push_back(
-        {input.name, *input.shape, input.given != DType::Undefined || !is_float(input.dtype)});
+    inputs.push_back({input.name, input.shape.value_or(Shape()),
+                      input.given != DType::Undefined || !is_float(input.dtype)});
   }
   if (inputs.empty()) throw Error(ErrorCode::Malformed, "the network has no input");
+  return inputs;
+}
+
+Data open_data(const DataOptions& options, const Graph& network, const data::Settings& stored) {
+  const std::vector<data::InputSpec> inputs = input_specs(network);
   Data data;
   data.preprocess = data::preprocess_for(inputs.front(), given_settings(options, stored));
   data.dataset = data::open_dataset(options.path, inputs, data.preprocess);

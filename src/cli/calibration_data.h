@@ -46,6 +46,9 @@ struct Data {
 /// Error(Usage) for a key that one of these gives twice.
 data::Settings given_settings(const DataOptions& options, const data::Settings& stored);
 
+/// What data for a network must fit. Throws Error(Malformed) for one without inputs.
+std::vector<data::InputSpec> input_specs(const Graph& network);
+
 /// Opens the data for the inputs of `network`. `stored` are settings found in a model's metadata;
 /// the options override.
 Data open_data(const DataOptions& options, const Graph& network, const data::Settings& stored = {});

@@ -12,6 +12,7 @@
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
+#include "cli/network_options.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
 #include "report/table.h"
@@ -24,6 +25,7 @@ using nlohmann::ordered_json;
 
 struct CompareCommand {
   fs::path model;
+  NetworkOptions network;
   DataOptions data;
   fs::path test;
   std::int64_t count = 0;
@@ -245,7 +247,7 @@ void print_notes(const std::vector<strategy::Compared>& results, const Group& fi
 
 void run_compare(const CompareCommand& command, Context& context) {
   const bool quiet = context.quiet || command.json;
-  Graph imported = import_network(command.model);
+  Graph imported = import_network(command.model, command.network, command.data);
   std::deque<Group> groups;
   const std::vector<strategy::Contender> contenders = contenders_of(command, imported, groups);
   const Target& target = *contenders.front().options.target;
@@ -314,6 +316,7 @@ void add_compare(CLI::App& app, Context& context) {
   add_out_folder(*sub, command->out);
   add_name(*sub, command->name);
   add_preprocess(*sub, command->data, "scaled to 0..1, stretched to the input's size");
+  add_network_options(*sub, command->network);
   add_board(*sub, command->board);
   add_compile_request_flag(*sub, command->compile_request);
   sub->add_flag("--json", command->json, "Print the result as JSON");

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "cli/network.h"
+#include "cli/network_options.h"
 #include "cli/port_metadata.h"
 #include "cli/progress.h"
 #include "measure/planned_memory.h"
@@ -19,6 +20,7 @@ namespace {
 
 struct EvaluateCommand {
   ModelFile file;
+  NetworkOptions network;
   DataOptions data;
   std::filesystem::path reference;
   sim::Options simulation;
@@ -31,7 +33,8 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
   print_faults(program);
   print_overwrites(measure::compute_in_planned_memory(program), kComputedAsPlanned);
   const bool compared = !command.reference.empty();
-  const Graph network = compared ? load_network(command.reference, model) : outline(model);
+  const Graph network =
+      compared ? load_network(command.reference, command.network, model) : outline(model);
   std::unique_ptr<ops::Executor> reference;
   if (compared)
     reference =
@@ -73,6 +76,7 @@ void add_evaluate(CLI::App& app, Context& context) {
       ->type_name("ONNX");
   add_count(*sub, command->data.count, "all");
   add_preprocess(*sub, command->data, "as the .espdl says");
+  add_network_options(*sub, command->network);
   add_target(*sub, command->file);
   add_simulation(*sub, command->simulation);
   sub->add_flag("--json", command->json, "Print the result as JSON");

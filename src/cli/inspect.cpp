@@ -7,9 +7,9 @@
 #include "cli/board_options.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
+#include "cli/network_options.h"
 #include "espdl/info.h"
 #include "espdl/package.h"
-#include "onnx/import.h"
 #include "ops/op.h"
 #include "passes/pass_manager.h"
 #include "report/model_file.h"
@@ -20,6 +20,7 @@ namespace {
 
 struct InspectCommand {
   ModelFile file;
+  NetworkOptions network;
   bool simplified = false;
   bool json = false;
   bool info = false;
@@ -34,11 +35,11 @@ void inspect_onnx(const InspectCommand& command) try {
   if (command.info || command.cost || !command.file.key.empty() || !command.file.name.empty() ||
       !command.file.target.empty())
     usage("--info, --cost, --key, --model and --target are for .espdl files");
-  Graph graph = onnx::import_model(command.file.path);
+  Graph graph = read_network(command.file.path, command.network);
   if (command.simplified)
     graph = passes::simplify(std::move(graph));
   else
-    ops::infer_shapes(graph);
+    ops::infer_known_shapes(graph);
   const auto network = report::describe(graph);
   fmt::print("{}", command.json ? report::to_json(network) : report::to_text(network));
 } catch (Error& error) {
@@ -112,6 +113,7 @@ void add_inspect(CLI::App& app, Context&) {
   add_model_file(sub, command->file);
   sub.add_flag("--simplified", command->simplified,
                ".onnx: as it is quantized, after all graph rewrites");
+  add_network_options(sub, command->network);
   auto* json = sub.add_flag("--json", command->json, "Print JSON");
   sub.add_flag("--info", command->info, ".espdl: the .info text, every element included")
       ->excludes(json);

@@ -1,36 +1,8 @@
 #include "cli/network.h"
 
 #include "cli/port_metadata.h"
-#include "onnx/import.h"
-#include "ops/op.h"
-#include "passes/pass_manager.h"
-#include "passes/single_batch.h"
 
 namespace espquant::cli {
-
-namespace {
-
-bool takes_less(const espdl::Model& model, const Graph& network) {
-  for (const ValueId v : network.inputs()) {
-    const Value& value = network.value(v);
-    const auto* stored = model.find_value(value.name);
-    if (stored != nullptr && value.shape &&
-        element_count(stored->shape) < element_count(*value.shape))
-      return true;
-  }
-  return false;
-}
-
-}  // namespace
-
-Graph load_network(const std::filesystem::path& path, const espdl::Model& model) try {
-  Graph network = onnx::import_model(path);
-  ops::infer_shapes(network);
-  if (takes_less(model, network)) passes::set_batch_to_one(network);
-  return passes::simplify(std::move(network));
-} catch (Error& error) {
-  throw error.file(path.string());
-}
 
 Graph outline(const espdl::Model& model) {
   Graph graph;

@@ -12,6 +12,7 @@
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
+#include "cli/network_options.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
 #include "cli/validators.h"
@@ -27,6 +28,7 @@ namespace fs = std::filesystem;
 
 struct QuantizeCommand {
   fs::path model;
+  NetworkOptions network;
   DataOptions calib;
   fs::path data;
   fs::path out = ".";
@@ -195,7 +197,7 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
 void run_quantize(const QuantizeCommand& command, Context& context) {
   const bool quiet = context.quiet || command.json;
   const auto begin = std::chrono::steady_clock::now();
-  Graph imported = import_network(command.model);
+  Graph imported = import_network(command.model, command.network, command.calib);
   const double import_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   recipe::Recipe recipe = recipe_of(command.recipe);
@@ -314,6 +316,7 @@ void add_quantize(CLI::App& app, Context& context) {
   add_out_folder(*sub, command->out);
   add_name(*sub, command->name);
   add_preprocess(*sub, command->calib, "scaled to 0..1, stretched to the input's size");
+  add_network_options(*sub, command->network);
   add_recipe_options(*sub, command->recipe);
   add_board(*sub, command->board);
   sub->add_flag("--no-test-values", command->no_test_values, "Leave test values out of the file");

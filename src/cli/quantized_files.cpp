@@ -6,23 +6,12 @@
 
 #include "cli/progress.h"
 #include "espdl/info.h"
-#include "onnx/import.h"
-#include "ops/op.h"
 #include "report/compile_request.h"
 #include "report/config_json.h"
 
 namespace espquant::cli {
 
 namespace fs = std::filesystem;
-
-Graph import_network(const fs::path& path) try {
-  Graph graph = onnx::import_model(path);
-  onnx::check_finite_constants(graph);
-  ops::infer_shapes(graph);
-  return graph;
-} catch (Error& error) {
-  throw error.file(path.string());
-}
 
 std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preprocess& preprocess,
                                                              const recipe::Recipe& recipe) {

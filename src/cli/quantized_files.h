@@ -9,15 +9,11 @@
 
 #include "base/file.h"
 #include "data/preprocess.h"
-#include "graph/graph.h"
 #include "strategy/last_gate.h"
 #include "strategy/workbench.h"
 
 /// From an .onnx to the files of its quantized models, as `quantize` and `compare` go.
 namespace espquant::cli {
-
-/// Not simplified, but checked, and with all shapes. Errors carry the file's name.
-Graph import_network(const std::filesystem::path& path);
 
 /// What is written into a model that `recipe` makes, for whoever feeds it.
 std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preprocess& preprocess,

@@ -133,26 +133,6 @@ std::string_view first_present(const Npz& npz, std::span<const std::string_view>
   return {};
 }
 
-/// The array that feeds `input`.
-std::string source_of(const Npz& npz, const InputSpec& input, bool only_one,
-                      std::string_view labels) {
-  if (npz.has(input.name)) return input.name;
-  if (only_one) {
-    std::vector<std::string> others = npz.names();
-    std::erase(others, labels);
-    if (others.size() == 1) return others.front();
-    for (const std::string_view name : kDataNames)
-      if (npz.has(name) && name != labels) return std::string(name);
-  }
-  Error error(ErrorCode::BadData, fmt::format("no array for the input; the file holds {}",
-                                              fmt::join(npz.names(), ", ")));
-  const std::string near = nearest_name(input.name, npz.names());
-  error.tensor(input.name)
-      .remedy(near.empty() ? "name the array as the input"
-                           : fmt::format("rename '{}', if that is it", near));
-  throw error;
-}
-
 }  // namespace
 
 std::optional<std::size_t> sample_axis(const Shape& array, const Shape& sample) {
@@ -183,6 +163,25 @@ Tensor sample_of(const Tensor& array, std::size_t axis, std::size_t index, Shape
   return out;
 }
 
+std::string array_for(const Npz& npz, const InputSpec& input, std::span<const InputSpec> inputs) {
+  if (npz.has(input.name)) return input.name;
+  if (inputs.size() == 1) {
+    const std::string_view labels = first_present(npz, kLabelNames, inputs);
+    std::vector<std::string> others = npz.names();
+    std::erase(others, labels);
+    if (others.size() == 1) return others.front();
+    for (const std::string_view name : kDataNames)
+      if (npz.has(name) && name != labels) return std::string(name);
+  }
+  Error error(ErrorCode::BadData, fmt::format("no array for the input; the file holds {}",
+                                              fmt::join(npz.names(), ", ")));
+  const std::string near = nearest_name(input.name, npz.names());
+  error.tensor(input.name)
+      .remedy(near.empty() ? "name the array as the input"
+                           : fmt::format("rename '{}', if that is it", near));
+  throw error;
+}
+
 std::unique_ptr<Dataset> open_npy_dataset(const std::filesystem::path& path,
                                           std::span<const InputSpec> inputs,
                                           const Preprocess& preprocess) {
@@ -199,7 +198,7 @@ std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
   const std::string_view labels_name = first_present(npz, kLabelNames, inputs);
   std::vector<Column> columns;
   for (const InputSpec& input : inputs) {
-    const std::string source = source_of(npz, input, inputs.size() == 1, labels_name);
+    const std::string source = array_for(npz, input, inputs);
     try {
       columns.emplace_back(npz.read(source), input, preprocess);
     } catch (Error& error) {

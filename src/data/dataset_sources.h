@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "data/dataset.h"
@@ -20,6 +21,12 @@ std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& path,
                                            const InputSpec& input, const Preprocess& preprocess);
 std::unique_ptr<Dataset> open_single_image(const std::filesystem::path& path,
                                            const InputSpec& input, const Preprocess& preprocess);
+
+/// The array that feeds `input`, one of `inputs`. Throws Error(BadData) where there is none.
+std::string array_for(const Npz& npz, const InputSpec& input, std::span<const InputSpec> inputs);
+
+/// The first picture of a folder, or the one that the path names; nothing where there is none.
+std::optional<std::filesystem::path> first_picture(const std::filesystem::path& path);
 
 /// Class numbers from an array of them, (N) or (N,1), or from one-hot rows (N,K). Throws
 /// Error(BadData).

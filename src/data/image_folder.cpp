@@ -118,6 +118,14 @@ class ImageFiles : public Dataset {
 
 }  // namespace
 
+std::optional<fs::path> first_picture(const fs::path& path) {
+  if (!fs::is_directory(path))
+    return has_image_extension(path) && fs::exists(path) ? std::optional(path) : std::nullopt;
+  const Listing listing = list_images(path);
+  if (listing.images.empty()) return std::nullopt;
+  return path / listing.images.front();
+}
+
 std::unique_ptr<Dataset> open_image_folder(const fs::path& path, const InputSpec& input,
                                            const Preprocess& preprocess) {
   return std::make_unique<ImageFiles>(path, list_images(path), input, preprocess);

@@ -117,6 +117,7 @@ class Graph {
                   std::vector<ValueId> outputs, Attributes attributes = {});
   void add_input(ValueId v) { inputs_.push_back(v); }
   void add_output(ValueId v) { outputs_.push_back(v); }
+  void set_outputs(std::vector<ValueId> outputs) { outputs_ = std::move(outputs); }
 
   const Value& value(ValueId v) const { return values_.at(static_cast<std::size_t>(v)); }
   Value& value(ValueId v) { return values_.at(static_cast<std::size_t>(v)); }

@@ -10,12 +10,14 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "onnx/control_flow.h"
+#include "onnx/cut.h"
 #include "onnx/foreign_formats.h"
 #include "onnx/import_attributes.h"
 #include "onnx/inline_graphs.h"
 #include "onnx/tensor_proto.h"
 #include "onnx_schema.pb.h"
 #include "ops/known_value.h"
+#include "ops/op.h"
 
 namespace espquant::onnx {
 namespace {
@@ -377,11 +379,61 @@ class Importer {
   Graph graph_;
 };
 
+bool is_static(const onnx_schema::ValueInfo& info) {
+  const auto& type = info.type().tensor_type();
+  return type.has_shape() &&
+         std::all_of(type.shape().dim().begin(), type.shape().dim().end(),
+                     [](const onnx_schema::Dimension& dim) { return dim.dim_value() > 0; });
+}
+
+onnx_schema::ValueInfo value_info(DType dtype, const Shape* shape) {
+  onnx_schema::ValueInfo info;
+  auto& type = *info.mutable_type()->mutable_tensor_type();
+  type.set_elem_type(static_cast<std::int32_t>(dtype));
+  if (shape != nullptr)
+    for (const std::int64_t extent : *shape) type.mutable_shape()->add_dim()->set_dim_value(extent);
+  return info;
+}
+
+/// Type and shape of a value at which the network is to begin.
+onnx_schema::ValueInfo describe_value(const onnx_schema::Model& model, const std::string& name,
+                                      const std::filesystem::path& folder,
+                                      const ImportOptions& options) {
+  const onnx_schema::ValueInfo* stated = stated_value(model.graph(), name);
+  if (options.input_shapes.contains(name)) {
+    const DType dtype = stated == nullptr
+                            ? DType::Float32
+                            : static_cast<DType>(stated->type().tensor_type().elem_type());
+    return value_info(dtype, nullptr);
+  }
+  if (stated != nullptr && is_static(*stated)) return *stated;
+  try {
+    onnx_schema::Model before = model;
+    cut(*before.mutable_graph(), {}, {name}, nullptr);
+    ImportOptions same = options;
+    same.inputs.clear();
+    same.outputs.clear();
+    std::erase_if(same.input_shapes, [&](const auto& given) {
+      return stated_value(before.graph(), given.first) == nullptr;
+    });
+    Graph graph = Importer(before, folder, same).run();
+    ops::infer_shapes(graph);
+    const Value& value = graph.value(graph.outputs()[0]);
+    return value_info(value.dtype, &*value.shape);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::Unsupported,
+                fmt::format("--inputs: the shape of '{}' is not known: {}", name, error.message()))
+        .remedy(fmt::format("Give it, as --input-shape {}=1,3,224,224", name));
+  }
+}
+
 }  // namespace
 
 Graph import_model(std::span<const std::byte> bytes, const std::filesystem::path& folder,
                    const ImportOptions& options) {
-  const onnx_schema::Model model = parse(bytes);
+  onnx_schema::Model model = parse(bytes);
+  cut(*model.mutable_graph(), options.inputs, options.outputs,
+      [&](const std::string& name) { return describe_value(model, name, folder, options); });
   return Importer(model, folder, options).run();
 }
 

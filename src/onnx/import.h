@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "graph/graph.h"
 
@@ -18,6 +19,12 @@ struct ImportOptions {
   /// Static shapes for graph inputs (N,C,H,W), by name. They settle symbolic extents; an extent
   /// that the model states itself cannot be changed.
   std::map<std::string, Shape> input_shapes;
+
+  /// Values at which the network is cut, by their names or those of the nodes that put them out:
+  /// what is before `inputs` and behind `outputs` is not even imported. Empty: as the file says.
+  /// The shape of a value that becomes an input is the one in `input_shapes`, the file's, or what
+  /// the nodes before it give.
+  std::vector<std::string> inputs, outputs;
 
   /// Tensors of float16, bfloat16 and double become float32 wherever the model names the type:
   /// constants, graph inputs, the targets of Cast. Off: types are kept as they stand.
@@ -39,8 +46,8 @@ struct ImportOptions {
 /// Throws Error with the file's name: Io; Malformed for damaged files and broken references;
 /// Unsupported for operator sets outside 7..22, control flow that depends on data, sparse or string
 /// tensors, inputs that are not tensors; BadData for external data outside the folder; Usage for
-/// input_shapes that do not fit the model. Unknown operators are accepted here: ops::infer_shapes
-/// refuses them.
+/// input_shapes, inputs and outputs that do not fit the model. Unknown operators are accepted here:
+/// ops::infer_shapes refuses them.
 Graph import_model(const std::filesystem::path& path, const ImportOptions& options = {});
 
 /// As above for a file in memory. External data are looked for in `folder`, and refused when it is

@@ -169,16 +169,18 @@ void set_int(onnx_schema::Node& node, const std::string& name, std::int64_t valu
   attribute.set_i(value);
 }
 
+void collect_reads(const onnx_schema::Node& node, std::map<std::string, int>& reads) {
+  for (const std::string& input : node.input()) ++reads[input];
+  for (const onnx_schema::Attribute& attribute : node.attribute()) {
+    if (!attribute.has_g()) continue;
+    collect_reads(attribute.g().node(), reads);
+    for (const auto& output : attribute.g().output()) ++reads[output.name()];
+  }
+}
+
 void collect_reads(const google::protobuf::RepeatedPtrField<onnx_schema::Node>& nodes,
                    std::map<std::string, int>& reads) {
-  for (const onnx_schema::Node& node : nodes) {
-    for (const std::string& input : node.input()) ++reads[input];
-    for (const onnx_schema::Attribute& attribute : node.attribute()) {
-      if (!attribute.has_g()) continue;
-      collect_reads(attribute.g().node(), reads);
-      for (const auto& output : attribute.g().output()) ++reads[output.name()];
-    }
-  }
+  for (const onnx_schema::Node& node : nodes) collect_reads(node, reads);
 }
 
 }  // namespace espquant::onnx

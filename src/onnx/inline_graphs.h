@@ -47,6 +47,7 @@ onnx_schema::Tensor int64_constant(const std::string& name, const std::vector<st
 void set_int(onnx_schema::Node& node, const std::string& name, std::int64_t value);
 
 /// Adds every name that the nodes read, in graphs within them, too.
+void collect_reads(const onnx_schema::Node& node, std::map<std::string, int>& reads);
 void collect_reads(const google::protobuf::RepeatedPtrField<onnx_schema::Node>& nodes,
                    std::map<std::string, int>& reads);
 

@@ -92,6 +92,27 @@ class Inference {
         naming(graph_.node(n), [&] { set_outputs(graph_.node(n)); });
   }
 
+  /// Of whatever can be inferred.
+  std::vector<NodeRefusal> run_as_far_as_possible() {
+    for (std::size_t i = 0; i < graph_.value_count(); ++i) set_constant(static_cast<ValueId>(i));
+    for (ValueId v : graph_.inputs())
+      if (!is_open_beyond_batch(v)) set_input(v);
+    std::vector<NodeRefusal> refused;
+    for (NodeId n : graph_.topological_order()) {
+      const Node& node = graph_.node(n);
+      try {
+        op_of(node);
+        if (std::any_of(node.inputs.begin(), node.inputs.end(),
+                        [&](ValueId v) { return v != kNone && is_unknown(v); }))
+          continue;
+        naming(node, [&] { set_outputs(node); });
+      } catch (const Error& error) {
+        refused.push_back({n, error});
+      }
+    }
+    return refused;
+  }
+
   /// Of what `v` depends on, and nothing else.
   KnownValue run_for(ValueId v) {
     const std::set<NodeId> before = producers_of(v);
@@ -126,21 +147,29 @@ class Inference {
     known_[static_cast<std::size_t>(id)] = v.constant;
   }
 
+  bool is_unknown(ValueId id) const {
+    const Value& v = graph_.value(id);
+    return !v.shape ||
+           std::any_of(v.shape->begin(), v.shape->end(), [](std::int64_t e) { return e < 0; });
+  }
+
+  bool is_open_beyond_batch(ValueId id) const {
+    const Value& v = graph_.value(id);
+    return !v.shape || (!v.shape->empty() && std::any_of(v.shape->begin() + 1, v.shape->end(),
+                                                         [](std::int64_t e) { return e < 0; }));
+  }
+
   void set_input(ValueId id) {
     Value& v = graph_.value(id);
     if (v.is_constant()) return;
     if (!v.shape)
       throw Error(ErrorCode::Unsupported, "the network's input has no shape")
           .tensor(v.name)
-          .remedy("Export the network with a fixed input shape");
+          .remedy(fmt::format("Give it: --input-shape {}=1,3,224,224", v.name));
     for (std::size_t i = 0; i < v.shape->size(); ++i) {
       std::int64_t& extent = (*v.shape)[i];
       if (extent >= 0) continue;
-      if (i != 0)
-        throw Error(ErrorCode::Unsupported,
-                    fmt::format("extent {} of the network's input is not fixed", i))
-            .tensor(v.name)
-            .remedy("Export the network with a fixed input shape; only the batch may vary");
+      if (i != 0) refuse_open_extents(v);
       extent = batch_;
     }
     try {
@@ -150,9 +179,22 @@ class Inference {
     }
   }
 
+  [[noreturn]] static void refuse_open_extents(const Value& v) {
+    std::string shape;
+    for (std::size_t i = 0; i < v.shape->size(); ++i) {
+      const std::int64_t extent = (*v.shape)[i];
+      shape += i == 0 ? "" : ",";
+      shape += extent >= 0 ? fmt::format("{}", extent) : i == 0 ? "1" : "?";
+    }
+    throw Error(ErrorCode::Unsupported, "the network leaves the extents of its input open")
+        .tensor(v.name)
+        .remedy(fmt::format("Give them: --input-shape {}={} with numbers for the question marks; "
+                            "or export the network with a fixed input shape",
+                            v.name, shape));
+  }
+
   void set_outputs(const Node& node) {
     std::vector<InferInput> inputs(node.inputs.size());
-    std::vector<const Tensor*> constants(node.inputs.size(), nullptr);
     // No shape is the result of a convolution: what multiplies much is not worth the time.
     bool small = op_of(node).macs == nullptr;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -162,11 +204,13 @@ class Inference {
       if (!v.shape) malformed(fmt::format("input '{}' is computed by no node", v.name));
       inputs[i] = {v.dtype, &*v.shape, nullptr};
       if (const Tensor& value = known_[static_cast<std::size_t>(id)]; value.defined()) {
-        inputs[i].constant = constants[i] = &value;
+        inputs[i].constant = &value;
         small = small && value.size() <= kMaxShapeInputElements;
       }
     }
     const std::vector<InferOutput> outputs = infer_node(node, graph_.opset, inputs);
+    std::vector<const Tensor*> constants;
+    for (const InferInput& input : inputs) constants.push_back(input.constant);
     std::vector<Tensor> values;
     if (small) values = fold_inferred(node, graph_.opset, constants, outputs, kMaxShapeElements);
     for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -204,6 +248,10 @@ std::vector<std::int64_t> InferContext::constant_ints(std::size_t i) const {
 }
 
 void infer_shapes(Graph& graph, std::int64_t batch) { Inference(graph, batch).run(); }
+
+std::vector<NodeRefusal> infer_known_shapes(Graph& graph) {
+  return Inference(graph, 1).run_as_far_as_possible();
+}
 
 KnownValue known_of(const Graph& graph, ValueId v, std::int64_t batch) {
   try {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "graph/graph.h"
 
 /// All that ONNX says of an operator, one file per operator or close family.
@@ -96,6 +97,17 @@ const OpDef& op_of(const Node& node);
 /// shapes. Graph inputs with symbolic or unknown extents take `batch` for their first one; other
 /// unknown extents are refused. Throws with the node's name.
 void infer_shapes(Graph& graph, std::int64_t batch = 1);
+
+/// A node that a step of the way cannot take, and why.
+struct NodeRefusal {
+  NodeId node;
+  Error error;
+};
+
+/// The same as far as it goes: an input with open extents keeps them, and what follows from them
+/// has the shape that it had, or none. Returns the nodes that cannot be inferred whatever is before
+/// them.
+std::vector<NodeRefusal> infer_known_shapes(Graph& graph);
 
 /// The elements of a node's outputs where they are known before any image is seen: all its inputs
 /// are constants, or it asks for the shape of something whose shape is known. Nothing when they are

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,8 @@ namespace espquant::report {
 
 struct NetworkNode {
   std::string name, op;
-  std::vector<Shape> inputs, outputs;  ///< of activations; constants count as parameters
+  /// Of activations; constants count as parameters. Nothing where a shape is not known.
+  std::vector<std::optional<Shape>> inputs, outputs;
   std::int64_t parameters = 0, macs = 0;
 };
 
@@ -20,7 +22,8 @@ struct Network {
   struct Port {
     std::string name;
     DType dtype = DType::Undefined;
-    Shape shape;
+    /// Open extents are -1.
+    std::optional<Shape> shape;
   };
   std::vector<Port> inputs, outputs;
   std::vector<NetworkNode> nodes;
@@ -28,7 +31,7 @@ struct Network {
   std::int64_t parameters = 0, macs = 0;
 };
 
-/// Of a graph whose shapes are inferred.
+/// Of a graph whose shapes are inferred, as far as they can be.
 Network describe(const Graph& graph);
 
 /// At most 100 columns wide, totals at the end.

@@ -53,6 +53,27 @@ TEST(Registry, EveryUnknownOperatorIsListed) {
       << e.message();
 }
 
+TEST(KnownShapes, StopAtWhatCannotBeInferredAndGoOnBesideIt) {
+  Graph graph = chain_of({"Relu", "Conb", "Relu"});
+  const ValueId end = graph.add_value("end", DType::Float32);
+  graph.add_node("Softmax", "beside", {graph.find_value("Relu")}, {end});
+  const auto refused = infer_known_shapes(graph);
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(graph.node(refused[0].node).op, "Conb");
+  EXPECT_EQ(refused[0].error.node(), "Conb");
+  EXPECT_EQ(graph.value(end).shape, (Shape{1, 4}));
+  EXPECT_FALSE(graph.value(graph.outputs()[0]).shape);
+}
+
+TEST(KnownShapes, OpenExtentsStayOpen) {
+  Graph graph = chain_of({"Relu"});
+  graph.value(graph.inputs()[0]).shape = Shape{-1, -1};
+  EXPECT_TRUE(infer_known_shapes(graph).empty());
+  EXPECT_EQ(graph.value(graph.inputs()[0]).shape, (Shape{-1, -1}));
+  const Error e = error_of([&] { infer_shapes(graph); });
+  EXPECT_NE(e.remedy().find("--input-shape x=1,?"), std::string::npos) << e.what();
+}
+
 TEST(Registry, NetworksThatWereQuantizedBeforeAreSaidToBe) {
   Graph graph = chain_of({"QLinearConv"});
   const Error e = error_of([&] { infer_shapes(graph); });

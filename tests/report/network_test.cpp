@@ -44,6 +44,21 @@ TEST(NetworkReport, TextFitsTheTerminal) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100U) << line;
 }
 
+TEST(NetworkReport, WhatIsNotKnownIsShownAsSuch) {
+  Graph graph = network();
+  const ValueId x = graph.inputs()[0];
+  graph.value(x).shape = Shape{1, 8, -1, -1};
+  ASSERT_TRUE(ops::infer_known_shapes(graph).empty());
+  for (const NodeId id : graph.topological_order())
+    graph.value(graph.node(id).outputs[0]).shape.reset();
+  const std::string text = to_text(describe(graph));
+  EXPECT_NE(text.find("1x8x?x?"), std::string::npos) << text;
+  const auto json = nlohmann::json::parse(to_json(describe(graph)));
+  EXPECT_EQ(json["inputs"][0]["shape"], nlohmann::json::parse("[1,8,null,null]"));
+  EXPECT_TRUE(json["outputs"][0]["shape"].is_null());
+  EXPECT_EQ(json["macs"], 0);
+}
+
 TEST(NetworkReport, JsonSaysTheSame) {
   const auto json = nlohmann::json::parse(to_json(describe(network())));
   EXPECT_EQ(json["macs"], 2 * kMacs);

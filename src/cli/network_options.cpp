@@ -1,0 +1,197 @@
+#include "cli/network_options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
+#include <cstdio>
+
+#include "cli/network.h"
+#include "data/open_extents.h"
+#include "ops/op.h"
+#include "passes/constant_outputs.h"
+#include "passes/pass_manager.h"
+#include "passes/single_batch.h"
+
+namespace espquant::cli {
+namespace {
+
+[[noreturn]] void bad_shape(const std::string& text) {
+  throw Error(ErrorCode::Usage, fmt::format("--input-shape {}: not a shape", text))
+      .remedy("Write --input-shape NAME=1,3,224,224");
+}
+
+/// "1,3,224,224" or "1x3x224x224".
+Shape parse_shape(std::string_view text, const std::string& whole) {
+  Shape shape;
+  while (true) {
+    const std::size_t end = std::min(text.find_first_of(",x"), text.size());
+    std::int64_t extent = 0;
+    const auto [last, error] = std::from_chars(text.data(), text.data() + end, extent);
+    if (error != std::errc() || last != text.data() + end || extent < 1) bad_shape(whole);
+    shape.push_back(extent);
+    if (end == text.size()) return shape;
+    text.remove_prefix(end + 1);
+  }
+}
+
+/// Shapes under the name "" are those of the only input.
+std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts) {
+  std::map<std::string, Shape> shapes;
+  for (const std::string& text : texts) {
+    const std::size_t equals = text.rfind('=');
+    const std::string name = equals == std::string::npos ? "" : text.substr(0, equals);
+    const std::size_t start = equals == std::string::npos ? 0 : equals + 1;
+    if (!shapes.emplace(name, parse_shape(std::string_view(text).substr(start), text)).second)
+      throw Error(ErrorCode::Usage, fmt::format("--input-shape: '{}' is given twice", name));
+  }
+  return shapes;
+}
+
+onnx::ImportOptions import_options(const std::filesystem::path& path,
+                                   const NetworkOptions& options) {
+  onnx::ImportOptions import;
+  import.inputs = options.inputs;
+  import.outputs = options.outputs;
+  import.input_shapes = parse_shapes(options.input_shapes);
+  const auto unnamed = import.input_shapes.extract("");
+  if (unnamed.empty()) return import;
+  const Graph graph = onnx::import_model(path, import);
+  if (graph.inputs().size() != 1) {
+    std::vector<std::string> names;
+    for (const ValueId v : graph.inputs()) names.push_back(graph.value(v).name);
+    throw Error(ErrorCode::Usage,
+                fmt::format("--input-shape {}: the network has the inputs {}",
+                            fmt::join(unnamed.mapped(), ","), fmt::join(names, ", ")))
+        .remedy(fmt::format("Say which: --input-shape {}={}", names.empty() ? "NAME" : names[0],
+                            fmt::join(unnamed.mapped(), ",")));
+  }
+  import.input_shapes.emplace(graph.value(graph.inputs()[0]).name, unnamed.mapped());
+  return import;
+}
+
+bool is_open(const Value& value) {
+  return value.shape && std::ranges::any_of(*value.shape, [](std::int64_t e) { return e < 0; });
+}
+
+void take_extents(Graph& graph, const DataOptions& options) {
+  const auto inputs = graph.inputs();
+  if (std::ranges::none_of(inputs, [&](ValueId v) { return is_open(graph.value(v)); })) return;
+  const std::vector<data::InputSpec> specs = input_specs(graph);
+  std::vector<std::optional<Shape>> shapes;
+  try {
+    shapes = data::extents_of_data(options.path, specs, given_settings(options, {}));
+  } catch (const Error&) {
+    // Who opens the data says what is wrong with them.
+    return;
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    Value& value = graph.value(inputs[i]);
+    if (!is_open(value) || !shapes[i]) continue;
+    const bool only_batch = std::ranges::none_of(value.shape->begin() + 1, value.shape->end(),
+                                                 [](std::int64_t e) { return e < 0; }) &&
+                            shapes[i]->front() == 1;
+    if (!only_batch)
+      fmt::print(stderr, "espquant: note: input '{}' is {}, as the data have it\n", value.name,
+                 to_string(*shapes[i]));
+    value.shape = shapes[i];
+  }
+}
+
+Graph cut_like(const std::filesystem::path& path, const NetworkOptions& options,
+               const espdl::Model& model) {
+  if (!options.outputs.empty() || !options.inputs.empty()) return read_network(path, options);
+  NetworkOptions as_model = options;
+  as_model.outputs = model.outputs;
+  as_model.inputs = model.inputs;
+  try {
+    return read_network(path, as_model);
+  } catch (const Error& error) {
+    // Other tools name values otherwise.
+    if (error.code() != ErrorCode::Usage) throw;
+    return read_network(path, options);
+  }
+}
+
+void take_extents(Graph& graph, const Graph& model) {
+  for (const ValueId v : graph.inputs()) {
+    Value& value = graph.value(v);
+    const ValueId stored = model.find_value(value.name);
+    if (!is_open(value) || stored == kNone) continue;
+    const Shape& shape = *model.value(stored).shape;
+    if (shape.size() == value.shape->size()) value.shape = shape;
+  }
+}
+
+bool takes_less(const Graph& model, const Graph& network) {
+  for (const ValueId v : network.inputs()) {
+    const Value& value = network.value(v);
+    const ValueId stored = model.find_value(value.name);
+    if (stored != kNone && value.shape &&
+        element_count(*model.value(stored).shape) < element_count(*value.shape))
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void add_network_options(CLI::App& command, NetworkOptions& options) {
+  constexpr const char* kGroup = "Network";
+  command
+      .add_option("--input-shape", options.input_shapes,
+                  "Shape of an input whose extents the .onnx leaves open (default: that of the "
+                  "data): NAME=1,3,224,224, once for each input")
+      ->allow_extra_args(false)
+      ->type_name("NAME=SHAPE")
+      ->group(kGroup);
+  command
+      .add_option("--inputs", options.inputs,
+                  "Begin the .onnx at these values or nodes, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("NAMES")
+      ->group(kGroup);
+  command
+      .add_option("--outputs", options.outputs,
+                  "End the .onnx at these values or nodes, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("NAMES")
+      ->group(kGroup);
+}
+
+Graph read_network(const std::filesystem::path& path, const NetworkOptions& options) {
+  return onnx::import_model(path, import_options(path, options));
+}
+
+Graph import_network(const std::filesystem::path& path, const NetworkOptions& options,
+                     const DataOptions& data) try {
+  Graph graph = read_network(path, options);
+  onnx::check_finite_constants(graph);
+  take_extents(graph, data);
+  ops::infer_shapes(graph);
+  for (const std::string& output : passes::drop_constant_outputs(graph))
+    fmt::print(stderr,
+               "espquant: note: the output '{}' depends on no input: it is left out, the "
+               "application can hold it as a constant\n",
+               output);
+  return graph;
+} catch (Error& error) {
+  throw error.file(path.string());
+}
+
+Graph load_network(const std::filesystem::path& path, const NetworkOptions& options,
+                   const espdl::Model& model) try {
+  Graph network = cut_like(path, options, model);
+  const Graph known = outline(model);
+  take_extents(network, known);
+  ops::infer_shapes(network);
+  passes::drop_constant_outputs(network);
+  if (takes_less(known, network)) passes::set_batch_to_one(network);
+  return passes::simplify(std::move(network));
+} catch (Error& error) {
+  throw error.file(path.string());
+}
+
+}  // namespace espquant::cli

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/calibration_data.h"
+#include "espdl/model.h"
+#include "graph/graph.h"
+#include "onnx/import.h"
+
+/// Which part of an .onnx a command works on, and of what size: the options of every command that
+/// opens one.
+namespace espquant::cli {
+
+struct NetworkOptions {
+  /// NAME=1,3,224,224; the name may be left out where there is one input.
+  std::vector<std::string> input_shapes;
+  /// Names of values or nodes at which the network is cut.
+  std::vector<std::string> inputs, outputs;
+};
+
+/// --input-shape, --inputs and --outputs.
+void add_network_options(CLI::App& command, NetworkOptions& options);
+
+/// The network as the options say, with whatever extents the file and they leave open. Errors carry
+/// the file's name.
+Graph read_network(const std::filesystem::path& path, const NetworkOptions& options);
+
+/// The same as it is quantized with `data`, but not simplified: with all shapes, those that the
+/// file leaves open as the data have them; checked; without outputs that are constants. What was
+/// done to it that nobody asked for is said on stderr.
+Graph import_network(const std::filesystem::path& path, const NetworkOptions& options,
+                     const DataOptions& data);
+
+/// The same, simplified, for comparison with `model`, an .espdl that was made of it: cut and sized
+/// as the model is unless the options say otherwise. Where that takes one sample and the network
+/// fixes a batch of several, the batch becomes one.
+Graph load_network(const std::filesystem::path& path, const NetworkOptions& options,
+                   const espdl::Model& model);
+
+}  // namespace espquant::cli
