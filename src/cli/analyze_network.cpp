@@ -63,6 +63,8 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
   const bool quiet = context.quiet || command.json;
   const strategy::QuantizedModel made =
       quantize(command, std::move(imported), data, std::move(recipe), target, quiet);
+  for (const auto& warning : made.warnings)
+    fmt::print(stderr, "espquant: warning: {}\n", warning);
   for (const auto& note : made.notes) fmt::print(stderr, "espquant: note: {}\n", note);
   const calib::SampleSource source = other ? other->source() : data.source();
   const auto samples =

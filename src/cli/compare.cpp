@@ -193,6 +193,7 @@ ordered_json compare_json_of(const strategy::Compared& r, const std::vector<fs::
   if (r.evaluation.accuracy) j["accuracy"] = *r.evaluation.accuracy;
   if (r.evaluation.agreement) j["agreement"] = *r.evaluation.agreement;
   j["milliseconds"] = r.merits.milliseconds;
+  if (!r.warnings.empty()) j["warnings"] = r.warnings;
   return j;
 }
 
@@ -235,6 +236,8 @@ void print_notes(const std::vector<strategy::Compared>& results, const Group& fi
       fmt::print(stderr,
                  "espquant: note: {}: no node reads the input '{}': the file is without it\n",
                  r.recipe.name, input);
+    for (const auto& warning : r.warnings)
+      fmt::print(stderr, "espquant: warning: {}: {}\n", r.recipe.name, warning);
     for (const auto& note : r.notes)
       fmt::print(stderr, "espquant: note: {}: {}\n", r.recipe.name, note);
     for (const auto& fault : r.faults)

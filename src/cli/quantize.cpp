@@ -19,6 +19,7 @@
 #include "espdl/statistics.h"
 #include "measure/evaluate.h"
 #include "report/table.h"
+#include "strategy/lost_outputs.h"
 #include "strategy/quantize_model.h"
 
 namespace espquant::cli {
@@ -189,6 +190,7 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
     j["idle_layers"] = result.idle_layers;
     j["goals_met"] = result.goals_met;
   }
+  j["warnings"] = result.warnings;
   j["notes"] = result.notes;
   j["recipe"] = nlohmann::ordered_json::parse(recipe::to_json(result.recipe));
   return j;
@@ -239,11 +241,14 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
       test = measure::evaluate(program, result.network, &reference, test_data.source(),
                                test_data.labels());
     });
+    if (test->noise)
+      if (const auto warning = strategy::warning_of(*test->noise))
+        result.warnings.push_back(*warning);
   }
   std::vector<fs::path> files;
   espdl::SizeByKind size;
   timed("write", [&] {
-    const strategy::SoundFile file = strategy::pass_last_gate(result.model, target);
+    const strategy::SoundFile file = strategy::pass_last_gate(result, target);
     size = espdl::size_by_kind(result.model, file.bytes().size());
     OutputFiles output;
     files = add_quantized(output, command.out,
@@ -257,6 +262,8 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   for (const auto& input : result.unread_inputs)
     fmt::print(stderr, "espquant: note: no node reads the input '{}': the file is without it\n",
                input);
+  for (const auto& warning : result.warnings)
+    fmt::print(stderr, "espquant: warning: {}\n", warning);
   for (const auto& note : result.notes) fmt::print(stderr, "espquant: note: {}\n", note);
   for (const auto& fault : result.faults)
     fmt::print(

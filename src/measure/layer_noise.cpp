@@ -10,6 +10,13 @@
 
 namespace espquant::measure {
 
+namespace {
+
+/// Of a sum of squares: float32 has lost nothing of it.
+bool in_range(float sum) { return sum == 0 || (sum > 1e-30F && sum < 1e38F); }
+
+}  // namespace
+
 void Noise::add(std::span<const float> actual, std::span<const float> reference) {
   constexpr std::size_t kBlock = 1024;
   for (std::size_t begin = 0; begin < actual.size(); begin += kBlock) {
@@ -20,10 +27,25 @@ void Noise::add(std::span<const float> actual, std::span<const float> reference)
       n += d * d;
       s += reference[i] * reference[i];
     }
-    // So that NaN loses every comparison with a number.
-    noise += std::isnan(n) ? std::numeric_limits<double>::infinity() : static_cast<double>(n);
+    if (!in_range(n) || !in_range(s)) {
+      add_exactly(actual.subspan(begin, end - begin), reference.subspan(begin, end - begin));
+      continue;
+    }
+    noise += static_cast<double>(n);
     signal += static_cast<double>(s);
   }
+}
+
+void Noise::add_exactly(std::span<const float> actual, std::span<const float> reference) {
+  double n = 0, s = 0;
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    const double d = static_cast<double>(actual[i]) - static_cast<double>(reference[i]);
+    n += d * d;
+    s += static_cast<double>(reference[i]) * static_cast<double>(reference[i]);
+  }
+  // So that NaN loses every comparison with a number.
+  noise += std::isnan(n) ? std::numeric_limits<double>::infinity() : n;
+  signal += s;
 }
 
 namespace {
@@ -44,7 +66,7 @@ struct LayerNoiseWorker {
 
 struct SampleNoise {
   std::vector<Noise> accumulated, alone;
-  Noise output;
+  std::vector<OutputNoise> outputs;
   std::optional<std::size_t> not_finite;
 };
 
@@ -73,8 +95,10 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
   const SimulatedNetwork network(program, graph);
   std::vector<std::unique_ptr<LayerNoiseWorker>> workers(static_cast<std::size_t>(thread_count()));
   std::vector<SampleNoise> found(samples.size());
+  // What others are held against.
+  std::vector<Tensor> first_outputs, first_expected;
 
-  parallel_for(static_cast<std::int64_t>(samples.size()), [&](std::int64_t i) {
+  const auto measure = [&](std::int64_t i) {
     auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
     if (!worker) worker = std::make_unique<LayerNoiseWorker>(executor, program);
     FloatReferences::Values& values = worker->values;
@@ -87,8 +111,19 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
     mine.accumulated.resize(program.node_count());
     mine.alone.resize(program.node_count());
     const std::vector<Tensor> outputs = network.run(inputs, worker->whole);
-    for (std::size_t o = 0; o < outputs.size(); ++o)
-      mine.output.add(outputs[o].data<float>(), expected[o].data<float>());
+    if (i == 0) {
+      first_outputs = outputs;
+      first_expected = expected;
+    }
+    for (std::size_t o = 0; o < outputs.size(); ++o) {
+      OutputNoise& output = mine.outputs.emplace_back();
+      output.noise.add(outputs[o].data<float>(), expected[o].data<float>());
+      Noise change;
+      change.add_exactly(expected[o].data<float>(), first_expected[o].data<float>());
+      output.variation = change.noise;
+      output.varies = !outputs[o].equals(first_outputs[o]);
+      output.count = outputs[o].size();
+    }
 
     const auto compare = [&](sim::Program::Frame& frame, std::size_t tensor, Noise& noise) {
       worker->scratch.resize(values[tensor].size());
@@ -112,7 +147,10 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
       }
     }
     if (visit) visit({i, values, worker->whole, worker->workspace, expected});
-  });
+  };
+  const auto count = static_cast<std::int64_t>(samples.size());
+  parallel_for(std::min<std::int64_t>(count, 1), measure);
+  parallel_for(count - 1, [&](std::int64_t i) { measure(i + 1); });
 
   NoiseReport report;
   report.samples = static_cast<std::int64_t>(samples.size());
@@ -132,11 +170,20 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
     }
     report.layers.push_back(std::move(layer));
   }
+  for (ValueId v : graph.outputs())
+    report.outputs.push_back({graph.value(v).name, {}, 0, false, 0});
   for (const SampleNoise& s : found) {
-    report.output.add(s.output);
+    for (std::size_t o = 0; o < s.outputs.size(); ++o) {
+      OutputNoise& all = report.outputs[o];
+      all.noise.add(s.outputs[o].noise);
+      all.variation += s.outputs[o].variation;
+      all.varies = all.varies || s.outputs[o].varies;
+      all.count += s.outputs[o].count;
+    }
     if (s.not_finite && (!report.not_finite || *s.not_finite < *report.not_finite))
       report.not_finite = s.not_finite;
   }
+  for (const OutputNoise& output : report.outputs) report.output.add(output.noise);
   return report;
 }
 

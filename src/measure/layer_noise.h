@@ -17,6 +17,8 @@ struct Noise {
   double noise = 0, signal = 0;
 
   void add(std::span<const float> actual, std::span<const float> reference);
+  /// The same in float64, for numbers whose squares float32 does not hold.
+  void add_exactly(std::span<const float> actual, std::span<const float> reference);
   void add(const Noise& other) {
     noise += other.noise;
     signal += other.signal;
@@ -36,8 +38,21 @@ struct LayerNoise {
   Noise alone;
 };
 
+/// What arrives at one output of the network.
+struct OutputNoise {
+  std::string name;
+  Noise noise;
+  /// Sum of squared differences of the float network's output from that of the first sample.
+  double variation = 0;
+  /// The chip's output differs from that of the first sample somewhere.
+  bool varies = false;
+  /// Elements, over all samples.
+  std::int64_t count = 0;
+};
+
 struct NoiseReport {
   std::vector<LayerNoise> layers;
+  std::vector<OutputNoise> outputs;
   /// Over all outputs of the network.
   Noise output;
   std::int64_t samples = 0;

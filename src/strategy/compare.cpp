@@ -39,8 +39,9 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   result.faults = std::move(quantized.faults);
   result.unread_inputs = std::move(quantized.unread_inputs);
   result.notes = std::move(quantized.notes);
+  result.warnings = std::move(quantized.warnings);
+  result.file = pass_last_gate(quantized, target);
   result.model = std::move(quantized.model);
-  result.file = pass_last_gate(result.model, target);
   result.merits.file_bytes = bytes_without_metadata(result.model);
   result.merits.activation_bytes = cost::plan_memory(result.model, target).activation_bytes();
   result.merits.milliseconds =

@@ -47,6 +47,8 @@ struct Compared {
   /// Of the wide ones, those of int8 weights (W8A16).
   std::int64_t narrow_weights = 0;
   std::vector<sim::Program::Fault> faults;
+  /// As of QuantizedModel.
+  std::vector<std::string> warnings;
   std::vector<std::string> notes;
   measure::Evaluation evaluation;
   bool unbeaten = false;

@@ -79,4 +79,9 @@ SoundFile pass_last_gate(const espdl::Model& model, const Target& target) {
   return SoundFile(std::move(bytes));
 }
 
+SoundFile pass_last_gate(const QuantizedModel& made, const Target& target) {
+  if (made.lost_output) throw Error(*made.lost_output);
+  return pass_last_gate(made.model, target);
+}
+
 }  // namespace espquant::strategy

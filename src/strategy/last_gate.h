@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "espdl/model.h"
+#include "strategy/quantize_model.h"
 #include "target/target.h"
 
 namespace espquant::strategy {
@@ -26,5 +27,9 @@ class SoundFile {
 /// remedy, where the runtime could not compute it rightly; Error(Internal) where the file would not
 /// be what was meant, which is our own fault.
 SoundFile pass_last_gate(const espdl::Model& model, const Target& target);
+
+/// The same for what quantize_model() made. Throws Error(Illegal) also where an output is the same
+/// for all samples, though the float network's is not.
+SoundFile pass_last_gate(const QuantizedModel& made, const Target& target);
 
 }  // namespace espquant::strategy

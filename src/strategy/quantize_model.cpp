@@ -10,6 +10,7 @@
 #include "measure/simulate.h"
 #include "quant/gate_exponents.h"
 #include "quant/quantize.h"
+#include "strategy/lost_outputs.h"
 #include "strategy/recurrent_notes.h"
 #include "strategy/refine.h"
 #include "strategy/wide_weights.h"
@@ -222,6 +223,9 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
                                  evenly_spread(source.count, source.count))
               .not_finite;
     if (result.noise.not_finite) refuse_nonsense(program, *result.noise.not_finite);
+    LostOutputs lost = find_lost_outputs(result.scaled, result.noise);
+    result.warnings = std::move(lost.warnings);
+    result.lost_output = std::move(lost.constant);
     if (options.test_values)
       write_test_values(result.model, program, measure::SimulatedNetwork(program, result.network),
                         source);

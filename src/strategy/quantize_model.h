@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,6 +45,11 @@ struct QuantizedModel {
   std::vector<sim::Program::Fault> faults;
   /// Inputs that no node reads: the file is without them.
   std::vector<std::string> unread_inputs;
+  /// Outputs of which about nothing is left, a sentence each.
+  std::vector<std::string> warnings;
+  /// An output that is the same whatever the samples: refused by the last gate, not before, so that
+  /// it can be analyzed.
+  std::optional<Error> lost_output;
   /// What was done that a user did not ask for.
   std::vector<std::string> notes;
   /// The recipe with what it left open filled in: made again by it, the file is the same.

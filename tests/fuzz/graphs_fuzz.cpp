@@ -80,7 +80,10 @@ int search(const Settings& settings) {
     aliases += verdict.aliases;
     losing += verdict.losses > 0 ? 1 : 0;
     if (verdict.kind == Kind::Equal) ++equal;
-    if (verdict.kind == Kind::Refused) ++refusals[kind_of(verdict.text)];
+    if (verdict.kind == Kind::Refused) {
+      ++refusals[kind_of(verdict.text)];
+      if (settings.count == 1) fmt::print("{}\n{}", verdict.text, espquant::print(problem.network));
+    }
     if (verdict.kind != Kind::Wrong) continue;
     ++wrong;
     fmt::print("WRONG: --seed {} --count 1 ({} by {}): {}\n", seed, problem.chip, problem.recipe,

@@ -68,7 +68,7 @@ GraphVerdict judge(const GraphProblem& problem) {
         static_cast<std::int64_t>(problem.samples.size()),
         [&](std::int64_t i) { return problem.samples[static_cast<std::size_t>(i)]; }};
     const auto result = strategy::quantize_model(problem.network, source, options);
-    const auto file = strategy::pass_last_gate(result.model, *options.target);
+    const auto file = strategy::pass_last_gate(result, *options.target);
     const espdl::Model model = espdl::read_model(file.bytes());
     espdl::Model bare = lower::lower(result.quantized, *options.target).model;
     verdict.losses = static_cast<std::int64_t>(
