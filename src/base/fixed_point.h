@@ -92,6 +92,10 @@ void quantize_values(const float* x, std::size_t count, float inv_scale, Roundin
     detail::quantize_each<false>(x, count, inv_scale, q);
 }
 
+/// ESP-DL makes 2^e by shifting a 32-bit one, in kernels that compute in float and where an
+/// application rounds its inputs and scales outputs: |e| up to here.
+inline constexpr int kLargestScaleShift = 30;
+
 /// The least exponent e at which |x| <= max_q * 2^e, for max_q = 127, 32767, ...; x = 0 gives
 /// `floor_exponent`.
 inline int covering_exponent(float abs_max, int max_q, int floor_exponent = -60) {

@@ -260,16 +260,6 @@ void divide_columns(Graph& graph, const Reader& reader, const std::vector<int>& 
 
 }  // namespace
 
-bool has_uneven_concats(const Graph& graph) {
-  for (NodeId id : graph.topological_order()) {
-    const Node& n = graph.node(id);
-    if (n.op != "Concat") continue;
-    for (double octaves : unevenness(readers_of(graph, n), n.inputs.size()))
-      if (octaves >= kLeastOctaves) return true;
-  }
-  return false;
-}
-
 std::int64_t even_concats(Graph& graph, const calib::Statistics& statistics) {
   std::int64_t changes = 0;
   for (NodeId id : graph.topological_order()) {

@@ -13,11 +13,8 @@ namespace espquant::quant {
 /// does not change.
 ///
 /// A factor goes into the weights of the layer that makes the operand, where only what is
-/// homogeneous lies between, else a Mul is put in front of the Concat.
-
-/// True where the weights behind some Concat are that uneven: only then are statistics of use.
-bool has_uneven_concats(const Graph& graph);
-/// Returns the number of operands that were scaled. `statistics` of the graph as it is.
+/// homogeneous lies between, else a Mul is put in front of the Concat. `statistics` of the graph as
+/// it is. Returns the number of operands that were scaled.
 std::int64_t even_concats(Graph& graph, const calib::Statistics& statistics);
 
 }  // namespace espquant::quant

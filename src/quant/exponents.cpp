@@ -20,6 +20,11 @@ bool is_aligning(const Node& n) {
          (def->quant == ops::QuantRule::AlignInputs || def->quant == ops::QuantRule::CompareInputs);
 }
 
+// What is smaller is rounded to a few integers, or to 0; quant/reach refuses where that shows.
+int legal_exponent(int exponent) {
+  return std::clamp(exponent, -kLargestScaleShift, kLargestScaleShift);
+}
+
 void set_exponent(Graph& graph, std::span<const ValueId> members, int bits, int exponent) {
   for (ValueId v : members) {
     if (!is_quantizable(graph, v)) continue;
@@ -170,7 +175,7 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
     if (settings.clip_scope != Scope::Tensor && choice.found)
       exponent[g] = errors.covering(members, factor, bits) -
                     halvings.at(together.find(static_cast<ValueId>(g)));
-    exponent[g] += shifts[g];
+    exponent[g] = legal_exponent(exponent[g] + shifts[g]);
     // What a constant larger than all of them takes away is there before: clipped, it is wrong
     // everywhere.
     if (const auto c = constants.find(g); c != constants.end()) {
@@ -220,8 +225,9 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
       if (!is_read_at_other_width(graph, widths, v)) continue;
       if (!other) {
         const auto narrow = errors.best(errors.members(members), factor_of(v), 8);
-        other = bits == 8 ? TensorQuant{16, graph.value(v).quant->exponents, -1}
-                          : TensorQuant{8, {narrow.found ? narrow.exponent : -7}, -1};
+        other = bits == 8
+                    ? TensorQuant{16, graph.value(v).quant->exponents, -1}
+                    : TensorQuant{8, {narrow.found ? legal_exponent(narrow.exponent) : -7}, -1};
       }
       graph.value(v).requant = other;
     }

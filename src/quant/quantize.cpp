@@ -92,7 +92,7 @@ Quantized quantize(Graph& graph, const Plan& plan, const Calibration& calibratio
   const ActivationErrors errors(graph, plan, calibration.statistics);
   Quantized result;
   result.factors = choose_factors(graph, plan, errors, calibration.inputs, widths, settings);
-  apply_factors(graph, plan, result.factors);
+  apply_factors(graph, plan.scales.sets, result.factors);
   result.scaled = graph;
   assign_activation_exponents(graph, plan, errors, widths, result.factors, settings);
   assign_gate_exponents(graph, plan, calibration.statistics, widths);

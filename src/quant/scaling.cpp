@@ -157,9 +157,9 @@ void multiply(Graph& graph, ValueId v, float factor) {
 
 }  // namespace
 
-void apply_factors(Graph& graph, const Plan& plan, const std::vector<float>& factors) {
+void apply_factors(Graph& graph, const ValueSets& groups, const std::vector<float>& factors) {
   const auto factor_of = [&](ValueId v) {
-    return factors[static_cast<std::size_t>(plan.scales.sets.find(v))];
+    return factors[static_cast<std::size_t>(groups.find(v))];
   };
   for (NodeId id : graph.topological_order()) {
     const Node n = graph.node(id);

@@ -17,7 +17,7 @@ std::vector<float> choose_factors(const Graph& graph, const Plan& plan,
 
 /// Multiplies every value of a scale group by its factor: weights and biases before, weights after,
 /// bounds of Clips between. The network's function does not change.
-void apply_factors(Graph& graph, const Plan& plan, const std::vector<float>& factors);
+void apply_factors(Graph& graph, const ValueSets& groups, const std::vector<float>& factors);
 
 /// Gives each reader of a shared weight, bias or bound a copy of its own.
 void unshare_constants(Graph& graph);

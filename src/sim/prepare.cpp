@@ -7,7 +7,6 @@
 namespace espquant::sim {
 namespace {
 
-constexpr int kLargestScaleShift = 30;
 
 /// No tensor of a microcontroller comes near; a file that declares more is broken.
 constexpr std::int64_t kMaxTensorBytes = std::int64_t{1} << 31;

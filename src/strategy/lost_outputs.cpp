@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 #include <set>
 #include <string_view>
+
+#include "base/fixed_point.h"
+#include "quant/reach.h"
 
 namespace espquant::strategy {
 namespace {
@@ -20,16 +21,9 @@ constexpr double kVaries = 0.01;
 /// What a function that ends at 1 puts out below this is 0 for every purpose.
 constexpr double kNothingOfOne = 1.0 / 65536;
 
-/// Functions whose results have a size of their own: next to nothing is 0.
-bool ends_at_one(std::string_view op) {
-  static constexpr std::array<std::string_view, 8> kOps = {
-      "Exp", "HardSigmoid", "LogSoftmax", "Sigmoid", "Softmax", "Softplus", "Sqrt", "Tanh"};
-  return std::find(kOps.begin(), kOps.end(), op) != kOps.end();
-}
-
 bool is_negligible(const Graph& network, ValueId v, const measure::OutputNoise& output) {
   const NodeId producer = network.value(v).producer;
-  if (producer == kNone || !ends_at_one(network.node(producer).op)) return false;
+  if (producer == kNone || !quant::ends_at_one(network.node(producer))) return false;
   return output.noise.signal < static_cast<double>(output.count) * kNothingOfOne * kNothingOfOne;
 }
 
@@ -67,6 +61,11 @@ const measure::LayerNoise* origin_of(const Graph& network, ValueId output,
 
 std::string remedy_for(const measure::LayerNoise* layer) {
   if (layer == nullptr) return "`espquant analyze` shows which layer loses it";
+  if (layer->exponent <= -kLargestScaleShift)
+    return fmt::format(
+        "what it puts out is too small for the exponents that ESP-DL takes ({} at "
+        "least): multiply its weights, and divide those behind it",
+        -kLargestScaleShift);
   if (layer->dtype == DType::Int8)
     return fmt::format("give it 16 bits (--set layer.{}.bits=16), or see `espquant analyze`",
                        layer->node);

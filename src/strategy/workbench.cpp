@@ -6,6 +6,7 @@
 #include "calib/output_errors.h"
 #include "lower/lower.h"
 #include "quant/even_concats.h"
+#include "quant/reach.h"
 #include "quant/scores.h"
 #include "schedule/in_place_writes.h"
 #include "strategy/mask_bounds.h"
@@ -76,10 +77,15 @@ Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSourc
   lower::require_operators(network_);
   const std::vector<Range> limits = settle_masks(network_, source_, settings_.bits);
   source_ = limited(std::move(source_), limits);
-  if (quant::has_uneven_concats(network_))
-    quant::even_concats(network_, calib::scan(ops::Executor(network_), source_, kScanSamples));
-  const ops::Executor executor(network_);
-  make_plan(executor);
+  auto made = std::make_unique<ops::Executor>(network_);
+  calib::Statistics ranges = calib::scan(*made, source_, kScanSamples);
+  for (const auto rewrite : {quant::bring_into_reach, quant::even_concats}) {
+    if (rewrite(network_, ranges) == 0) continue;
+    made = std::make_unique<ops::Executor>(network_);
+    ranges = calib::scan(*made, source_, kScanSamples);
+  }
+  const ops::Executor& executor = *made;
+  plan_ = quant::make_plan(network_, settings_, ranges);
   calibrate(executor, {.progress = [&](std::int64_t done, std::int64_t total) {
               if (progress) progress("calibrate", done, total);
             }});
@@ -96,7 +102,7 @@ Workbench::Workbench(Graph network, const Workbench& other)
   ESPQUANT_ASSERT(other.held_out_, "trials are judged on what another bench has held out");
   held_out_ = true;
   const ops::Executor executor(network_);
-  make_plan(executor);
+  plan_ = quant::make_plan(network_, settings_, calib::scan(executor, source_, kScanSamples));
   run_.inputs = other.run_.inputs;
   run_.outputs = other.run_.outputs;
   run_.fitted = other.run_.fitted;
@@ -158,10 +164,6 @@ void Workbench::keep(const quant::Settings& settings, Means means, Candidate can
   judged_.push_back({settings, means, std::move(candidate)});
 }
 
-void Workbench::make_plan(const ops::Executor& executor) {
-  plan_ = quant::make_plan(network_, settings_, calib::scan(executor, source_, kScanSamples));
-}
-
 void Workbench::calibrate(const ops::Executor& executor, const calib::Watch& watch) {
   calib::Statistics& statistics = calibration_.statistics;
   statistics = calib::gather(executor, source_, plan_->requests, watch);
@@ -171,6 +173,9 @@ void Workbench::calibrate(const ops::Executor& executor, const calib::Watch& wat
   calibration_.inputs = quant::layer_inputs(network_, statistics);
   for (calib::ValueStatistics& s : statistics.values) s.mean = s.mean_square = {};
   plan_->wide = quant::scores_beyond_8_bits(network_, *plan_, statistics);
+  quant::refuse_out_of_reach(network_, *plan_,
+                             quant::Widths(network_, plan_->exponents, settings_, plan_->wide),
+                             statistics);
   if (plan_->uses(quant::Method::Auto)) measure_output_errors(executor);
 }
 

@@ -76,7 +76,6 @@ class Workbench {
   Candidate make(const quant::Settings& settings, Means means);
 
  private:
-  void make_plan(const ops::Executor& executor);
   void calibrate(const ops::Executor& executor, const calib::Watch& watch);
   void measure_output_errors(const ops::Executor& executor);
   void gather_covariances(const ops::Executor& executor);

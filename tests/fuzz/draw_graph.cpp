@@ -278,6 +278,17 @@ class Drawing {
     }
   }
 
+  /// Between two layers, values far from 1.
+  ValueId through_extremes(ValueId v) {
+    static constexpr std::array<float, 4> kSizes = {1e-20F, 1e-9F, 1e9F, 1e17F};
+    const float size = one_of(kSizes);
+    const std::int64_t width = random_.between(2, 12), to = random_.between(2, 12);
+    ValueId hidden = node(
+        "Gemm", {v, constant({shape(v)[1], width}, -size, size), constant({width}, -size, size)});
+    if (chance(0.5)) hidden = node("Relu", {hidden});
+    return node("Gemm", {hidden, constant({width, to}, -1 / size, 1 / size), constant({to})});
+  }
+
   ValueId on_row(ValueId v) {
     if (chance(0.1)) return divide(v);
     switch (random_.below(6)) {
@@ -290,6 +301,7 @@ class Drawing {
       case 3:
         return reduce(v);
       default: {
+        if (chance(0.06)) return through_extremes(v);
         const std::int64_t to = random_.between(2, 24);
         return node("Gemm", {v, constant({shape(v)[1], to}), constant({to})});
       }

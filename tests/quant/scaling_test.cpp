@@ -41,7 +41,7 @@ Scaled scale(const Graph& graph, const Settings& settings, const calib::SampleSo
   const ActivationErrors errors(result.graph, c.plan, c.calibration.statistics);
   result.factors =
       choose_factors(result.graph, c.plan, errors, c.calibration.inputs, widths, settings);
-  apply_factors(result.graph, c.plan, result.factors);
+  apply_factors(result.graph, c.plan.scales.sets, result.factors);
   return result;
 }
 
@@ -72,7 +72,7 @@ TEST(Scaling, KeepsTheFloatFunction) {
   std::vector<float> factors(n.graph.value_count(), 1.0F);
   factors[static_cast<std::size_t>(scaled.plan.scales.sets.find(n.a))] = 1.7F;
   Graph by_hand = n.graph;
-  apply_factors(by_hand, scaled.plan, factors);
+  apply_factors(by_hand, scaled.plan.scales.sets, factors);
   expect_same_outputs(by_hand, n.graph, source);
   EXPECT_NE(by_hand.value(test::the_node(by_hand, "Gemm").inputs[1]).constant.data<float>()[0],
             n.graph.value(test::the_node(n.graph, "Gemm").inputs[1]).constant.data<float>()[0]);

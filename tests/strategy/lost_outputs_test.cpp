@@ -55,6 +55,15 @@ TEST(LostOutputs, SixteenBitsAreNotAdvisedWhereTheyAre) {
   EXPECT_NE(lost.warnings[0].find("'Gemm_1'"), std::string::npos);
 }
 
+TEST(LostOutputs, SixteenBitsDoNotHelpWhatIsTooSmallForAnyExponent) {
+  const Graph network = two_layers();
+  measure::NoiseReport report = report_of(network, 0.7);
+  report.layers[1].exponent = -30;
+  const LostOutputs lost = find_lost_outputs(network, report);
+  ASSERT_EQ(lost.warnings.size(), 1U);
+  EXPECT_NE(lost.warnings[0].find("too small"), std::string::npos);
+}
+
 TEST(LostOutputs, OthersAreNot) {
   const Graph network = two_layers();
   for (const auto& report : {report_of(network, 0.4), report_of(network, 0.0, false, 0),
