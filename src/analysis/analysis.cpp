@@ -9,6 +9,7 @@
 #include "calib/histogram.h"
 #include "lower/lower.h"
 #include "measure/float_references.h"
+#include "measure/output_comparison.h"
 #include "measure/simulate.h"
 #include "quant/weights.h"
 #include "quant/widths.h"
@@ -233,6 +234,7 @@ class Gathering {
     mine.magnitudes.add(values, mine.extent);
     double noise = 0, signal = 0;
     for (float v : values) {
+      if (!std::isfinite(v)) continue;
       signal += static_cast<double>(v) * v;
       const float beyond = v > high ? v - high : v < low ? low - v : 0.0F;
       if (beyond <= margin) continue;
@@ -270,13 +272,14 @@ class Gathering {
   }
 
   /// Puts the chip's tensors in place of the float network's, row after row, and sees what each one
-  /// changes at the outputs when the rest goes on in float. An input counts with its first reader,
-  /// whose bias makes up for the mean of its rounding.
+  /// changes at the outputs when the rest goes on in float.
   void continue_in_float(const measure::MeasuredSample& sample, SampleSums& sums) const {
+    const Graph& graph = executor_.graph();
     sums.change.resize(rows_.size());
     sums.noise.resize(rows_.size());
     sums.inputs.resize(rows_.size());
-    std::vector<Tensor> before(sample.outputs.begin(), sample.outputs.end());
+    const std::vector<Tensor> expected = measure::compared_values(graph, sample.outputs);
+    std::vector<Tensor> before = expected;
     for (const Tensor& t : before)
       for (float v : t.data<float>()) sums.output_signal += static_cast<double>(v) * v;
     std::vector<float> values;
@@ -288,10 +291,10 @@ class Gathering {
         if (!rows_[r].node) sums.inputs[r].add(values, sample.expected[t]);
         after = rerun(t, values, sample.workspace);
       }
-      if (!rows_[r].node) continue;
+      after = measure::compared_values(graph, after);
       for (std::size_t o = 0; o < after.size(); ++o) {
         sums.change[r].add(after[o], before[o]);
-        sums.noise[r].add(after[o], sample.outputs[o]);
+        sums.noise[r].add(after[o], expected[o]);
       }
       before = std::move(after);
     }
@@ -476,6 +479,11 @@ Analysis analyze(const strategy::QuantizedModel& made, const Target& target,
     }
     analysis.layers.push_back(std::move(layer));
   }
+  double all_at_output = 0;
+  for (const AnalyzedLayer& layer : analysis.layers) all_at_output += layer.facts.at_output.noise;
+  if (all_at_output > 0)
+    for (AnalyzedLayer& layer : analysis.layers)
+      layer.facts.share_at_output = layer.facts.at_output.noise / all_at_output;
   add_saturation(analysis.layers, program, made.scaled, source, samples);
   for (AnalyzedLayer& layer : analysis.layers)
     layer.diagnosis = diagnose(layer.facts, made.recipe, target);

@@ -15,7 +15,7 @@ struct Analysis {
   /// that the lowering adds.
   std::vector<AnalyzedLayer> layers;
   /// Of the network's outputs.
-  measure::Noise output;
+  measure::OutputNoise output;
   std::int64_t samples = 0;
 };
 

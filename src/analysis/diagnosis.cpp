@@ -22,6 +22,10 @@ constexpr double kCloseShare = 0.125;
 constexpr std::int64_t kLeastDecisions = 8;
 // Clipping is the reason only where it outweighs rounding.
 constexpr double kMainShare = 0.5;
+// Of the network's noise: a layer that makes as much is asked for its reason in any case.
+constexpr double kLeadingShare = 0.1;
+// Of the input whose rounding leads: a step twice as coarse as nearly all of its values need.
+constexpr double kInputOutlierBits = 1;
 
 std::string percent(double fraction) { return fmt::format("{:.3g} %", 100 * fraction); }
 
@@ -45,9 +49,16 @@ double unused_bits(const LayerFacts& layer) {
   return std::max(0.0, std::log2(covered / layer.typical));
 }
 
+bool is_leading(const LayerFacts& layer) {
+  return layer.at_output.ratio() >= kNotable && layer.share_at_output >= kLeadingShare;
+}
+
 double outlier_noise(const LayerFacts& layer) {
   const double unused = unused_bits(layer);
-  return unused < kOutlierBits ? 0 : rounding_noise(layer) * (1 - std::exp2(-2 * unused));
+  const bool leads = layer.op == kInput && is_leading(layer);
+  if (unused < (leads ? kInputOutlierBits : kOutlierBits)) return 0;
+  // What few see of an input may be all that the network looks at.
+  return leads ? layer.at_output.ratio() : rounding_noise(layer) * (1 - std::exp2(-2 * unused));
 }
 
 // Coarse weights matter as far as anything shows of them, in the layer or at the network's output.
@@ -81,6 +92,26 @@ double close_share(const LayerFacts& layer) {
   return static_cast<double>(layer.close_decisions) / static_cast<double>(layer.decisions);
 }
 
+/// What the noise of a layer on good inputs consists of.
+struct OwnNoise {
+  double output = 0, weights = 0, inputs = 0;
+};
+
+OwnNoise own_noise(const LayerFacts& layer) {
+  OwnNoise own;
+  own.output = rounding_noise(layer);
+  if (layer.op == kInput) return own;
+  if (layer.weights) own.weights = std::min(layer.weights->noise, layer.alone.ratio());
+  own.inputs = std::max(0.0, layer.alone.ratio() - own.output - own.weights);
+  return own;
+}
+
+Reason largest_part(const LayerFacts& layer) {
+  const OwnNoise own = own_noise(layer);
+  if (own.output >= std::max(own.weights, own.inputs)) return Reason::RoundedOutput;
+  return own.weights >= own.inputs ? Reason::RoundedWeights : Reason::RoundedInputs;
+}
+
 Reason reason_for(const LayerFacts& layer) {
   struct Candidate {
     Reason reason;
@@ -98,7 +129,8 @@ Reason reason_for(const LayerFacts& layer) {
   const Candidate* found = nullptr;
   for (const Candidate& c : candidates)
     if (c.noise >= c.least && (found == nullptr || c.noise > found->noise)) found = &c;
-  return found == nullptr ? Reason::Nothing : found->reason;
+  if (found != nullptr) return found->reason;
+  return is_leading(layer) ? largest_part(layer) : Reason::Nothing;
 }
 
 // As a word of a shell's command line.
@@ -120,6 +152,12 @@ std::string wider(const LayerFacts& layer) {
 }
 
 std::string explain_outliers(const LayerFacts& layer) {
+  if (layer.op == kInput)
+    return fmt::format(
+        "99.9 % of its values are within {:.3g}, but the largest is {:.3g}: one value in a "
+        "thousand "
+        "sets the step of {:.3g} for all. That makes {:.0f} % of the noise at the output.",
+        layer.typical, largest_magnitude(layer), layer.step(), 100 * layer.share_at_output);
   return fmt::format(
       "99.9 % of its values are within {:.3g}, but the largest is {:.3g}; {:.1f} of its {} bits "
       "are "
@@ -176,6 +214,34 @@ std::string explain_nothing(const LayerFacts& layer) {
       percent(layer.alone.ratio()));
 }
 
+std::string explain_leading(Reason reason, const LayerFacts& layer) {
+  const OwnNoise own = own_noise(layer);
+  const std::string lead =
+      fmt::format("It makes {:.0f} % of the noise at the output. ", 100 * layer.share_at_output);
+  const std::string mine = percent(layer.alone.ratio());
+  if (reason == Reason::RoundedOutput)
+    return lead + fmt::format(
+                      "Rounding its values, {:.3g} to {:.3g}, to a step of {:.3g} makes {} of the "
+                      "{} that it has by itself.",
+                      layer.min, layer.max, layer.step(), percent(own.output), mine);
+  if (reason == Reason::RoundedWeights)
+    return lead + fmt::format(
+                      "Its weights, rounded to {} bits, make {} of the {} that it has by "
+                      "itself.",
+                      layer.weight_bits, percent(own.weights), mine);
+  return lead + fmt::format(
+                    "That is the noise of what it reads: rounded inputs make {} of the {} that it "
+                    "has by itself; rounding its own values makes {}.",
+                    percent(own.inputs), mine, percent(own.output));
+}
+
+std::string remedy_for_input(const LayerFacts& layer) {
+  return fmt::format(
+      "to clip the data to {:.3g} on either side, or to take their logarithm, here and on the "
+      "device; or --recipe mixed, whose first layers may read 16 bits.",
+      layer.typical);
+}
+
 std::string remedy_for_outliers(const LayerFacts& layer, const recipe::Recipe& recipe) {
   if (recipe.calibration.method == quant::Method::MinMax)
     return fmt::format("--method auto, which clips as far as it pays; or {}.",
@@ -229,6 +295,9 @@ std::string remedy_of(Reason reason, const LayerFacts& layer, const recipe::Reci
       [[fallthrough]];
     case Reason::CoarseLogits:
     case Reason::Saturation:
+    case Reason::RoundedOutput:
+    case Reason::RoundedWeights:
+    case Reason::RoundedInputs:
       return has_wider(layer) ? wider(layer) + "." : std::string();
   }
   return {};
@@ -248,6 +317,10 @@ std::string explain(Reason reason, const LayerFacts& layer, const Target& target
       return explain_clipping(layer);
     case Reason::Saturation:
       return explain_saturation(layer, target);
+    case Reason::RoundedOutput:
+    case Reason::RoundedWeights:
+    case Reason::RoundedInputs:
+      return explain_leading(reason, layer);
     case Reason::Nothing:
       return explain_nothing(layer);
   }
@@ -272,6 +345,12 @@ std::string_view code_of(Reason reason) {
       return "clipped";
     case Reason::Saturation:
       return "saturation";
+    case Reason::RoundedOutput:
+      return "step";
+    case Reason::RoundedWeights:
+      return "weights";
+    case Reason::RoundedInputs:
+      return "inputs";
   }
   return "";
 }
@@ -286,7 +365,10 @@ Diagnosis diagnose(const LayerFacts& layer, const recipe::Recipe& recipe, const 
   const Reason reason = reason_for(layer);
   Diagnosis diagnosis{reason, explain(reason, layer, target), {}};
   // Recipes have no rules for inputs.
-  if (layer.op != kInput) diagnosis.remedy = remedy_of(reason, layer, recipe, target);
+  if (layer.op != kInput)
+    diagnosis.remedy = remedy_of(reason, layer, recipe, target);
+  else if (reason == Reason::OutlierRange)
+    diagnosis.remedy = remedy_for_input(layer);
   return diagnosis;
 }
 

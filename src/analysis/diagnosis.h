@@ -20,9 +20,14 @@ enum class Reason : std::uint8_t {
   CoarseLogits,       ///< the best two classes are often less than a step apart
   ClippedActivation,  ///< values beyond the range carry the noise
   Saturation,         ///< sums run into the limit of the chip's registers
+  // Of the layers that make most of the noise, where none of the above holds:
+  RoundedOutput,   ///< the step of its output
+  RoundedWeights,  ///< that of its weights
+  RoundedInputs,   ///< those of what it reads
 };
 
-/// "outliers", "uneven channels", "wide bias", "coarse logits", "clipped", "saturation"; "-".
+/// "outliers", "uneven channels", "wide bias", "coarse logits", "clipped", "saturation", "step",
+/// "weights", "inputs"; "-".
 std::string_view code_of(Reason reason);
 
 /// What is known of the filters of a layer.
@@ -52,8 +57,10 @@ struct LayerFacts {
   measure::Noise accumulated, alone;
   /// Of the network's outputs: what changes there when this node, too, becomes the chip's, those
   /// before it being the chip's and those behind it float; what layers behind it make up for by
-  /// their biases left out. None of inputs: it is part of their first reader's.
+  /// their biases left out.
   measure::Noise at_output;
+  /// Its part of all that `at_output` of inputs and nodes adds up to.
+  double share_at_output = 0;
   /// Of the network's outputs when it and those before it are the chip's and the rest is float,
   /// likewise.
   measure::Noise noise_behind;

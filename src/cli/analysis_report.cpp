@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/noise_report.h"
 #include "cli/wrap.h"
 #include "report/table.h"
 
@@ -169,17 +170,14 @@ std::string analysis_text(const Analysis& analysis, const AnalysisView& view) {
     text += fmt::format("and {} more layers (--top 0 shows all)\n", layers.size() - shown);
   text += fmt::format(
       "\nNoise to signal at the output {}, on {} samples; the layers' own effects add up to {}\n\n",
-      analysis_percent(analysis.output.ratio()), analysis.samples,
-      analysis_percent(sum_at_output(analysis)));
+      noise_text(analysis.output), analysis.samples, analysis_percent(sum_at_output(analysis)));
   return text + explanations(layers, std::min(view.explained, layers.size()));
 }
 
 std::string analysis_json(const Analysis& analysis, const recipe::Recipe& recipe,
                           const Target& target, const AnalysisView& view) {
-  Json json{{"target", target.name},
-            {"samples", analysis.samples},
-            {"noise_to_signal", analysis.output.ratio()},
-            {"layers", Json::array()}};
+  Json json{{"target", target.name}, {"samples", analysis.samples}, {"layers", Json::array()}};
+  add_noise(json, analysis.output);
   for (const AnalyzedLayer* layer : sorted(analysis, view.order))
     json["layers"].push_back(columns(*layer));
   json["recipe"] = Json::parse(recipe::to_json(recipe));

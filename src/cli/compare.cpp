@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "cli/network_options.h"
+#include "cli/noise_report.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
 #include "report/table.h"
@@ -117,7 +118,7 @@ std::string percent_or_blank(std::optional<double> fraction, int decimals) {
   return fraction ? fmt::format("{:.{}f} %", 100 * *fraction, decimals) : "";
 }
 
-std::string noise_text(double ratio) {
+std::string short_noise(double ratio) {
   return ratio >= 1e-4 ? percent_or_blank(ratio, 3) : fmt::format("{:.1e} %", 100 * ratio);
 }
 
@@ -146,7 +147,7 @@ std::string compare_table_of(const std::vector<strategy::Compared>& results) {
     table.add_row(
         {r.unbeaten ? "*" : "", r.recipe.name, report::human_bytes(r.file->bytes().size()),
          report::human_bytes(r.merits.activation_bytes), wide_layers_text(r),
-         noise_text(r.merits.noise_to_signal), percent_or_blank(r.evaluation.accuracy, 2),
+         short_noise(r.merits.noise_to_signal), percent_or_blank(r.evaluation.accuracy, 2),
          percent_or_blank(r.evaluation.agreement, 2),
          fmt::format("{:.{}f}", r.merits.milliseconds, r.merits.milliseconds < 10 ? 2 : 1),
          fmt::format("{:.2f}", r.seconds)});
@@ -162,8 +163,9 @@ void print_comparison(const std::vector<strategy::Compared>& results, const Targ
       "* beaten by none: no other is at least as good in file size, RAM, noise and time, and\n"
       "  better in one of them\n"
       "RAM: of activations. 16-bit: layers; w8: those of them with weights of 8 bits. Noise: to\n"
-      "signal, at the outputs. As float: same answer as the float network. Seconds: to quantize;\n"
-      "what recipes share counts once.\n");
+      "signal, at the worst of the outputs; of scores before Softmax. As float: same answer as "
+      "the\n"
+      "float network. Seconds: to quantize; what recipes share counts once.\n");
   const auto measured =
       std::find_if(results.begin(), results.end(), [](const auto& r) { return r.refusal.empty(); });
   const measure::Evaluation& evaluation = measured->evaluation;
@@ -189,7 +191,7 @@ ordered_json compare_json_of(const strategy::Compared& r, const std::vector<fs::
   j["layers"] = r.nodes;
   j["layers_16bit"] = r.wide_nodes;
   j["layers_w8a16"] = r.narrow_weights;
-  j["noise_to_signal"] = r.merits.noise_to_signal;
+  add_noise(j, *r.evaluation.noise);
   if (r.evaluation.accuracy) j["accuracy"] = *r.evaluation.accuracy;
   if (r.evaluation.agreement) j["agreement"] = *r.evaluation.agreement;
   j["milliseconds"] = r.merits.milliseconds;

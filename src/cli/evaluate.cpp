@@ -11,6 +11,7 @@
 #include "cli/model_file.h"
 #include "cli/network.h"
 #include "cli/network_options.h"
+#include "cli/noise_report.h"
 #include "cli/port_metadata.h"
 #include "cli/progress.h"
 #include "measure/planned_memory.h"
@@ -47,7 +48,7 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
                         [&](std::int64_t done, std::int64_t) { bar.update(done); });
   if (command.json) {
     nlohmann::ordered_json j{{"samples", result.samples}};
-    if (result.noise) j["noise_to_signal"] = result.noise->ratio();
+    if (result.noise) add_noise(j, *result.noise);
     if (result.accuracy) j["accuracy"] = *result.accuracy;
     if (result.reference_accuracy) j["reference_accuracy"] = *result.reference_accuracy;
     if (result.agreement) j["agreement"] = *result.agreement;
@@ -55,11 +56,14 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
     return;
   }
   fmt::print("Samples          {}\n", result.samples);
-  if (result.noise) fmt::print("Noise to signal  {:.3f} %\n", 100 * result.noise->ratio());
+  if (result.noise) fmt::print("Noise to signal  {}\n", noise_text(*result.noise));
   if (result.accuracy) fmt::print("Accuracy         {:.2f} %\n", 100 * *result.accuracy);
   if (result.reference_accuracy)
     fmt::print("Float accuracy   {:.2f} %\n", 100 * *result.reference_accuracy);
   if (result.agreement) fmt::print("Agreement        {:.2f} %\n", 100 * *result.agreement);
+  if (!result.noise) return;
+  const std::string by_output = noise_by_output(*result.noise);
+  if (!by_output.empty()) fmt::print("\n{}", by_output);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "cli/network_options.h"
+#include "cli/noise_report.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
 #include "cli/validators.h"
@@ -150,7 +151,7 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
   j["strategy"] = result.recipe.name;
   for (const auto& s : result.stages)
     j["stages"].push_back({{"name", s.name}, {"seconds", s.seconds}});
-  j["noise_to_signal"] = test && test->noise ? test->noise->ratio() : result.noise.output.ratio();
+  add_noise(j, test && test->noise ? *test->noise : result.noise.output);
   j["noise_samples"] = test ? test->samples : result.noise.samples;
   j["size"] = {{"total", size.total()},         {"filters", size.filters},
                {"biases", size.biases},         {"tables", size.tables},
@@ -242,7 +243,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
                                test_data.labels());
     });
     if (test->noise)
-      if (const auto warning = strategy::warning_of(*test->noise))
+      if (const auto warning = strategy::warning_of(test->noise->ratio()))
         result.warnings.push_back(*warning);
   }
   std::vector<fs::path> files;
@@ -282,16 +283,18 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   fmt::print("{} for {}, calibrated on {} samples\n", result.recipe.name, target.name,
              data.chosen.size());
   fmt::print("Noise to signal at the output, simulated: {} ({} calibration samples)\n",
-             noise_percent(result.noise.output.ratio()), result.noise.samples);
+             noise_text(result.noise.output), result.noise.samples);
   if (test) {
     if (test->noise)
-      fmt::print("On {} test samples: noise to signal {}", test->samples,
-                 noise_percent(test->noise->ratio()));
+      fmt::print("On {} test samples: noise to signal {}", test->samples, noise_text(*test->noise));
     if (test->accuracy)
       fmt::print(", accuracy {:.2f} % (float {:.2f} %)", 100 * *test->accuracy,
                  100 * *test->reference_accuracy);
     fmt::print("\n");
   }
+  const std::string by_output =
+      noise_by_output(test && test->noise ? *test->noise : result.noise.output);
+  if (!by_output.empty()) fmt::print("\n{}\n", by_output);
   print_size(size);
   std::string times;
   double total = 0;

@@ -7,6 +7,8 @@
 #include <mutex>
 
 #include "base/parallel.h"
+#include "measure/output_comparison.h"
+#include "measure/simulate.h"
 
 namespace espquant::measure {
 namespace {
@@ -33,7 +35,7 @@ struct EvaluateWorker {
 };
 
 struct Outcome {
-  Noise noise;
+  OutputNoise noise;
   std::int64_t predicted = -1;
 };
 
@@ -45,7 +47,7 @@ struct SampleOutcomes {
 
 Evaluation summary_of(std::size_t program, const std::vector<SampleOutcomes>& samples,
                       std::span<const std::int64_t> labels, bool referenced, bool scores) {
-  Noise noise;
+  OutputNoise noise;
   std::int64_t right = 0, reference_right = 0, lost = 0, agreed = 0;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const Outcome& outcome = samples[i].programs[program];
@@ -83,6 +85,7 @@ std::vector<Evaluation> evaluate_all(std::span<const sim::Program* const> progra
                                      std::span<const std::int64_t> labels,
                                      const calib::Progress& progress) {
   std::vector<SimulatedNetwork> simulated;
+  const OutputComparison comparison(network);
   for (const sim::Program* program : programs) simulated.emplace_back(*program, network);
   std::vector<std::unique_ptr<EvaluateWorker>> workers(static_cast<std::size_t>(thread_count()));
   std::vector<SampleOutcomes> samples(static_cast<std::size_t>(source.count));
@@ -102,8 +105,7 @@ std::vector<Evaluation> evaluate_all(std::span<const sim::Program* const> progra
     for (std::size_t p = 0; p < programs.size(); ++p) {
       const std::vector<Tensor> actual = simulated[p].run(inputs, worker->frames[p]);
       mine.programs[p].predicted = arg_max(actual.front());
-      for (std::size_t o = 0; o < expected.size(); ++o)
-        mine.programs[p].noise.add(actual[o].data<float>(), expected[o].data<float>());
+      if (reference != nullptr) mine.programs[p].noise = comparison.of(actual, expected);
     }
     const std::int64_t finished = ++done;
     if (progress) {

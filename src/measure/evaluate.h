@@ -5,15 +5,16 @@
 #include <vector>
 
 #include "calib/calibrate.h"
-#include "measure/layer_noise.h"
+#include "measure/output_noise.h"
 #include "ops/executor.h"
+#include "sim/program.h"
 
 namespace espquant::measure {
 
 /// How a simulated network does on data, beside the float one. Fractions in [0, 1].
 struct Evaluation {
   std::int64_t samples = 0;
-  std::optional<Noise> noise;
+  std::optional<OutputNoise> noise;
   /// Share of samples whose largest class score is at the label; where there are labels.
   std::optional<double> accuracy, reference_accuracy;
   /// Share of samples that the float network gets right and the simulated one does not.

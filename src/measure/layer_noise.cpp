@@ -2,51 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <memory>
 
 #include "base/parallel.h"
 #include "measure/float_references.h"
+#include "measure/output_comparison.h"
 
 namespace espquant::measure {
-
-namespace {
-
-/// Of a sum of squares: float32 has lost nothing of it.
-bool in_range(float sum) { return sum == 0 || (sum > 1e-30F && sum < 1e38F); }
-
-}  // namespace
-
-void Noise::add(std::span<const float> actual, std::span<const float> reference) {
-  constexpr std::size_t kBlock = 1024;
-  for (std::size_t begin = 0; begin < actual.size(); begin += kBlock) {
-    const std::size_t end = std::min(begin + kBlock, actual.size());
-    float n = 0, s = 0;
-    for (std::size_t i = begin; i < end; ++i) {
-      const float d = actual[i] - reference[i];
-      n += d * d;
-      s += reference[i] * reference[i];
-    }
-    if (!in_range(n) || !in_range(s)) {
-      add_exactly(actual.subspan(begin, end - begin), reference.subspan(begin, end - begin));
-      continue;
-    }
-    noise += static_cast<double>(n);
-    signal += static_cast<double>(s);
-  }
-}
-
-void Noise::add_exactly(std::span<const float> actual, std::span<const float> reference) {
-  double n = 0, s = 0;
-  for (std::size_t i = 0; i < actual.size(); ++i) {
-    const double d = static_cast<double>(actual[i]) - static_cast<double>(reference[i]);
-    n += d * d;
-    s += static_cast<double>(reference[i]) * static_cast<double>(reference[i]);
-  }
-  // So that NaN loses every comparison with a number.
-  noise += std::isnan(n) ? std::numeric_limits<double>::infinity() : n;
-  signal += s;
-}
 
 namespace {
 
@@ -66,7 +28,8 @@ struct LayerNoiseWorker {
 
 struct SampleNoise {
   std::vector<Noise> accumulated, alone;
-  std::vector<OutputNoise> outputs;
+  std::vector<OutputSignal> outputs;
+  OutputNoise output;
   std::optional<std::size_t> not_finite;
 };
 
@@ -93,6 +56,7 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
   const Graph& graph = executor.graph();
   const FloatReferences references(graph, program, orders);
   const SimulatedNetwork network(program, graph);
+  const OutputComparison comparison(graph);
   std::vector<std::unique_ptr<LayerNoiseWorker>> workers(static_cast<std::size_t>(thread_count()));
   std::vector<SampleNoise> found(samples.size());
   // What others are held against.
@@ -116,7 +80,7 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
       first_expected = expected;
     }
     for (std::size_t o = 0; o < outputs.size(); ++o) {
-      OutputNoise& output = mine.outputs.emplace_back();
+      OutputSignal& output = mine.outputs.emplace_back();
       output.noise.add(outputs[o].data<float>(), expected[o].data<float>());
       Noise change;
       change.add_exactly(expected[o].data<float>(), first_expected[o].data<float>());
@@ -124,6 +88,7 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
       output.varies = !outputs[o].equals(first_outputs[o]);
       output.count = outputs[o].size();
     }
+    mine.output = comparison.of(outputs, expected);
 
     const auto compare = [&](sim::Program::Frame& frame, std::size_t tensor, Noise& noise) {
       worker->scratch.resize(values[tensor].size());
@@ -174,16 +139,16 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
     report.outputs.push_back({graph.value(v).name, {}, 0, false, 0});
   for (const SampleNoise& s : found) {
     for (std::size_t o = 0; o < s.outputs.size(); ++o) {
-      OutputNoise& all = report.outputs[o];
+      OutputSignal& all = report.outputs[o];
       all.noise.add(s.outputs[o].noise);
       all.variation += s.outputs[o].variation;
       all.varies = all.varies || s.outputs[o].varies;
       all.count += s.outputs[o].count;
     }
+    report.output.add(s.output);
     if (s.not_finite && (!report.not_finite || *s.not_finite < *report.not_finite))
       report.not_finite = s.not_finite;
   }
-  for (const OutputNoise& output : report.outputs) report.output.add(output.noise);
   return report;
 }
 

@@ -7,25 +7,12 @@
 
 #include "calib/calibrate.h"
 #include "lower/lower.h"
+#include "measure/noise.h"
+#include "measure/output_noise.h"
 #include "measure/simulate.h"
 #include "ops/executor.h"
 
 namespace espquant::measure {
-
-/// Sum of squared differences and of squares of the float signal.
-struct Noise {
-  double noise = 0, signal = 0;
-
-  void add(std::span<const float> actual, std::span<const float> reference);
-  /// The same in float64, for numbers whose squares float32 does not hold.
-  void add_exactly(std::span<const float> actual, std::span<const float> reference);
-  void add(const Noise& other) {
-    noise += other.noise;
-    signal += other.signal;
-  }
-  /// Noise over signal; 0 when there is neither.
-  double ratio() const { return signal > 0 ? noise / signal : noise > 0 ? 1.0 : 0.0; }
-};
 
 /// What one node of the chip's model does to the signal.
 struct LayerNoise {
@@ -39,7 +26,7 @@ struct LayerNoise {
 };
 
 /// What arrives at one output of the network.
-struct OutputNoise {
+struct OutputSignal {
   std::string name;
   Noise noise;
   /// Sum of squared differences of the float network's output from that of the first sample.
@@ -52,9 +39,9 @@ struct OutputNoise {
 
 struct NoiseReport {
   std::vector<LayerNoise> layers;
-  std::vector<OutputNoise> outputs;
-  /// Over all outputs of the network.
-  Noise output;
+  std::vector<OutputSignal> outputs;
+  /// Of the network's outputs.
+  OutputNoise output;
   std::int64_t samples = 0;
   /// The first node that made the chip compute NaN or infinity, as index into `layers`.
   std::optional<std::size_t> not_finite;

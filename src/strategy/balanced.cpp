@@ -41,9 +41,10 @@ Outputs outputs_on(const Graph& network, const calib::SampleSource& source) {
   return outputs;
 }
 
-measure::Noise noise_between(const Graph& network, const Outputs& actual, const Outputs& expected) {
+measure::OutputNoise noise_between(const Graph& network, const Outputs& actual,
+                                   const Outputs& expected) {
   const measure::OutputComparison comparison(network);
-  measure::Noise noise;
+  measure::OutputNoise noise = comparison.nothing();
   for (std::size_t s = 0; s < actual.size(); ++s) comparison.add(actual[s], expected[s], noise);
   return noise;
 }

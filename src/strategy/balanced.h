@@ -20,10 +20,10 @@ struct EqualizationTrial {
   EqualizationWay way = EqualizationWay::None;
   /// Caps that became ReLUs, and what that does to the float outputs.
   int caps_removed = 0;
-  measure::Noise conversion_noise;
+  measure::OutputNoise conversion_noise;
   /// What the chip makes of it, against the original float network; unknown where turning caps into
   /// ReLUs alone makes more noise than another way makes in all: it ends there, not equalized.
-  std::optional<measure::Noise> noise;
+  std::optional<measure::OutputNoise> noise;
   /// Channel groups that were equalized, and how far that moved the float outputs, relative to the
   /// largest.
   int groups = 0;

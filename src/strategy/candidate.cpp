@@ -64,23 +64,23 @@ void run_judged(const ops::Executor& executor, std::vector<std::vector<Tensor>> 
   std::move(outputs.begin(), outputs.end(), std::back_inserter(run.outputs));
 }
 
-measure::Noise output_noise(const sim::Program& program, const Graph& network,
-                            const FloatRun& run) {
+measure::OutputNoise output_noise(const sim::Program& program, const Graph& network,
+                                  const FloatRun& run) {
   const measure::SimulatedNetwork simulated(program, network);
   const measure::OutputComparison comparison(network);
   std::vector<std::unique_ptr<sim::Program::Frame>> frames(
       static_cast<std::size_t>(thread_count()));
   const std::size_t first = run.first_judged();
-  std::vector<measure::Noise> noises(run.inputs.size() - first);
+  std::vector<measure::OutputNoise> noises(run.inputs.size() - first);
   parallel_for(static_cast<std::int64_t>(noises.size()), [&](std::int64_t i) {
     auto& frame = frames.at(static_cast<std::size_t>(worker_index()));
     if (!frame) frame = std::make_unique<sim::Program::Frame>(program);
     const auto s = static_cast<std::size_t>(i);
     const auto outputs = simulated.run(run.inputs[first + s], *frame);
-    comparison.add(outputs, run.outputs[first + s], noises[s]);
+    noises[s] = comparison.of(outputs, run.outputs[first + s]);
   });
-  measure::Noise sum;
-  for (const measure::Noise& noise : noises) sum.add(noise);
+  measure::OutputNoise sum = comparison.nothing();
+  for (const measure::OutputNoise& noise : noises) sum.add(noise);
   return sum;
 }
 

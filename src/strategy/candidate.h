@@ -17,7 +17,7 @@ struct Candidate {
   std::vector<float> factors;
   lower::Lowered lowered;
   /// At the network's outputs, simulated.
-  measure::Noise noise;
+  measure::OutputNoise noise;
 };
 
 /// What a network does on some samples in float.
@@ -50,6 +50,7 @@ void run_judged(const ops::Executor& executor, std::vector<std::vector<Tensor>> 
 
 /// Noise at the outputs of `network`, as the program computes them, on the samples of `run` to
 /// judge on.
-measure::Noise output_noise(const sim::Program& program, const Graph& network, const FloatRun& run);
+measure::OutputNoise output_noise(const sim::Program& program, const Graph& network,
+                                  const FloatRun& run);
 
 }  // namespace espquant::strategy

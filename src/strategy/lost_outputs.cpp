@@ -21,7 +21,7 @@ constexpr double kVaries = 0.01;
 /// What a function that ends at 1 puts out below this is 0 for every purpose.
 constexpr double kNothingOfOne = 1.0 / 65536;
 
-bool is_negligible(const Graph& network, ValueId v, const measure::OutputNoise& output) {
+bool is_negligible(const Graph& network, ValueId v, const measure::OutputSignal& output) {
   const NodeId producer = network.value(v).producer;
   if (producer == kNone || !quant::ends_at_one(network.node(producer))) return false;
   return output.noise.signal < static_cast<double>(output.count) * kNothingOfOne * kNothingOfOne;
@@ -75,19 +75,18 @@ std::string remedy_for(const measure::LayerNoise* layer) {
 
 }  // namespace
 
-std::optional<std::string> warning_of(const measure::Noise& on_test_samples) {
-  const double noise = on_test_samples.ratio();
-  if (noise <= kLost) return std::nullopt;
+std::optional<std::string> warning_of(double noise_on_test_samples) {
+  if (noise_on_test_samples <= kLost) return std::nullopt;
   return fmt::format(
       "on the test samples about nothing of the outputs is left: their noise is {:.0f} % of the "
       "signal; calibrate on samples that are like them, or see `espquant analyze`",
-      100 * noise);
+      100 * noise_on_test_samples);
 }
 
 LostOutputs find_lost_outputs(const Graph& network, const measure::NoiseReport& report) {
   LostOutputs lost;
   for (std::size_t o = 0; o < report.outputs.size(); ++o) {
-    const measure::OutputNoise& output = report.outputs[o];
+    const measure::OutputSignal& output = report.outputs[o];
     const ValueId v = network.outputs()[o];
     const double noise = output.noise.ratio();
     const bool constant = !output.varies && output.variation > kVaries * output.noise.signal;

@@ -20,7 +20,7 @@ struct LostOutputs {
 };
 
 /// What is to be said of the noise on test samples, if it is that large.
-std::optional<std::string> warning_of(const measure::Noise& on_test_samples);
+std::optional<std::string> warning_of(double noise_on_test_samples);
 
 /// `network` is the float network of the report.
 LostOutputs find_lost_outputs(const Graph& network, const measure::NoiseReport& report);

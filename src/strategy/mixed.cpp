@@ -157,7 +157,7 @@ class Search {
   std::vector<double> noises_of(Trials& trials, std::span<const quant::Settings> all) const {
     std::vector<double> noises;
     trials.make_each(all, [&](std::size_t, const Candidate& candidate) {
-      noises.push_back(candidate.noise.ratio());
+      noises.push_back(candidate.noise.mean_ratio());
       report(noises.size(), all.size());
     });
     return noises;
@@ -210,9 +210,10 @@ class Search {
 
     std::vector<NoiseSource> sources;
     const std::vector<SharedTensor> tensors = shared_tensors(bench_, layers_);
-    const std::vector<measure::Noise> noises = trials().narrow_each(narrowings(tensors, all_wide));
+    const std::vector<measure::OutputNoise> noises =
+        trials().narrow_each(narrowings(tensors, all_wide));
     for (std::size_t i = 0; i < tensors.size(); ++i)
-      sources.push_back({std::max(noises[i].ratio() - none, 0.0), tensors[i].layers});
+      sources.push_back({std::max(noises[i].mean_ratio() - none, 0.0), tensors[i].layers});
     sources_.emplace(alone_, std::move(sources), weights_alone_);
   }
 
@@ -327,7 +328,7 @@ class Search {
     std::size_t least = 0;
     Trials(bench_, all.front(), means_).make_each(all, [&](std::size_t i, Candidate candidate) {
       report(i + 1, all.size());
-      if (i > 0 && candidate.noise.ratio() >= best.noise.ratio()) return;
+      if (i > 0 && !candidate.noise.is_below(1, best.noise)) return;
       best = std::move(candidate);
       least = i;
     });

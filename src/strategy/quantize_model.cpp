@@ -217,7 +217,7 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
     const ops::Executor executor(result.scaled);
     result.noise = measure::measure_noise(executor, program, best.lowered.orders, source,
                                           evenly_spread(source.count, options.report_samples));
-    if (!std::isfinite(best.noise.noise) && !result.noise.not_finite)
+    if (!best.noise.is_finite() && !result.noise.not_finite)
       result.noise.not_finite =
           measure::measure_noise(executor, program, best.lowered.orders, source,
                                  evenly_spread(source.count, source.count))

@@ -84,7 +84,7 @@ RefineResult refine_exponents(Workbench& bench, const quant::Settings& settings,
   }
   Candidate best = bench.judged(settings, means);
   trials.make_each(methods, [&](std::size_t i, Candidate candidate) {
-    if (candidate.noise.noise >= kRefineWorthwhile * best.noise.noise) return;
+    if (!candidate.noise.is_below(kRefineWorthwhile, best.noise)) return;
     best = std::move(candidate);
     result.settings = methods[i];
   });
@@ -95,7 +95,7 @@ RefineResult refine_exponents(Workbench& bench, const quant::Settings& settings,
     quant::Settings moved = result.settings;
     moved.exponent_shifts[doubts[i].layer] += doubts[i].step;
     Candidate candidate = trials.make(moved);
-    if (candidate.noise.noise < kRefineWorthwhile * best.noise.noise) {
+    if (candidate.noise.is_below(kRefineWorthwhile, best.noise)) {
       best = std::move(candidate);
       trials.rebase(moved);
       result.settings = std::move(moved);

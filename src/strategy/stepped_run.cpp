@@ -314,7 +314,7 @@ Candidate SteppedRun::finish() {
   advance(program_->node_count());
   if (sample_count() == run_.inputs.size()) {
     const measure::OutputComparison comparison(candidate_.graph);
-    candidate_.noise = {};
+    candidate_.noise = comparison.nothing();
     for (std::size_t s = run_.first_judged(); s < sample_count(); ++s)
       comparison.add(network_->read(s < run_.fitted ? frames_[s] : judged_[s - run_.fitted]),
                      run_.outputs[s], candidate_.noise);

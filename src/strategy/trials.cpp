@@ -67,7 +67,7 @@ void Trials::make_each(std::span<const quant::Settings> all,
   finish_each(all.size(), start, visit);
 }
 
-std::vector<measure::Noise> Trials::narrow_each(std::span<const Narrowing> all) {
+std::vector<measure::OutputNoise> Trials::narrow_each(std::span<const Narrowing> all) {
   const Candidate draft = bench_.draft(base_);
   std::map<std::string_view, std::size_t> written;
   const std::vector<espdl::Node>& nodes = draft.lowered.model.nodes;
@@ -88,7 +88,7 @@ std::vector<measure::Noise> Trials::narrow_each(std::span<const Narrowing> all) 
     }
     return runs;
   };
-  std::vector<measure::Noise> noises(all.size());
+  std::vector<measure::OutputNoise> noises(all.size());
   finish_each(all.size(), start,
               [&](std::size_t i, const Candidate& candidate) { noises[i] = candidate.noise; });
   return noises;

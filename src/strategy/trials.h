@@ -28,7 +28,7 @@ class Trials {
     std::string tensor;
     float step = 0;
   };
-  std::vector<measure::Noise> narrow_each(std::span<const Narrowing> all);
+  std::vector<measure::OutputNoise> narrow_each(std::span<const Narrowing> all);
   /// Makes these settings the base of what comes.
   void rebase(quant::Settings base);
 

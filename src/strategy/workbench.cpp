@@ -267,7 +267,7 @@ Candidate Workbench::make(const quant::Settings& settings, Means means) {
   if (means == Means::AsTheyAre) return judged(settings, means);
   Candidate matched = judged(settings, means);
   const Candidate& plain = judged(settings, Means::AsTheyAre);
-  return matched.noise.noise < plain.noise.noise ? std::move(matched) : plain;
+  return matched.noise.is_below(1, plain.noise) ? std::move(matched) : plain;
 }
 
 quant::Settings settings_of(const recipe::Recipe& recipe, const Graph& network,

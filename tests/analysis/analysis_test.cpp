@@ -45,9 +45,15 @@ const AnalyzedLayer& layer_of(const Analysis& analysis, std::string_view op) {
   throw Error(ErrorCode::Internal, "no such layer");
 }
 
-void expect_nothing(const Analysis& analysis) {
+/// An only layer makes all the noise, whatever there is of it.
+bool is_defect(Reason reason) {
+  return reason != Reason::Nothing && reason != Reason::RoundedOutput &&
+         reason != Reason::RoundedWeights && reason != Reason::RoundedInputs;
+}
+
+void expect_no_defect(const Analysis& analysis) {
   for (const AnalyzedLayer& layer : analysis.layers)
-    EXPECT_EQ(layer.diagnosis.reason, Reason::Nothing)
+    EXPECT_FALSE(is_defect(layer.diagnosis.reason))
         << layer.facts.node << ": " << layer.diagnosis.explanation;
 }
 
@@ -117,7 +123,8 @@ TEST(Analysis, AHealthyNetworkHasNoReasons) {
   ASSERT_EQ(analysis.layers.size(), 3u);
   EXPECT_EQ(analysis.layers[0].facts.op, "Input");
   EXPECT_EQ(analysis.samples, 32);
-  expect_nothing(analysis);
+  for (const AnalyzedLayer& layer : analysis.layers)
+    EXPECT_EQ(layer.diagnosis.reason, Reason::Nothing) << layer.diagnosis.explanation;
 }
 
 TEST(Analysis, OneValueFarBeyondTheOthersIsAnOutlier) {
@@ -134,13 +141,47 @@ TEST(Analysis, OneValueFarBeyondTheOthersIsAnOutlier) {
                 Reason::OutlierRange, "--method auto");
 }
 
+// Half of the chip's range for one value in thousands, and nothing else in the network is as
+// coarse.
+TEST(Analysis, AnInputWhoseOutliersSetTheStepIsNamedWithWhatToDo) {
+  const Sample with_outliers = [](std::int64_t i) {
+    Tensor x = random_tensor({1, 4, 16, 16}, 500 + static_cast<std::uint64_t>(i));
+    if (i % 16 == 0) x.mutable_data<float>()[100] = 30;
+    return x;
+  };
+  const AnalyzedLayer input =
+      layer_of(analyze(two_convolutions(), with_outliers, {"calibration.method=minmax"}), "Input");
+  expect_reason(input, Reason::OutlierRange, "to clip the data to 0.99");
+  EXPECT_NE(input.diagnosis.explanation.find("the largest is 30"), std::string::npos)
+      << input.diagnosis.explanation;
+}
+
+// What the second layer takes back took all the bits of the first.
+TEST(Analysis, ALayerThatMakesMuchOfTheNoiseHasAReason) {
+  const Tensor second = random_tensor({4, 4, 1, 1}, 2);
+  Tensor back(DType::Float32, {4});
+  for (std::size_t i = 0; i < 16; ++i)
+    back.mutable_data<float>()[i / 4] -= 60 * second.data<float>()[i];
+  Network net;
+  const ValueId x = net.input("x", {1, 4, 8, 8});
+  const ValueId bias = net.constant(Tensor::of<float>({4}, {60, 60, 60, 60}));
+  const ValueId y =
+      net.node("Conv", {x, net.random({4, 4, 1, 1}), bias}, {{"kernel_shape", Ints{1, 1}}});
+  const Graph graph = net.finish({net.node("Conv", {y, net.constant(second), net.constant(back)},
+                                           {{"kernel_shape", Ints{1, 1}}})});
+  const AnalyzedLayer first = layer_of(analyze(graph, uniform({1, 4, 8, 8})), "Conv");
+  EXPECT_GT(first.facts.share_at_output, 0.5);
+  EXPECT_NE(first.diagnosis.reason, Reason::Nothing);
+  EXPECT_NE(first.diagnosis.remedy, "");
+}
+
 TEST(Analysis, OneFilterMuchLargerThanTheOthersIsUneven) {
   const Sample sample = uniform({1, 8, 8, 8});
   const AnalyzedLayer layer = layer_of(analyze(one_large_filter(200), sample), "Conv");
   expect_reason(layer, Reason::UnevenChannels, "--recipe balanced");
   EXPECT_GT(layer.facts.weights->spread, 150);
   EXPECT_GT(layer.facts.weights->noise, 0.5);
-  expect_nothing(analyze(one_large_filter(2), sample));
+  expect_no_defect(analyze(one_large_filter(2), sample));
 }
 
 TEST(Analysis, UnevenFiltersAreNoReasonWhereEachHasItsExponent) {
@@ -158,16 +199,16 @@ TEST(Analysis, ABiasThatMakesWeightsCoarseIsNamed) {
   expect_reason(layer, Reason::WideBias, ".bits=16");
   EXPECT_GE(layer.facts.weights->excess_bias_bits, 4);
   for (const bool spelled : {false, true})
-    expect_nothing(analyze(one_large_bias(-20, spelled), sample));
+    expect_no_defect(analyze(one_large_bias(-20, spelled), sample));
   const Analysis limited = analyze(one_large_bias(-2000, false), sample);
-  expect_nothing(limited);
+  expect_no_defect(limited);
   EXPECT_EQ(layer_of(limited, "Conv").facts.dead_channels, 1);
 }
 
 // 32 bits hold that bias.
 TEST(Analysis, TheSameBiasIsNoReasonOnAChipWithWiderOnes) {
   const Analysis analysis = analyze(one_large_bias(-2000), uniform({1, 8, 8, 8}), {}, "esp32p4");
-  EXPECT_EQ(layer_of(analysis, "Conv").diagnosis.reason, Reason::Nothing);
+  expect_no_defect(analysis);
 }
 
 TEST(Analysis, ScoresCloserThanAStepAreCoarse) {
@@ -176,7 +217,7 @@ TEST(Analysis, ScoresCloserThanAStepAreCoarse) {
   expect_reason(layer, Reason::CoarseLogits, ".bits=16");
   EXPECT_EQ(layer.facts.decisions, 32);
   EXPECT_GT(layer.facts.close_decisions, 24);
-  expect_nothing(analyze(scores(100), sample));
+  expect_no_defect(analyze(scores(100), sample));
 }
 
 TEST(Analysis, ClippingByALowPercentileIsNamed) {
@@ -204,10 +245,12 @@ TEST(Analysis, AllNoiseAtTheOutputIsThatOfAnOnlyLayer) {
   const Analysis analysis =
       analyze(graph, uniform({1, 4, 8, 8}), {"quantization.bias_correction=none"});
   const LayerFacts& conv = layer_of(analysis, "Conv").facts;
-  EXPECT_NEAR(conv.at_output.ratio(), analysis.output.ratio(), 1e-4 * analysis.output.ratio());
+  EXPECT_NEAR(conv.noise_behind.ratio(), analysis.output.ratio(), 1e-4 * analysis.output.ratio());
   EXPECT_NEAR(conv.accumulated.ratio(), analysis.output.ratio(), 1e-4 * analysis.output.ratio());
-  EXPECT_EQ(conv.noise_behind.noise, conv.at_output.noise);
-  EXPECT_EQ(layer_of(analysis, "Input").facts.at_output.noise, 0);
+  const LayerFacts& input = layer_of(analysis, "Input").facts;
+  EXPECT_EQ(input.noise_behind.noise, input.at_output.noise);
+  EXPECT_GT(input.at_output.noise, 0);
+  EXPECT_NEAR(input.share_at_output + conv.share_at_output, 1, 1e-12);
 }
 
 TEST(Analysis, NoiseSoFarEndsWithThatOfTheOutput) {
@@ -229,7 +272,7 @@ TEST(Analysis, ShiftsOfTheMeanCountOnlyWhereNothingCorrectsThem) {
                                       {"calibration.method=percentile", "calibration.percentile=60",
                                        std::string("quantization.bias_correction=") + correction});
     const LayerFacts& conv = layer_of(analysis, "Conv").facts;
-    return conv.at_output.noise / analysis.output.noise;
+    return conv.noise_behind.ratio() / analysis.output.ratio();
   };
   EXPECT_NEAR(effect("none"), 1, 1e-4);
   EXPECT_LT(effect("empirical"), 0.999);

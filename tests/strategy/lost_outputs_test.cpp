@@ -95,8 +95,8 @@ TEST(LostOutputs, AlmostNothingOfASigmoidIsZero) {
 }
 
 TEST(LostOutputs, TestSamplesMayShowIt) {
-  EXPECT_TRUE(warning_of({0.6, 1}));
-  EXPECT_FALSE(warning_of({0.4, 1}));
+  EXPECT_TRUE(warning_of(0.6));
+  EXPECT_FALSE(warning_of(0.4));
 }
 
 TEST(LostOutputs, TheLastGateRefusesWhatTheChipMakesNothingOf) {

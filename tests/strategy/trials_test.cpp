@@ -45,8 +45,8 @@ void expect_equal(const Candidate& actual, const Candidate& expected, std::strin
   EXPECT_EQ(espdl::write_model(actual.lowered.model), espdl::write_model(expected.lowered.model))
       << what;
   EXPECT_EQ(print(actual.graph), print(expected.graph)) << what;
-  EXPECT_EQ(actual.noise.noise, expected.noise.noise) << what;
-  EXPECT_EQ(actual.noise.signal, expected.noise.signal) << what;
+  EXPECT_EQ(actual.noise.ratio(), expected.noise.ratio()) << what;
+  EXPECT_EQ(actual.noise.mean_ratio(), expected.noise.mean_ratio()) << what;
 }
 
 class TrialsFor : public testing::TestWithParam<std::tuple<const char*, Means>> {
@@ -122,7 +122,7 @@ TEST(Narrowing, RoundsATensorAsTheChipDoes) {
     }
     Trials trials(bench, wide, Means::AsTheyAre);
     const std::vector<Trials::Narrowing> all{{output, step}};
-    EXPECT_DOUBLE_EQ(trials.narrow_each(all)[0].noise, expected.noise) << chip;
+    EXPECT_DOUBLE_EQ(trials.narrow_each(all)[0].ratio(), expected.ratio()) << chip;
   }
 }
 

@@ -83,9 +83,9 @@ TEST(Workbench, APartOfTheRunKeepsFittedAndJudgedApart) {
 /// Noise with means matched, and as they are; and of what is made with a choice.
 struct Choice {
   explicit Choice(Workbench& bench)
-      : matched(bench.judged(bench.settings(), Means::MatchOrUndo).noise.noise),
-        as_they_are(bench.judged(bench.settings(), Means::AsTheyAre).noise.noise),
-        made(bench.make(bench.settings(), Means::MatchOrUndo).noise.noise) {}
+      : matched(bench.judged(bench.settings(), Means::MatchOrUndo).noise.ratio()),
+        as_they_are(bench.judged(bench.settings(), Means::AsTheyAre).noise.ratio()),
+        made(bench.make(bench.settings(), Means::MatchOrUndo).noise.ratio()) {}
   double matched, as_they_are, made;
 };
 
@@ -120,15 +120,15 @@ TEST(Workbench, RemembersWhatItHasJudged) {
   quant::Settings wide = bench.settings();
   wide.layer_bits["Conv_1"] = 16;
   const Candidate& second = bench.judged(wide, Means::MatchOrUndo);
-  EXPECT_EQ(second.noise.noise, Trials(bench, wide, Means::MatchOrUndo).make(wide).noise.noise);
+  EXPECT_EQ(second.noise.ratio(), Trials(bench, wide, Means::MatchOrUndo).make(wide).noise.ratio());
 
-  const double noise = second.noise.noise;
+  const double noise = second.noise.ratio();
   for (int shift = 1; shift <= 9; ++shift) {
     quant::Settings other = bench.settings();
     other.exponent_shifts["Conv_1"] = shift;
-    EXPECT_NE(bench.judged(other, Means::MatchOrUndo).noise.noise, noise);
+    EXPECT_NE(bench.judged(other, Means::MatchOrUndo).noise.ratio(), noise);
   }
-  EXPECT_EQ(bench.judged(wide, Means::MatchOrUndo).noise.noise, noise) << "forgotten, made again";
+  EXPECT_EQ(bench.judged(wide, Means::MatchOrUndo).noise.ratio(), noise) << "forgotten, made again";
 }
 
 }  // namespace

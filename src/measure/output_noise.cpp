@@ -1,0 +1,102 @@
+#include "measure/output_noise.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace espquant::measure {
+namespace {
+
+// Mean squares: an order of magnitude of the values.
+constexpr double kSameSize = 100;
+
+void join(OutputNoise::Part& group, const OutputNoise::Part& part) {
+  group.name += group.name.empty() ? part.name : ", " + part.name;
+  group.noise.add(part.noise);
+  group.elements += part.elements;
+  if (part.probabilities) {
+    if (!group.probabilities) group.probabilities.emplace();
+    group.probabilities->add(*part.probabilities);
+  }
+}
+
+bool has_signal(const OutputNoise::Part& group) { return group.noise.signal > 0; }
+
+}  // namespace
+
+void OutputNoise::add(const OutputNoise& other) {
+  if (parts_.empty()) {
+    parts_ = other.parts_;
+    return;
+  }
+  for (std::size_t p = 0; p < parts_.size(); ++p) {
+    Part& mine = parts_[p];
+    const Part& its = other.parts_.at(p);
+    mine.noise.add(its.noise);
+    mine.elements += its.elements;
+    if (mine.probabilities && its.probabilities) mine.probabilities->add(*its.probabilities);
+  }
+}
+
+std::vector<OutputNoise::Part> OutputNoise::groups() const {
+  std::vector<Part> sorted = parts_;
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Part& a, const Part& b) {
+    return a.output != b.output ? a.output < b.output : a.power() < b.power();
+  });
+  std::vector<Part> groups;
+  double smallest = 0;
+  for (const Part& part : sorted) {
+    const bool first = groups.empty() || groups.back().output != part.output;
+    // What is always zero has no size.
+    if (!first && (smallest == 0 || part.power() < kSameSize * smallest)) {
+      join(groups.back(), part);
+      if (smallest == 0) smallest = part.power();
+      continue;
+    }
+    groups.push_back(part);
+    smallest = part.power();
+  }
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const std::size_t output = groups[g].output;
+    const bool alone = (g == 0 || groups[g - 1].output != output) &&
+                       (g + 1 == groups.size() || groups[g + 1].output != output);
+    if (alone) groups[g].name.clear();
+  }
+  return groups;
+}
+
+double OutputNoise::ratio() const {
+  double worst = 0, without_signal = 0;
+  bool any = false;
+  for (const Part& group : groups()) {
+    if (has_signal(group))
+      worst = std::max(worst, group.noise.ratio());
+    else
+      without_signal = std::max(without_signal, group.noise.ratio());
+    any = any || has_signal(group);
+  }
+  return any ? worst : without_signal;
+}
+
+double OutputNoise::mean_ratio() const {
+  double sum = 0;
+  std::size_t count = 0;
+  for (const Part& group : groups())
+    if (has_signal(group)) {
+      sum += group.noise.ratio();
+      ++count;
+    }
+  return count > 0 ? sum / static_cast<double>(count) : ratio();
+}
+
+bool OutputNoise::is_below(double share, const OutputNoise& other) const {
+  const double mine = ratio(), its = other.ratio();
+  if (mine < share * its) return true;
+  return mine <= its && mean_ratio() < share * other.mean_ratio();
+}
+
+bool OutputNoise::is_finite() const {
+  return std::all_of(parts_.begin(), parts_.end(),
+                     [](const Part& p) { return std::isfinite(p.noise.noise); });
+}
+
+}  // namespace espquant::measure
