@@ -41,14 +41,19 @@ bool keeps_order(std::string_view op) {
 
 // A graph input stands channels last when that is what the first operator that cares about order
 // wants.
-bool reaches_channels_last(const Graph& graph, ValueId v, std::set<ValueId>& seen) {
-  if (!seen.insert(v).second) return false;
-  for (NodeId id : graph.value(v).consumers) {
-    const Node& n = graph.node(id);
-    if (wants_channels_last(n.op) || has_a_slope_per_channel(graph, n)) return true;
-    if (!keeps_order(n.op)) continue;
-    for (ValueId out : n.outputs)
-      if (out != kNone && reaches_channels_last(graph, out, seen)) return true;
+bool reaches_channels_last(const Graph& graph, ValueId input) {
+  std::set<ValueId> seen{input};
+  std::vector<ValueId> open{input};
+  while (!open.empty()) {
+    const ValueId v = open.back();
+    open.pop_back();
+    for (NodeId id : graph.value(v).consumers) {
+      const Node& n = graph.node(id);
+      if (wants_channels_last(n.op) || has_a_slope_per_channel(graph, n)) return true;
+      if (!keeps_order(n.op)) continue;
+      for (ValueId out : n.outputs)
+        if (out != kNone && seen.insert(out).second) open.push_back(out);
+    }
   }
   return false;
 }
@@ -150,9 +155,8 @@ Lowered lower(const Graph& graph, const Target& target, const Options& options) 
   for (ValueId v : graph.inputs()) {
     if (std::find(unread.begin(), unread.end(), v) != unread.end()) continue;
     const std::size_t rank = b.shape(v).size();
-    std::set<ValueId> seen;
-    const Perm perm = rank >= 3 && reaches_channels_last(graph, v, seen) ? channels_last_perm(rank)
-                                                                         : identity_perm(rank);
+    const Perm perm = rank >= 3 && reaches_channels_last(graph, v) ? channels_last_perm(rank)
+                                                                   : identity_perm(rank);
     model.inputs.push_back(b.define(v, perm));
   }
   for (NodeId id : graph.topological_order()) {

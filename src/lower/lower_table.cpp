@@ -72,12 +72,16 @@ Tensor in_integers(const Builder& b, const Tensor& y, int out) {
 constexpr std::int64_t kIntegers16 = 65536;
 
 // Noise to signal of `exact`, one entry for each integer and one beyond, where only every
-// 2^log2_step-th is kept and the nearest taken; over the `integers` in the middle.
-double noise_of_step(std::span<const std::int16_t> exact, int log2_step, std::int64_t integers) {
+// 2^log2_step-th is kept and the nearest taken, the chip's `rounding` deciding between two; over
+// the `integers` in the middle.
+double noise_of_step(std::span<const std::int16_t> exact, int log2_step, std::int64_t integers,
+                     Rounding rounding) {
   double noise = 0, signal = 0;
   const std::int64_t half = log2_step > 0 ? std::int64_t{1} << (log2_step - 1) : 0;
   for (std::int64_t u = (kIntegers16 - integers) / 2; u < (kIntegers16 + integers) / 2; ++u) {
-    const std::int64_t kept = ((u + half) >> log2_step) << log2_step;
+    // An odd point below draws the tie up; half to even leaves the others down.
+    const bool down = rounding == Rounding::HalfEven && half > 0 && ((u >> log2_step) & 1) == 0;
+    const std::int64_t kept = ((u + half - (down ? 1 : 0)) >> log2_step) << log2_step;
     const double y = exact[static_cast<std::size_t>(u)];
     const double error = exact[static_cast<std::size_t>(kept)] - y;
     noise += error * error;
@@ -100,9 +104,10 @@ Table16 table16(const Builder& b, const Node& n, int in, int out) {
       in_integers<std::int16_t>(b, tabulate(b, n, -kIntegers16 / 2, kIntegers16 + 1, in), out);
   const auto exact = all.data<std::int16_t>();
   const double most = b.options().table_error;
+  const Rounding rounding = b.target().rounding;
   int log2_step = most > 0 ? kCoarsest : 0;
-  while (log2_step > 0 && (noise_of_step(exact, log2_step, kIntegers16) > most ||
-                           noise_of_step(exact, log2_step, kSmall) > most))
+  while (log2_step > 0 && (noise_of_step(exact, log2_step, kIntegers16, rounding) > most ||
+                           noise_of_step(exact, log2_step, kSmall, rounding) > most))
     --log2_step;
   const std::int64_t step = std::int64_t{1} << log2_step;
   // The runtime tells the full table by its having no entry beyond.

@@ -90,6 +90,15 @@ bool spell_out_resize(Graph& graph, NodeId id) {
   return true;
 }
 
+/// ONNX: where the lower bound exceeds the upper one, the upper one is the result.
+bool order_bounds(Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  const auto low = scalar_of(graph, node.input(1)), high = scalar_of(graph, node.input(2));
+  if (!low || !high || !(*low > *high)) return false;
+  graph.set_input(id, 1, node.inputs[2]);
+  return true;
+}
+
 }  // namespace
 
 std::int64_t explicit_arguments(Graph& graph) {
@@ -99,6 +108,7 @@ std::int64_t explicit_arguments(Graph& graph) {
     if (op == "Split") return spell_out_split(graph, id);
     if (op == "Pad") return spell_out_pad(graph, id);
     if (op == "Resize") return spell_out_resize(graph, id);
+    if (op == "Clip") return order_bounds(graph, id);
     return false;
   });
 }

@@ -78,6 +78,8 @@ std::vector<int> ActivationErrors::candidates(ValueId v, float factor, int bits)
   return exponents;
 }
 
+calib::Extent ActivationErrors::extent(ValueId v) const { return statistics_.of(v).extent; }
+
 double ActivationErrors::mean_square(ValueId v) const {
   const calib::ValueStatistics& s = statistics_.of(v);
   return s.count > 0 ? s.sum_squares / static_cast<double>(s.count) : 0;

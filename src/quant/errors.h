@@ -44,6 +44,9 @@ class ActivationErrors {
   /// that a member asks for. Not found where no member is rounded or carries a signal.
   Choice best(std::span<const Member> members, float factor, int bits) const;
 
+  /// From the least to the largest that was seen.
+  calib::Extent extent(ValueId v) const;
+
   /// Mean square of what was calibrated; 0 where that was not looked at.
   double mean_square(ValueId v) const;
 

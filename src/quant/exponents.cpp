@@ -49,6 +49,16 @@ float padding_of(const Graph& graph, const Node& n) {
   return value.size() == 1 ? std::abs(value.data<float>()[0]) : 0.0F;
 }
 
+/// The magnitude of a bound of Clip `n` beyond all that it reads: what it puts out then. The chip
+/// holds it in the steps of the input. Bounds are scaled already, the `seen` input is not.
+float bound_beyond(const Graph& graph, const Node& n, const calib::Extent& seen, float factor) {
+  const auto bounds = clip_bounds(graph, n);
+  if (!bounds || seen.min > seen.max) return 0;
+  if (bounds->min >= seen.max * factor) return std::abs(bounds->min);
+  if (bounds->max <= seen.min * factor) return std::abs(bounds->max);
+  return 0;
+}
+
 bool is_read_at_other_width(const Graph& graph, const Widths& widths, ValueId v) {
   if (!is_quantizable(graph, v)) return false;
   const auto& readers = graph.value(v).consumers;
@@ -144,6 +154,11 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
     if (n.op == "Pad" && is_quantizable(graph, n.outputs[0])) {
       float& largest = constants[group_of(n.outputs[0])];
       largest = std::max(largest, padding_of(graph, n));
+    }
+    if (n.op == "Clip" && is_quantizable(graph, n.inputs[0])) {
+      float& largest = constants[group_of(n.inputs[0])];
+      largest = std::max(
+          largest, bound_beyond(graph, n, errors.extent(n.inputs[0]), factor_of(n.inputs[0])));
     }
     if (!is_aligning(n)) continue;
     for (ValueId in : n.inputs)

@@ -26,6 +26,11 @@ bool prelu_wants_one_exponent(const Graph& graph, const Node& n, int bits, const
   const bool one_slope =
       std::adjacent_find(slopes.begin(), slopes.end(), std::not_equal_to<>()) == slopes.end();
   if (one_slope) return false;
+  // Slopes that vary along several axes are no case for the kernel: the lowering computes them in
+  // parts.
+  const Shape& shape = graph.value(n.inputs[1]).constant.shape();
+  if (std::count_if(shape.begin(), shape.end(), [](std::int64_t extent) { return extent > 1; }) > 1)
+    return false;
   if (target.family != Family::S3) return true;
   // The S3's kernel wraps what exceeds 16 bits: there the input is made coarser on its way.
   return bits == 16 && prelu_growth(slopes) == 0;

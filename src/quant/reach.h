@@ -6,10 +6,10 @@
 
 namespace espquant::quant {
 
-/// Scales the inside of a network whose values are tiny or huge, by powers of two, so that they come
-/// near 1; the function does not change. float32 loses sums of squares of such numbers, and the
-/// chip's exponents end. `statistics` of the graph as it is. Returns the number of groups of values
-/// that were scaled.
+/// Scales the inside of a network whose values are tiny or huge, by powers of two, so that they
+/// come near 1; the function does not change. float32 loses sums of squares of such numbers, and
+/// the chip's exponents end. `statistics` of the graph as it is. Returns the number of groups of
+/// values that were scaled.
 std::int64_t bring_into_reach(Graph& graph, const calib::Statistics& statistics);
 
 /// Throws Error(Illegal), with the tensor, its node and what to do, where values are so large that

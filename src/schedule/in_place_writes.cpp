@@ -17,6 +17,8 @@ namespace {
 
 using Remedy = MovedWrite::Remedy;
 
+constexpr std::size_t kMostRemediesPerNode = 4;
+
 bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -261,22 +263,25 @@ struct Price {
   auto key() const { return std::tie(losses, milliseconds, bytes, nodes); }
 };
 
-Price price_of(espdl::Model& model, const Target& target, Rewrite& rewrite) {
+Price price_of(espdl::Model& model, const Target& target, const cost::LatencyOptions& latency,
+               Rewrite& rewrite) {
   exchange(model, rewrite, true);
   const cost::MemoryPlan plan = cost::plan_memory(model, target);
-  const Price price{plan.overwrites.size(), cost::estimate_latency(model, target).milliseconds,
+  const Price price{plan.overwrites.size(),
+                    cost::estimate_latency(model, target, latency).milliseconds,
                     plan.activation_bytes(), model.nodes.size()};
   exchange(model, rewrite, false);
   return price;
 }
 
 /// The best of what leaves fewer losses; else what always gets on.
-Rewrite choose(espdl::Model& model, const Target& target, const cost::MemoryPlan& plan) {
+Rewrite choose(espdl::Model& model, const Target& target, const cost::LatencyOptions& latency,
+               const cost::MemoryPlan& plan) {
   Remedies remedies(model, plan, plan.overwrites.front());
   std::optional<Rewrite> best;
   Price least{.losses = plan.overwrites.size()};
   for (Rewrite& rewrite : remedies.all()) {
-    const Price price = price_of(model, target, rewrite);
+    const Price price = price_of(model, target, latency, rewrite);
     if (price.losses >= plan.overwrites.size()) continue;
     if (best && price.key() >= least.key()) continue;
     least = price;
@@ -287,14 +292,19 @@ Rewrite choose(espdl::Model& model, const Target& target, const cost::MemoryPlan
 
 }  // namespace
 
-std::vector<MovedWrite> protect_from_in_place_writes(espdl::Model& model, const Target& target) {
+std::vector<MovedWrite> protect_from_in_place_writes(espdl::Model& model, const Target& target,
+                                                     const cost::LatencyOptions& latency) {
   std::vector<MovedWrite> moved;
+  // Each remedy gets on, and a node takes few.
+  const std::size_t most = kMostRemediesPerNode * model.nodes.size();
   if (std::none_of(model.nodes.begin(), model.nodes.end(), is_alias)) return moved;
   for (;;) {
     const cost::MemoryPlan plan = cost::plan_memory(model, target);
     if (plan.overwrites.empty()) return moved;
     const cost::Overwrite& loss = plan.overwrites.front();
-    Rewrite rewrite = choose(model, target, plan);
+    ESPQUANT_ASSERT(moved.size() < most,
+                    "no order of nodes keeps the plan from losing " + loss.tensor);
+    Rewrite rewrite = choose(model, target, latency, plan);
     moved.push_back({loss.node, loss.tensor, rewrite.remedy});
     exchange(model, rewrite, true);
   }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "cost/latency.h"
 #include "espdl/model.h"
 #include "target/target.h"
 
@@ -33,7 +34,9 @@ struct MovedWrite {
 /// nothing. Of what helps, the least of the latency model counts, then the fewest bytes of
 /// activations, then the fewest nodes. Shapes, integers and names of outputs stay.
 ///
-/// Throws as cost::plan_memory does.
-std::vector<MovedWrite> protect_from_in_place_writes(espdl::Model& model, const Target& target);
+/// Milliseconds are those of `latency`: the usual board's unless said. Throws as cost::plan_memory
+/// does.
+std::vector<MovedWrite> protect_from_in_place_writes(espdl::Model& model, const Target& target,
+                                                     const cost::LatencyOptions& latency = {});
 
 }  // namespace espquant::schedule

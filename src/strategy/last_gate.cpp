@@ -72,7 +72,8 @@ SoundFile pass_last_gate(const espdl::Model& model, const Target& target) {
   std::vector<std::byte> bytes = espdl::write_model(model);
   std::vector<Error> defects;
   const espdl::Model back = espdl::read_model(bytes, {}, defects);
-  if (defects.empty() && !is_same(back, model))
+  // NaN in an attribute is equal to nothing, and the same byte for byte.
+  if (defects.empty() && !is_same(back, model) && espdl::write_model(back) != bytes)
     throw own_fault("the file does not read back as it was written");
   refuse_defects(measure::check_model(back, target, defects));
   verify_again(back, target);

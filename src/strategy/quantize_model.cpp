@@ -10,6 +10,7 @@
 #include "measure/simulate.h"
 #include "quant/gate_exponents.h"
 #include "quant/quantize.h"
+#include "recipe/name_pattern.h"
 #include "strategy/lost_outputs.h"
 #include "strategy/recurrent_notes.h"
 #include "strategy/refine.h"
@@ -87,7 +88,6 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
   const recipe::Recipe& recipe = options.recipe;
   const Means means = means_of(recipe);
   quant::Settings settings = bench.settings();
-  bench.estimate_with(options.latency);
   const auto refine = [&] {
     settings =
         refine_exponents(bench, settings, methods_to_compare(recipe), means, progress).settings;
@@ -116,7 +116,7 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
 
 void settle_weights(recipe::Recipe& recipe, const std::string& layer, int weight_bits) {
   recipe::Recipe::LayerRule& rule = recipe.layers.emplace_back();
-  rule.match = layer;
+  rule.match = recipe::pattern_of(layer);
   rule.weight_bits = weight_bits;
 }
 
@@ -128,7 +128,7 @@ void settle_recipe(QuantizedModel& result) {
   recipe::Recipe::Mixed settled;
   settled.enabled = true;
   for (const LayerEffect& choice : result.wide_layers) {
-    settled.layers.push_back(choice.layer);
+    settled.layers.push_back(recipe::pattern_of(choice.layer));
     for (const std::string& name : choice.narrow_weights) settle_weights(result.recipe, name, 8);
   }
   result.recipe.mixed = std::move(settled);
@@ -189,6 +189,7 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
                         [&] { return shared.workbench(*simplified, settings, progress); });
     }
   }
+  bench->estimate_with(options.latency);
   if (recipe.equalization.enabled) {
     BalancedNetwork balanced = watch.run("equalize", [&] {
       return balance(*bench, recipe.equalization, means_of(recipe), progress);
@@ -199,6 +200,7 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
         return std::make_shared<Workbench>(std::move(balanced.network), settings, source,
                                            shared.labels(), progress);
       });
+    bench->estimate_with(options.latency);
   }
   Candidate best =
       watch.run("quantize", [&] { return make_candidate(*bench, options, progress, result); });

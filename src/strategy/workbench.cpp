@@ -259,7 +259,7 @@ Candidate Workbench::draft(const quant::Settings& settings) const {
   candidate.factors = std::move(made.factors);
   candidate.lowered =
       lower::lower(candidate.graph, *settings.target, {.table_error = settings.table_error});
-  schedule::protect_from_in_place_writes(candidate.lowered.model, *settings.target);
+  schedule::protect_from_in_place_writes(candidate.lowered.model, *settings.target, latency_);
   return candidate;
 }
 

@@ -156,6 +156,8 @@ class Drawing {
       case 0:
         return node("Mul", {v, node("Sigmoid", {v})});
       case 1:
+        // Bounds that all lies within, that nothing reaches, or in no order.
+        if (chance(0.2)) return node("Clip", {v, constant({}, -9, 9), constant({}, -9, 9)});
         return node("Clip", {v, constant({}, -1, 0), constant({}, 1, 6)});
       case 2:
         if (shape(v).size() == 4) return node("PRelu", {v, constant({shape(v)[1], 1, 1}, -0.5, 1)});

@@ -149,6 +149,20 @@ TEST(LowerTable, At16BitsALutIsAsFineAsItsErrorAsksFor) {
   EXPECT_EQ(table.back(), 32767) << "at the first number beyond the integers";
 }
 
+// Every second entry of a sign: S3 takes the one above, so that only -1 becomes 0; the P4 takes the
+// even one, and +1 becomes 0, too.
+TEST(LowerTable, At16BitsALutIsAsFineAsTheRoundingOfTheChipAsksFor) {
+  const auto step_for = [](const char* target) {
+    QuantizedNetwork net;
+    const ValueId x = net.input("x", {1, 8}, -11, 16);
+    const ValueId y = net.node("Sign", {x}, {}, -14, 16);
+    const auto made = lower(net.finish({y}), find_target(target), {.table_error = 1.5 / 8190});
+    return made.model.nodes[0].get_int("int16_lut_step", 0);
+  };
+  EXPECT_EQ(step_for("esp32s3"), 2);
+  EXPECT_EQ(step_for("esp32p4"), 1);
+}
+
 TEST(LowerTable, AFunctionWithAPoleKeepsItsEntries) {
   EXPECT_EQ(activation("Reciprocal", "esp32s3", 16).nodes[0].get_int("int16_lut_step", 0), 1);
 }

@@ -43,6 +43,18 @@ TEST(ExplicitArguments, PadCoversAllAxes) {
                   .constant.equals(Tensor::of<std::int64_t>({8}, {0, 0, 2, 1, 0, 0, 4, 3})));
 }
 
+// ONNX: the upper bound is what comes out.
+TEST(ExplicitArguments, BoundsOfAClipAreInOrder) {
+  Network n(18);
+  const ValueId x = n.input("x", {1, 4});
+  const Graph before = n.finish({n.node("Clip", {x, n.scalar(1), n.scalar(-1)})});
+  const Graph graph = after_pass(explicit_arguments, before);
+  const Node& clip = the_node(graph, "Clip");
+  for (std::size_t i : {std::size_t{1}, std::size_t{2}})
+    EXPECT_EQ(graph.value(clip.inputs[i]).constant.data<float>()[0], -1);
+  test::expect_same_function(graph, before);
+}
+
 TEST(ExplicitArguments, ResizeCoversAllAxes) {
   for (const bool by_sizes : {false, true}) {
     Network n(18);

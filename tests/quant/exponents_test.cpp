@@ -181,6 +181,22 @@ TEST(ActivationExponents, OfASumCoverAConstantThatIsLargerThanAll) {
   EXPECT_GE(exponent_of(graph, y), -5);
 }
 
+TEST(ActivationExponents, CoverABoundThatLiesBeyondTheInput) {
+  const auto exponent_for = [](float low, float high) {
+    Network net;
+    const ValueId x = net.input("x", {1, 16});
+    Settings settings = test::settings_for("esp32s3");
+    settings.bits = 16;
+    const Graph graph =
+        assigned(net.finish({net.node("Clip", {x, net.scalar(low), net.scalar(high)})}), settings);
+    return exponent_of(graph, x);
+  };
+  EXPECT_EQ(exponent_for(5, 100), -12) << "5 of 32767";
+  EXPECT_EQ(exponent_for(-100, -20), -10) << "20 of 32767";
+  EXPECT_EQ(exponent_for(-100, 100), -15) << "bounds that nothing reaches";
+  EXPECT_EQ(exponent_for(-0.5F, 100), -15);
+}
+
 TEST(ActivationExponents, CoverWhatAPadPutsBesideItsInput) {
   const auto padded_by = [&](float value) {
     Network own;

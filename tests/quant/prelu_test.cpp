@@ -43,6 +43,18 @@ TEST(PReluExponents, AreOneWhereTheKernelDoesNotRescale) {
   }
 }
 
+TEST(PReluExponents, OfSlopesAlongSeveralAxesAreTheirOwn) {
+  for (const Shape& slopes : {Shape{4, 6, 1}, Shape{4, 1, 1}}) {
+    Network net;
+    const ValueId x = net.input("x", {1, 4, 6, 6});
+    const ValueId y = net.node("PRelu", {x, net.random(slopes)});
+    const Graph graph = net.finish({y});
+    EXPECT_EQ(
+        prelu_wants_one_exponent(graph, test::producer_of(graph, y), 16, find_target("esp32p4")),
+        slopes[1] == 1);
+  }
+}
+
 TEST(PReluExponents, StayApartWhereOneWouldCostMuch) {
   const auto [in, out] = exponents_of("esp32", 8, {30, 0.5F, -0.25F, 40});
   EXPECT_LT(in, out);

@@ -43,5 +43,22 @@ TEST(NamePattern, ManyStarsAreQuick) {
   EXPECT_FALSE(matches(pattern + "b", std::string(2000, 'a')));
 }
 
+TEST(NamePattern, ABackslashTakesTheMeaningFromWhatFollows) {
+  EXPECT_TRUE(matches("a\\*b", "a*b"));
+  EXPECT_FALSE(matches("a\\*b", "axb"));
+  EXPECT_FALSE(matches("a\\?", "ab"));
+  EXPECT_TRUE(matches("a\\b", "a\\b"));
+  EXPECT_TRUE(matches("*\\**", "x*y"));
+  EXPECT_TRUE(matches("a\\", "a\\"));
+}
+
+TEST(NamePattern, OfANameFitsThatNameOnly) {
+  for (const char* name : {"plain", "a*b", "what?", "back\\slash", "\\*", "**", ""}) {
+    EXPECT_TRUE(matches(pattern_of(name), name)) << name;
+    for (const char* other : {"axxb", "whats", "backslash", "x*", "anything"})
+      EXPECT_FALSE(matches(pattern_of(name), other)) << name << ' ' << other;
+  }
+}
+
 }  // namespace
 }  // namespace espquant::recipe

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "espdl/writer.h"
 #include "strategy/quantize_model.h"
@@ -45,6 +46,11 @@ TEST_F(LastGate, AFileThatNobodyMayWriteIsOurOwnFault) {
   EXPECT_EQ(error.code(), ErrorCode::Internal);
   EXPECT_EQ(error.node(), node("Conv").name);
   EXPECT_NE(error.remedy().find("report"), std::string::npos);
+}
+
+TEST_F(LastGate, NaNInAnAttributeReadsBackAsItWasWritten) {
+  node("Conv").attributes["remark"] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(pass_last_gate(model, target).bytes(), espdl::write_model(model));
 }
 
 TEST_F(LastGate, TestValuesThatTheChipDoesNotComputeAreOurOwnFault) {
