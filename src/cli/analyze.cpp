@@ -144,6 +144,7 @@ void add_analyze(CLI::App& app, Context& context) {
       ->type_name("ORDER");
   sub->add_option("--csv", command->csv, "Write all layers to this file")->type_name("FILE");
   add_network_options(*sub, command->network);
+  add_cut_tail(*sub, command->network);
   add_recipe_options(*sub, command->recipe);
   add_preprocess(*sub, command->data, "as the .espdl says");
   add_target(*sub, command->file);

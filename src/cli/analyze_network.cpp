@@ -45,9 +45,9 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
     throw Error(ErrorCode::Usage, "an .onnx is quantized first, which needs calibration data")
         .file(command.model.string())
         .remedy("Add --calib DATA: .npz, .npy, or a folder of images");
-  Graph imported = import_network(command.model, command.network, command.calib);
   recipe::Recipe recipe = recipe_of(command.recipe);
   const Target& target = target_for(command.target, recipe);
+  Graph imported = import_network(command.model, command.network, command.calib, target);
   recipe.target = std::string(target.name);
   recipe.espdl = std::string(target.release.version);
   DataOptions calib = command.calib;
@@ -63,8 +63,7 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
   const bool quiet = context.quiet || command.json;
   const strategy::QuantizedModel made =
       quantize(command, std::move(imported), data, std::move(recipe), target, quiet);
-  for (const auto& warning : made.warnings)
-    fmt::print(stderr, "espquant: warning: {}\n", warning);
+  for (const auto& warning : made.warnings) fmt::print(stderr, "espquant: warning: {}\n", warning);
   for (const auto& note : made.notes) fmt::print(stderr, "espquant: note: {}\n", note);
   const calib::SampleSource source = other ? other->source() : data.source();
   const auto samples =

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "cli/check_network.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "cli/wrap.h"
@@ -19,6 +20,8 @@ namespace {
 
 struct CheckCommand {
   ModelFile file;
+  NetworkOptions network;
+  BoardOptions board;
   bool json = false;
 };
 
@@ -146,7 +149,7 @@ nlohmann::ordered_json check_json_of(const Checked& checked) {
   return json;
 }
 
-void run_check(const CheckCommand& command, Context& context) {
+void check_espdl(const CheckCommand& command, Context& context) {
   const auto all = check_file(command.file);
   const bool passed = std::all_of(all.begin(), all.end(),
                                   [](const Checked& checked) { return checked.defects() == 0; });
@@ -166,21 +169,49 @@ void run_check(const CheckCommand& command, Context& context) {
   }
 }
 
+void run_check(const CheckCommand& command, Context& context) {
+  std::string extension = command.file.path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (extension != ".onnx") {
+    check_espdl(command, context);
+    return;
+  }
+  if (!command.file.key.empty() || !command.file.name.empty())
+    throw Error(ErrorCode::Usage, "--key and --model are for .espdl files")
+        .file(command.file.path.string());
+  check_network({command.file.path, command.network, command.file.target, command.file.espdl,
+                 command.board, command.json},
+                context);
+}
+
 }  // namespace
 
 void add_check(CLI::App& app, Context& context) {
-  auto& sub = *app.add_subcommand(
-      "check", "Find all that ESP-DL's runtime would refuse or compute wrongly in an .espdl");
+  auto& sub = *app.add_subcommand("check",
+                                  "Find all that ESP-DL's runtime cannot run of an .onnx, or would "
+                                  "refuse or compute wrongly in "
+                                  "an .espdl");
   const auto command = std::make_shared<CheckCommand>();
   add_model_file(sub, command->file);
   add_target(sub, command->file);
+  add_network_options(sub, command->network);
+  add_board(sub, command->board);
   sub.add_flag("--json", command->json, "Print JSON");
   sub.footer(
-      "All models of a package are checked unless --model names one. Exit code 1 where there is a\n"
+      "Of an .onnx no data are needed: each node is supported, rewritten or unsupported; where "
+      "only\n"
+      "a tail is unsupported, the option that cuts it off is shown. Exit code 1 if any node is "
+      "unsupported.\n"
+      "\n"
+      "Of an .espdl, all models of a package are checked unless --model names one. Exit code 1 "
+      "where "
+      "there is a\n"
       "defect; notes do not count. Rules are sections of docs/runtime-faults.md and "
       "docs/check.md.\n"
       "\n"
       "Examples:\n"
+      "  espquant check model.onnx --target esp32s3\n"
       "  espquant check model.espdl --target esp32s3\n"
       "  espquant check models.pdl --model cat.espdl --json\n");
   sub.callback([command, &context] { run_check(*command, context); });

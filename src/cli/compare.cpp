@@ -252,7 +252,8 @@ void print_notes(const std::vector<strategy::Compared>& results, const Group& fi
 
 void run_compare(const CompareCommand& command, Context& context) {
   const bool quiet = context.quiet || command.json;
-  Graph imported = import_network(command.model, command.network, command.data);
+  Graph imported = import_network(command.model, command.network, command.data,
+                                  common_target(command.target, recipes_of(command)));
   std::deque<Group> groups;
   const std::vector<strategy::Contender> contenders = contenders_of(command, imported, groups);
   const Target& target = *contenders.front().options.target;
@@ -322,6 +323,7 @@ void add_compare(CLI::App& app, Context& context) {
   add_name(*sub, command->name);
   add_preprocess(*sub, command->data, "scaled to 0..1, stretched to the input's size");
   add_network_options(*sub, command->network);
+  add_cut_tail(*sub, command->network);
   add_board(*sub, command->board);
   add_compile_request_flag(*sub, command->compile_request);
   sub->add_flag("--json", command->json, "Print the result as JSON");

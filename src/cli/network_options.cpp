@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cctype>
 #include <charconv>
 #include <cstdio>
 
 #include "cli/network.h"
 #include "data/open_extents.h"
+#include "onnx/import.h"
 #include "ops/op.h"
 #include "passes/constant_outputs.h"
 #include "passes/pass_manager.h"
@@ -56,6 +58,8 @@ onnx::ImportOptions import_options(const std::filesystem::path& path,
   import.input_shapes = parse_shapes(options.input_shapes);
   const auto unnamed = import.input_shapes.extract("");
   if (unnamed.empty()) return import;
+  std::vector<Error> unimportant;
+  import.refused = &unimportant;
   const Graph graph = onnx::import_model(path, import);
   if (graph.inputs().size() != 1) {
     std::vector<std::string> names;
@@ -66,6 +70,7 @@ onnx::ImportOptions import_options(const std::filesystem::path& path,
         .remedy(fmt::format("Say which: --input-shape {}={}", names.empty() ? "NAME" : names[0],
                             fmt::join(unnamed.mapped(), ",")));
   }
+  import.refused = nullptr;
   import.input_shapes.emplace(graph.value(graph.inputs()[0]).name, unnamed.mapped());
   return import;
 }
@@ -96,6 +101,33 @@ void take_extents(Graph& graph, const DataOptions& options) {
                  to_string(*shapes[i]));
     value.shape = shapes[i];
   }
+}
+
+/// With what `target` cannot run cut off, as far as Survey::cut goes.
+Graph read_without_tail(const std::filesystem::path& path, const NetworkOptions& options,
+                        const DataOptions& data, const Target& target) {
+  std::vector<Error> refused;
+  Graph whole = read_network(path, options, refused);
+  take_extents(whole, data);
+  const survey::Cut cut = survey::survey(std::move(whole), target, refused).cut;
+  if (cut.empty()) return read_network(path, options);
+  fmt::print(stderr, "espquant: note: what {} cannot run is cut off, as by {}\n", target.name,
+             options_of(cut));
+  NetworkOptions shorter = options;
+  if (!cut.inputs.empty()) shorter.inputs = cut.inputs;
+  if (!cut.outputs.empty()) shorter.outputs = cut.outputs;
+  return read_network(path, shorter);
+}
+
+std::string quoted(const std::string& word) {
+  const auto is_plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 ||
+           std::string_view("/_-.:,+@%").find(static_cast<char>(c)) != std::string_view::npos;
+  };
+  if (std::ranges::all_of(word, is_plain)) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
 }
 
 Graph cut_like(const std::filesystem::path& path, const NetworkOptions& options,
@@ -161,13 +193,40 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
       ->group(kGroup);
 }
 
+void add_cut_tail(CLI::App& command, NetworkOptions& options) {
+  command
+      .add_flag("--cut-tail", options.cut_tail,
+                "Leave what the chip cannot run to the application, where that is only decoding "
+                "behind the last layer (espquant check shows where)")
+      ->group("Network");
+}
+
+std::string options_of(const survey::Cut& cut) {
+  std::vector<std::string> parts;
+  if (!cut.inputs.empty())
+    parts.push_back(
+        fmt::format("--inputs {}", quoted(fmt::format("{}", fmt::join(cut.inputs, ",")))));
+  if (!cut.outputs.empty())
+    parts.push_back(
+        fmt::format("--outputs {}", quoted(fmt::format("{}", fmt::join(cut.outputs, ",")))));
+  return fmt::format("{}", fmt::join(parts, " "));
+}
+
 Graph read_network(const std::filesystem::path& path, const NetworkOptions& options) {
   return onnx::import_model(path, import_options(path, options));
 }
 
+Graph read_network(const std::filesystem::path& path, const NetworkOptions& options,
+                   std::vector<Error>& refused) {
+  onnx::ImportOptions import = import_options(path, options);
+  import.refused = &refused;
+  return onnx::import_model(path, import);
+}
+
 Graph import_network(const std::filesystem::path& path, const NetworkOptions& options,
-                     const DataOptions& data) try {
-  Graph graph = read_network(path, options);
+                     const DataOptions& data, const Target& target) try {
+  Graph graph = options.cut_tail ? read_without_tail(path, options, data, target)
+                                 : read_network(path, options);
   onnx::check_finite_constants(graph);
   take_extents(graph, data);
   ops::infer_shapes(graph);

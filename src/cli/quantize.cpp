@@ -199,12 +199,12 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
 
 void run_quantize(const QuantizeCommand& command, Context& context) {
   const bool quiet = context.quiet || command.json;
-  const auto begin = std::chrono::steady_clock::now();
-  Graph imported = import_network(command.model, command.network, command.calib);
-  const double import_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   recipe::Recipe recipe = recipe_of(command.recipe);
   const Target& target = target_for(command.target, recipe);
+  const auto begin = std::chrono::steady_clock::now();
+  Graph imported = import_network(command.model, command.network, command.calib, target);
+  const double import_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   recipe.target = std::string(target.name);
   recipe.espdl = std::string(target.release.version);
   DataOptions calib = command.calib;
@@ -327,6 +327,7 @@ void add_quantize(CLI::App& app, Context& context) {
   add_name(*sub, command->name);
   add_preprocess(*sub, command->calib, "scaled to 0..1, stretched to the input's size");
   add_network_options(*sub, command->network);
+  add_cut_tail(*sub, command->network);
   add_recipe_options(*sub, command->recipe);
   add_board(*sub, command->board);
   sub->add_flag("--no-test-values", command->no_test_values, "Leave test values out of the file");

@@ -86,6 +86,7 @@ NodeId Graph::add_node(std::string op, std::string node_name, std::vector<ValueI
   n.inputs = std::move(inputs);
   n.outputs = std::move(outputs);
   n.attributes = std::move(attributes);
+  n.origin = rewritten_ == kNone ? id : node(rewritten_).origin;
   nodes_.push_back(std::move(n));
   return id;
 }

@@ -96,6 +96,8 @@ struct Node {
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
   Attributes attributes;
+  /// Itself, or of a node that a rewrite added, the node in whose place it stands.
+  NodeId origin = kNone;
   bool alive = true;
 
   ValueId input(std::size_t i) const { return i < inputs.size() ? inputs[i] : kNone; }
@@ -112,9 +114,11 @@ class Graph {
 
   ValueId add_value(std::string name, DType dtype, std::optional<Shape> shape = std::nullopt);
   ValueId add_constant(std::string name, Tensor data);
-  /// Values named in `outputs` must have no producer yet.
+  /// Values named in `outputs` must have no producer yet. Between rewriting(n) and
+  /// rewriting(kNone) the node's origin is that of n.
   NodeId add_node(std::string op, std::string name, std::vector<ValueId> inputs,
                   std::vector<ValueId> outputs, Attributes attributes = {});
+  void rewriting(NodeId n) { rewritten_ = n; }
   void add_input(ValueId v) { inputs_.push_back(v); }
   void add_output(ValueId v) { outputs_.push_back(v); }
   void set_outputs(std::vector<ValueId> outputs) { outputs_ = std::move(outputs); }
@@ -159,6 +163,7 @@ class Graph {
   std::vector<ValueId> inputs_, outputs_;
   std::map<std::string, ValueId, std::less<>> by_name_;
   std::set<std::string, std::less<>> node_names_;
+  NodeId rewritten_ = kNone;
 };
 
 /// Checks the graph's own consistency: links both ways, one producer per value, no cycle, inputs

@@ -129,6 +129,23 @@ void refuse_whole_numbers(const Graph& network, ValueId input) {
 
 }  // namespace
 
+std::vector<ops::NodeRefusal> refused_nodes(const Graph& graph) {
+  std::vector<ops::NodeRefusal> refused;
+  for (const ValueId v : graph.inputs()) {
+    try {
+      refuse_whole_numbers(graph, v);
+    } catch (const Error& error) {
+      for (const NodeId id : graph.value(v).consumers)
+        if (error.node().empty() || error.node() == graph.node(id).name)
+          refused.push_back({id, error});
+    }
+  }
+  for (const NodeId id : graph.topological_order())
+    if (find_rule(graph.node(id)) == nullptr)
+      refused.push_back({id, ops::unsupported_nodes(graph, {id}, "ESP-DL has no such operator")});
+  return refused;
+}
+
 void require_operators(const Graph& graph) {
   for (ValueId v : graph.inputs()) refuse_whole_numbers(graph, v);
   std::vector<NodeId> missing;
@@ -168,7 +185,10 @@ Lowered lower(const Graph& graph, const Target& target, const Options& options) 
       find_rule(n)->rule(b, n);
     } catch (Error& e) {
       e.node(n.name);
-      throw;
+      if (options.refused == nullptr || e.code() == ErrorCode::Internal) throw;
+      options.refused->push_back({id, e});
+      for (ValueId v : n.outputs)
+        if (v != kNone && !b.is_stored(v)) b.define(v, identity_perm(b.shape(v).size()));
     }
   }
   const auto note_layout = [&](ValueId v, const Perm& perm) {

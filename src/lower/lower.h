@@ -6,6 +6,7 @@
 
 #include "espdl/model.h"
 #include "graph/graph.h"
+#include "ops/op.h"
 #include "target/target.h"
 
 /// From what a network means to what the chip executes.
@@ -35,6 +36,9 @@ struct Options {
   /// are integers, as long as that makes no more noise than this of its signal: over the whole
   /// range of the input, and over the eighth of it around zero.
   double table_error = 5e-6;
+  /// Where given, takes nodes that are refused: lowering goes on as if they had been written, and
+  /// the model is of use to nobody.
+  std::vector<ops::NodeRefusal>* refused = nullptr;
 };
 
 struct Lowered {
@@ -68,6 +72,9 @@ Order input_order(const Graph& graph, const Node& n, const Orders& orders,
 
 /// The operators that can be lowered.
 std::vector<std::string> supported_operators();
+
+/// Nodes for which the chip has no operator, and such that make an input of whole numbers useless.
+std::vector<ops::NodeRefusal> refused_nodes(const Graph& graph);
 
 /// Throws Error(Unsupported) that lists every node for which the chip has no operator, or for an
 /// input that the network computes with as whole numbers.

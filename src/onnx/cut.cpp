@@ -132,6 +132,13 @@ const onnx_schema::ValueInfo* stated_value(const onnx_schema::Graph& graph,
   return nullptr;
 }
 
+bool states_shape(const onnx_schema::ValueInfo& info) {
+  const auto& type = info.type().tensor_type();
+  return type.has_shape() &&
+         std::all_of(type.shape().dim().begin(), type.shape().dim().end(),
+                     [](const onnx_schema::Dimension& dim) { return dim.dim_value() > 0; });
+}
+
 void cut(onnx_schema::Graph& graph, const std::vector<std::string>& inputs,
          const std::vector<std::string>& outputs,
          const std::function<onnx_schema::ValueInfo(const std::string&)>& describe) {

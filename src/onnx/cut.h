@@ -23,4 +23,7 @@ void cut(onnx_schema::Graph& graph, const std::vector<std::string>& inputs,
 const onnx_schema::ValueInfo* stated_value(const onnx_schema::Graph& graph,
                                            const std::string& name);
 
+/// Whether every extent is a number.
+bool states_shape(const onnx_schema::ValueInfo& info);
+
 }  // namespace espquant::onnx

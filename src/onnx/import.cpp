@@ -80,6 +80,7 @@ class Importer {
     add_nodes(nodes);
     write_out_control_flow();
     for (const auto& output : source_.output()) add_output(output);
+    if (options_.refused != nullptr) take_stated_shapes();
     if (graph_.outputs().empty()) throw Error(ErrorCode::Malformed, "has no outputs");
     (void)graph_.topological_order();
     return std::move(graph_);
@@ -308,9 +309,37 @@ class Importer {
         write_out(node, name, host);
       } catch (Error& e) {
         if (e.node().empty()) e.node(name);
-        throw;
+        if (options_.refused == nullptr || e.code() != ErrorCode::Unsupported) throw;
+        options_.refused->push_back(e);
+        leave_as_node(node, name);
       }
     }
+  }
+
+  void leave_as_node(const onnx_schema::Node& node, const std::string& name) {
+    std::map<std::string, int> reads;
+    onnx::collect_reads(node, reads);
+    std::vector<ValueId> inputs, outputs;
+    for (const auto& [input, count] : reads)
+      if (const ValueId v = graph_.find_value(input); !input.empty() && v != kNone)
+        inputs.push_back(v);
+    for (const std::string& output : node.output())
+      outputs.push_back(output.empty() ? kNone : existing(output));
+    graph_.add_node(node.op_type(), name, std::move(inputs), std::move(outputs));
+  }
+
+  void take_stated_shapes() {
+    for (const auto* list : {&source_.value_info(), &source_.output()})
+      for (const onnx_schema::ValueInfo& info : *list) {
+        const ValueId v = graph_.find_value(info.name());
+        if (v == kNone || graph_.value(v).producer == kNone || !states_shape(info)) continue;
+        const onnx_schema::TensorType& type = info.type().tensor_type();
+        const DType dtype = dtype_from_onnx(type.elem_type());
+        graph_.value(v).dtype =
+            options_.float32_only && is_float(dtype) ? DType::Float32 : dtype;
+        Shape& shape = graph_.value(v).shape.emplace();
+        for (const auto& dim : type.shape().dim()) shape.push_back(dim.dim_value());
+      }
   }
 
   /// A name for messages before the node has one of its own.
@@ -379,13 +408,6 @@ class Importer {
   Graph graph_;
 };
 
-bool is_static(const onnx_schema::ValueInfo& info) {
-  const auto& type = info.type().tensor_type();
-  return type.has_shape() &&
-         std::all_of(type.shape().dim().begin(), type.shape().dim().end(),
-                     [](const onnx_schema::Dimension& dim) { return dim.dim_value() > 0; });
-}
-
 onnx_schema::ValueInfo value_info(DType dtype, const Shape* shape) {
   onnx_schema::ValueInfo info;
   auto& type = *info.mutable_type()->mutable_tensor_type();
@@ -406,7 +428,7 @@ onnx_schema::ValueInfo describe_value(const onnx_schema::Model& model, const std
                             : static_cast<DType>(stated->type().tensor_type().elem_type());
     return value_info(dtype, nullptr);
   }
-  if (stated != nullptr && is_static(*stated)) return *stated;
+  if (stated != nullptr && states_shape(*stated)) return *stated;
   try {
     onnx_schema::Model before = model;
     cut(*before.mutable_graph(), {}, {name}, nullptr);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "graph/graph.h"
 
 namespace espquant::onnx {
@@ -25,6 +26,11 @@ struct ImportOptions {
   /// The shape of a value that becomes an input is the one in `input_shapes`, the file's, or what
   /// the nodes before it give.
   std::vector<std::string> inputs, outputs;
+
+  /// Where given, takes the refusals of control flow that depends on data, which stays in the graph
+  /// as nodes that nothing takes (If, Loop, Scan); they read all that the graphs within read. Values
+  /// then have the types and shapes that the file states, where it states whole ones.
+  std::vector<Error>* refused = nullptr;
 
   /// Tensors of float16, bfloat16 and double become float32 wherever the model names the type:
   /// constants, graph inputs, the targets of Cast. Off: types are kept as they stand.

@@ -86,10 +86,14 @@ class Inference {
   void run(const std::set<NodeId>* only = nullptr) {
     if (only == nullptr) refuse_unknown(graph_);
     for (std::size_t i = 0; i < graph_.value_count(); ++i) set_constant(static_cast<ValueId>(i));
-    for (ValueId v : graph_.inputs()) set_input(v);
+    set_inputs();
     for (NodeId n : graph_.topological_order())
       if (only == nullptr || only->contains(n))
         naming(graph_.node(n), [&] { set_outputs(graph_.node(n)); });
+  }
+
+  void set_inputs() {
+    for (ValueId v : graph_.inputs()) set_input(v);
   }
 
   /// Of whatever can be inferred.
@@ -248,6 +252,8 @@ std::vector<std::int64_t> InferContext::constant_ints(std::size_t i) const {
 }
 
 void infer_shapes(Graph& graph, std::int64_t batch) { Inference(graph, batch).run(); }
+
+void settle_inputs(Graph& graph, std::int64_t batch) { Inference(graph, batch).set_inputs(); }
 
 std::vector<NodeRefusal> infer_known_shapes(Graph& graph) {
   return Inference(graph, 1).run_as_far_as_possible();

@@ -104,9 +104,13 @@ struct NodeRefusal {
   Error error;
 };
 
-/// The same as far as it goes: an input with open extents keeps them, and what follows from them
-/// has the shape that it had, or none. Returns the nodes that cannot be inferred whatever is before
-/// them.
+/// Takes `batch` for first extents of graph inputs that are open, and refuses others as
+/// infer_shapes does.
+void settle_inputs(Graph& graph, std::int64_t batch = 1);
+
+/// infer_shapes as far as it goes: an input with open extents keeps them, and what follows from
+/// them has the shape that it had, or none. Returns the nodes that cannot be inferred whatever is
+/// before them.
 std::vector<NodeRefusal> infer_known_shapes(Graph& graph);
 
 /// The elements of a node's outputs where they are known before any image is seen: all its inputs

@@ -42,11 +42,8 @@ bool fuse_one_rms_normalization(Graph& graph, NodeId id) {
 
 std::int64_t fuse_rms_normalization(Graph& graph) {
   // Outermost first: the scale belongs to the pattern.
-  std::int64_t changes = 0;
-  const std::vector<NodeId> order = graph.topological_order();
-  for (auto id = order.rbegin(); id != order.rend(); ++id)
-    if (fuse_one_rms_normalization(graph, *id)) ++changes;
-  return changes;
+  return for_each_node_backwards(
+      graph, [&](NodeId id) { return fuse_one_rms_normalization(graph, id); });
 }
 
 }  // namespace espquant::passes

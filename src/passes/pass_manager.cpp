@@ -105,6 +105,12 @@ bool is_disabled(const Pass& pass, const PassOptions& options) {
          options.disabled.end();
 }
 
+std::vector<bool> living(const Graph& graph) {
+  std::vector<bool> alive(graph.node_count());
+  for (std::size_t n = 0; n < alive.size(); ++n) alive[n] = graph.node(static_cast<NodeId>(n)).alive;
+  return alive;
+}
+
 }  // namespace
 
 std::span<const Pass> all_passes() { return kPasses; }
@@ -134,6 +140,7 @@ void run_passes(Graph& graph, std::span<const Pass> passes, const PassOptions& o
   for (const Pass& pass : passes) {
     if (is_disabled(pass, options)) continue;
     const Clock::time_point start = Clock::now();
+    const std::vector<bool> before = records == nullptr ? std::vector<bool>() : living(graph);
     const std::int64_t changes = pass.run(graph);
     if (changes > 0) {
       graph.remove_dead();
@@ -143,7 +150,11 @@ void run_passes(Graph& graph, std::span<const Pass> passes, const PassOptions& o
       verify(graph, pass.name);
     }
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    if (records != nullptr) records->push_back({std::string(pass.name), seconds, changes});
+    if (records == nullptr) continue;
+    records->push_back({std::string(pass.name), seconds, changes, {}});
+    for (std::size_t n = 0; n < before.size(); ++n)
+      if (before[n] && !graph.node(static_cast<NodeId>(n)).alive)
+        records->back().removed.push_back(static_cast<NodeId>(n));
   }
 }
 

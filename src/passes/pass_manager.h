@@ -23,6 +23,8 @@ struct PassRecord {
   std::string name;
   double seconds = 0;
   std::int64_t changes = 0;
+  /// Nodes that are no more.
+  std::vector<NodeId> removed;
 };
 
 struct PassOptions {

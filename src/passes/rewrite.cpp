@@ -8,11 +8,41 @@
 
 namespace espquant::passes {
 
-std::int64_t for_each_node(Graph& graph, const std::function<bool(NodeId)>& rewrite) {
+namespace {
+
+/// What is added while it lives stands for what the node stands for.
+class Rewriting {
+ public:
+  Rewriting(Graph& graph, NodeId id) : graph_(graph) { graph_.rewriting(id); }
+  ~Rewriting() { graph_.rewriting(kNone); }
+  Rewriting(const Rewriting&) = delete;
+  Rewriting& operator=(const Rewriting&) = delete;
+
+ private:
+  Graph& graph_;
+};
+
+std::int64_t rewrite_each(Graph& graph, const std::vector<NodeId>& order,
+                          const std::function<bool(NodeId)>& rewrite) {
   std::int64_t changes = 0;
-  for (NodeId id : graph.topological_order())
-    if (graph.node(id).alive && rewrite(id)) ++changes;
+  for (const NodeId id : order) {
+    if (!graph.node(id).alive) continue;
+    const Rewriting scope(graph, id);
+    if (rewrite(id)) ++changes;
+  }
   return changes;
+}
+
+}  // namespace
+
+std::int64_t for_each_node(Graph& graph, const std::function<bool(NodeId)>& rewrite) {
+  return rewrite_each(graph, graph.topological_order(), rewrite);
+}
+
+std::int64_t for_each_node_backwards(Graph& graph, const std::function<bool(NodeId)>& rewrite) {
+  std::vector<NodeId> order = graph.topological_order();
+  std::reverse(order.begin(), order.end());
+  return rewrite_each(graph, order, rewrite);
 }
 
 NodeId only_reader(const Graph& graph, ValueId v) {

@@ -20,6 +20,9 @@ inline constexpr std::string_view kEspdlDomain = "espdl";
 /// true. The rewrite may remove and add nodes; added ones are not visited.
 std::int64_t for_each_node(Graph& graph, const std::function<bool(NodeId)>& rewrite);
 
+/// The same, consumers first.
+std::int64_t for_each_node_backwards(Graph& graph, const std::function<bool(NodeId)>& rewrite);
+
 /// The one node that reads `v`, once; kNone when there are more, none, or when `v` is an output of
 /// the graph.
 NodeId only_reader(const Graph& graph, ValueId v);

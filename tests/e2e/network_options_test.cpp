@@ -31,11 +31,24 @@ std::string onnx_with_tail(const std::vector<std::uint64_t>& shape = {1, 4}) {
   return number_field(1, 8) + bytes_field(7, graph) + bytes_field(8, number_field(2, 17));
 }
 
+/// y = MatMul(x, w), c = ArgMax(y).
+std::string onnx_with_weights() {
+  const std::string w = number_field(1, 4) + number_field(1, 3) + number_field(2, 1) +
+                        bytes_field(8, "w") +
+                        bytes_field(9, float_bytes(std::vector<float>(12, 1)));
+  const std::string graph = onnx_node("MatMul", {"x", "w"}, "y") + onnx_node("ArgMax", {"y"}, "c") +
+                            bytes_field(2, "g") + bytes_field(5, w) +
+                            bytes_field(11, onnx_value("x", {1, 4})) +
+                            bytes_field(12, onnx_value("c", {1, 3}));
+  return number_field(1, 8) + bytes_field(7, graph) + bytes_field(8, number_field(2, 17));
+}
+
 class NetworkOptions : public testing::Test {
  protected:
   NetworkOptions() {
     write_text(model, onnx_with_tail());
     write_text(open, onnx_with_tail({1, 0}));
+    write_text(weighted, onnx_with_weights());
     Tensor x(DType::Float32, {8, 4});
     for (std::size_t i = 0; i < 32; ++i)
       x.mutable_data<float>()[i] = static_cast<float>(i % 7) - 3.F;
@@ -58,8 +71,8 @@ class NetworkOptions : public testing::Test {
 
   TemporaryFolder folder;
   const std::string model = folder.path("m.onnx"), open = folder.path("open.onnx"),
-                    data = folder.path("x.npz"), out = folder.path("out"),
-                    espdl = out + "/m_int8/m_int8.espdl";
+                    weighted = folder.path("w.onnx"), data = folder.path("x.npz"),
+                    out = folder.path("out"), espdl = out + "/m_int8/m_int8.espdl";
 };
 
 TEST_F(NetworkOptions, OutputsCutTheTailOff) {
@@ -70,6 +83,35 @@ TEST_F(NetworkOptions, OutputsCutTheTailOff) {
   const auto made = inspect(espdl);
   ASSERT_EQ(made["outputs"].size(), 1U);
   EXPECT_EQ(made["outputs"][0]["name"], "b");
+}
+
+TEST_F(NetworkOptions, ATailIsCutOffByItself) {
+  const Outcome outcome = quantize(weighted, {"--cut-tail", "--name", "m"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("--outputs y"), std::string::npos) << outcome.err;
+  EXPECT_EQ(inspect(espdl)["outputs"][0]["name"], "y");
+}
+
+TEST_F(NetworkOptions, CheckShowsEachNodeAndTheCut) {
+  const Outcome outcome = run_program({"check", weighted, "--target", "esp32p4"});
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
+  for (const char* part : {"MatMul", "becomes Gemm", "ArgMax", "unsupported", "8 bits",
+                           "    --outputs y\n", "esp32p4"})
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << part << " in\n" << outcome.out;
+  const auto json = nlohmann::json::parse(run_program({"check", weighted, "--json"}).out);
+  EXPECT_EQ(json["passed"], false);
+  EXPECT_EQ(json["macs"], 12);
+  EXPECT_EQ(json["nodes"][1]["verdict"], "unsupported");
+  EXPECT_FALSE(json["nodes"][1]["remedy"].get<std::string>().empty());
+  EXPECT_EQ(json["costs"].size(), 2U);
+  EXPECT_EQ(json["cut"]["option"], "--outputs y");
+}
+
+TEST_F(NetworkOptions, CheckPassesWhatTheChipCanRun) {
+  const Outcome outcome = run_program({"check", weighted, "--outputs", "y"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+  expect_one_error(run_program({"check", open}), 1, "--input-shape x=1,?");
+  expect_one_error(run_program({"check", weighted, "--key", "00"}), 2, "--key");
 }
 
 TEST_F(NetworkOptions, InputsCutTheHeadOff) {

@@ -249,5 +249,26 @@ TEST(Import, OutputsOfTrainingThatNobodyReadsAreLeftOut) {
   EXPECT_EQ(result_of(model, kX).shape(), (Shape{2, 3}));
 }
 
+TEST(ControlFlow, WhatDependsOnDataMayStayAsANode) {
+  auto model = test::whole_add_model();
+  auto& node = test::add_node(model, "If", {"y"}, {"z"}, "branch");
+  auto& branch = graph_of(node, "then_branch");
+  append(branch, "Relu", {"x"}, "inner");
+  append_output(branch, "inner");
+  test::add_node(model, "Sqrt", {"z"}, {"end"}, "sqrt");
+  test::describe(*model.mutable_graph()->add_value_info(), "z", {5});
+  model.mutable_graph()->mutable_output(0)->set_name("end");
+  std::vector<Error> refused;
+  ImportOptions options;
+  options.refused = &refused;
+  const Graph graph = import_model(test::bytes_of(model), {}, options);
+  verify(graph, "import");
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].node(), "branch");
+  const Node& left = test::the_node(graph, "If");
+  EXPECT_EQ(left.inputs.size(), 2U) << "the condition, and what the branch reads";
+  EXPECT_EQ(graph.value(left.outputs[0]).shape, Shape{5}) << "as the file states it";
+}
+
 }  // namespace
 }  // namespace espquant::onnx

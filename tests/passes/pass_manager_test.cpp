@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "tests/passes/run_pass.h"
 #include "tests/support/errors.h"
 
@@ -31,6 +33,23 @@ TEST(PassManager, DisabledPassesDoNotRun) {
   const Graph graph = simplify(small_network(), options, &records);
   EXPECT_EQ(test::operators_of(graph), (test::Operators{"Identity", "Relu"}));
   for (const PassRecord& record : records) EXPECT_NE(record.name, "remove_identity");
+}
+
+TEST(PassManager, RecordsSayWhichNodesWentAndWhatStandsForThem) {
+  test::Network net;
+  const ValueId x = net.input("x", {1, 4, 3, 3});
+  const ValueId scale = net.random({4}), bias = net.random({4});
+  const ValueId norm = net.node("InstanceNormalization", {x, scale, bias});
+  const Graph before = net.finish({net.node("Identity", {net.node("Exp", {norm})})});
+  std::vector<PassRecord> records;
+  const Graph after = simplify(before, {}, &records);
+  std::map<NodeId, std::string> removed;
+  for (const PassRecord& record : records)
+    for (const NodeId id : record.removed) removed[id] = record.name;
+  EXPECT_EQ(removed.at(test::the_node(before, "Identity").origin), "remove_identity");
+  const NodeId normalization = test::the_node(before, "InstanceNormalization").origin;
+  EXPECT_EQ(test::the_node(after, "LayerNormalization").origin, normalization);
+  EXPECT_EQ(test::the_node(after, "Exp").origin, test::the_node(before, "Exp").origin);
 }
 
 TEST(PassManager, UnknownNamesAreRefusedWithTheNearest) {
