@@ -81,14 +81,41 @@ void merge(const ValueStatistics& lane, ValueStatistics& total) {
   }
 }
 
+bool is_finite(const Statistics& statistics, ValueId v) {
+  const auto place = static_cast<std::size_t>(v);
+  return place >= statistics.values.size() || statistics.values[place].extent.finite;
+}
+
+/// "'x' from -2 to 3", of what a node computes from.
+std::string extents_of_inputs(const Graph& graph, const Node& node, const Statistics& statistics) {
+  std::string text;
+  for (const ValueId v : node.inputs) {
+    if (v == kNone || graph.value(v).is_constant()) continue;
+    const auto place = static_cast<std::size_t>(v);
+    if (place >= statistics.values.size() || statistics.values[place].count == 0) continue;
+    const auto& extent = statistics.values[place].extent;
+    text += fmt::format("{}'{}' from {:.4g} to {:.4g}", text.empty() ? " from " : ", ",
+                        graph.value(v).name, extent.min, extent.max);
+  }
+  return text;
+}
+
+/// The first node that makes such values out of finite ones.
 void refuse_infinite(const Graph& graph, const Statistics& statistics) {
-  for (std::size_t v = 0; v < statistics.values.size(); ++v) {
-    if (statistics.values[v].extent.finite) continue;
-    const auto id = static_cast<ValueId>(v);
-    throw Error(ErrorCode::BadData, "becomes NaN or infinite on the calibration data")
-        .tensor(graph.value(id).name)
-        .remedy(graph.is_input(id) ? "Remove the samples that hold NaN or infinities"
-                                   : "Check the model's weights and the preprocessing of the data");
+  for (const ValueId v : graph.inputs())
+    if (!is_finite(statistics, v))
+      throw Error(ErrorCode::BadData, "holds NaN or an infinity in the calibration data")
+          .tensor(graph.value(v).name)
+          .remedy("Remove the samples that hold such values");
+  for (const NodeId id : graph.topological_order()) {
+    const Node& node = graph.node(id);
+    for (const ValueId v : node.outputs)
+      if (v != kNone && !is_finite(statistics, v))
+        throw Error(ErrorCode::BadData, fmt::format("{} makes NaN or an infinity{}", node.op,
+                                                    extents_of_inputs(graph, node, statistics)))
+            .node(node.name)
+            .tensor(graph.value(v).name)
+            .remedy("Check the model's weights and the preprocessing of the data");
   }
 }
 

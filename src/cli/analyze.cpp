@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cli/analyze_network.h"
 #include "cli/commands.h"
+#include "cli/data_doubts.h"
 #include "cli/model_file.h"
 #include "cli/network.h"
 #include "cli/port_metadata.h"
@@ -69,6 +70,8 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
   DataOptions options = command.data;
   if (options.count == 0) options.count = kFileSamples;
   const Data data = open_data(options, network, preprocess_settings(model));
+  question_data(data, options, network);
+  question_ranges(data, model);
   Progress bar("analyze", static_cast<std::int64_t>(data.chosen.size()),
                context.quiet || command.json);
   const measure::SaturationReport report =
@@ -149,10 +152,10 @@ void add_analyze(CLI::App& app, Context& context) {
   add_preprocess(*sub, command->data, "as the .espdl says");
   add_target(*sub, command->file);
   sub->add_flag("--json", command->json, "Print the result as JSON");
-  sub->footer(
-      "Examples:\n"
-      "  espquant analyze model.onnx --calib images/ --recipe balanced\n"
-      "  espquant analyze model.espdl --data test.npz --reference model.onnx\n");
+  sub->footer(preprocess_help() +
+              "Examples:\n"
+              "  espquant analyze model.onnx --calib images/ --recipe balanced\n"
+              "  espquant analyze model.espdl --data test.npz --reference model.onnx\n");
   sub->callback([command, &context] { run_analyze(*command, context); });
 }
 

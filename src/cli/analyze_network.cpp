@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "base/file.h"
+#include "cli/data_doubts.h"
+#include "cli/notes.h"
 #include "cli/progress.h"
 #include "cli/quantized_files.h"
 
@@ -34,7 +36,7 @@ strategy::QuantizedModel quantize(const NetworkAnalysis& command, Graph imported
   try {
     return strategy::quantize_model(std::move(imported), data.source(), options, progress);
   } catch (Error& error) {
-    throw error.file(command.model.string());
+    throw located(error, command.model, command.recipe);
   }
 }
 
@@ -54,17 +56,19 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
   calib.count = recipe.calibration.samples;
   calib.seed = recipe.calibration.seed;
   const Data data = open_data_for(calib, imported);
+  question_calibration(data, calib, imported);
   std::optional<Data> other;
   if (!command.data.empty()) {
     DataOptions options = command.calib;
     options.path = command.data;
     other = open_data(options, imported);
+    question_data(*other, options, imported);
   }
   const bool quiet = context.quiet || command.json;
   const strategy::QuantizedModel made =
       quantize(command, std::move(imported), data, std::move(recipe), target, quiet);
-  for (const auto& warning : made.warnings) fmt::print(stderr, "espquant: warning: {}\n", warning);
-  for (const auto& note : made.notes) fmt::print(stderr, "espquant: note: {}\n", note);
+  print_warnings(made.warnings);
+  print_notes(notes_of(made));
   const calib::SampleSource source = other ? other->source() : data.source();
   const auto samples =
       strategy::evenly_spread(source.count, command.count > 0 ? command.count : kNetworkSamples);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/notes.h"
 #include "cli/validators.h"
 
 namespace espquant::cli {
@@ -38,10 +39,10 @@ std::optional<cost::Board> BoardOptions::board_for(const Target& target) const {
         .file(file.string())
         .remedy("Fit a board of that chip with espquant latency --fit");
   if (!same_kernels(find_release(known->espdl), target.release))
-    fmt::print(stderr,
-               "espquant: note: {} was fitted with ESP-DL {}, whose kernels differ from those of "
-               "{}\n",
-               file.string(), known->espdl, target.release.version);
+    print_note(
+        fmt::format("{} was fitted with ESP-DL {}, whose kernels differ from those of "
+                    "{}",
+                    file.string(), known->espdl, target.release.version));
   return std::move(known->board);
 }
 

@@ -11,9 +11,11 @@
 #include "cli/board_options.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
+#include "cli/data_doubts.h"
 #include "cli/model_file.h"
 #include "cli/network_options.h"
 #include "cli/noise_report.h"
+#include "cli/notes.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
 #include "report/table.h"
@@ -86,6 +88,7 @@ Group& group_for(const recipe::Recipe& recipe, bool labels, const CompareCommand
   Group& group = groups.emplace_back();
   group.calibration = recipe.calibration;
   group.data = open_data_for(options, imported);
+  question_calibration(group.data, options, imported);
   group.preparation = std::make_unique<strategy::Preparation>(
       imported, group.data.source(), labels ? group.data.labels() : std::vector<std::int64_t>{});
   return group;
@@ -99,6 +102,7 @@ std::vector<strategy::Contender> contenders_of(const CompareCommand& command, Gr
     return r.mixed.accuracy_within.has_value();
   });
   const cost::LatencyOptions latency = command.board.latency_for(target);
+  const std::vector<std::string> classes = class_names(command.data);
   std::vector<strategy::Contender> contenders;
   for (recipe::Recipe& recipe : recipes) {
     Group& group = group_for(recipe, labels, command, imported, groups);
@@ -106,7 +110,7 @@ std::vector<strategy::Contender> contenders_of(const CompareCommand& command, Gr
     contender.shared = group.preparation.get();
     contender.options.target = &target;
     contender.options.latency = latency;
-    contender.options.metadata = metadata_of(group.data.preprocess, recipe);
+    contender.options.metadata = metadata_of(group.data.preprocess, recipe, classes);
     recipe.target = std::string(target.name);
     recipe.espdl = std::string(target.release.version);
     contender.options.recipe = std::move(recipe);
@@ -156,9 +160,12 @@ std::string compare_table_of(const std::vector<strategy::Compared>& results) {
 }
 
 void print_comparison(const std::vector<strategy::Compared>& results, const Target& target,
-                      const CompareCommand& command, std::int64_t calibration_samples) {
-  fmt::print("{} for {}, calibrated on {} samples\n\n{}\n", command.network_name(), target.name,
-             calibration_samples, compare_table_of(results));
+                      const CompareCommand& command, const Data& calibration) {
+  fmt::print("{} for {}, calibrated on {} samples\n", command.network_name(), target.name,
+             calibration.chosen.size());
+  if (calibration.dataset->holds_pictures())
+    fmt::print("Pictures: {}\n", data::describe(calibration.preprocess));
+  fmt::print("\n{}\n", compare_table_of(results));
   fmt::print(
       "* beaten by none: no other is at least as good in file size, RAM, noise and time, and\n"
       "  better in one of them\n"
@@ -228,25 +235,14 @@ void refuse_if_nothing_is_left(const std::vector<strategy::Compared>& results,
   throw Error(ErrorCode::Unsupported, "all recipes are refused: " + reasons).file(model.string());
 }
 
-void print_notes(const std::vector<strategy::Compared>& results, const Group& first) {
-  for (const auto& warning : first.data.dataset->warnings())
-    fmt::print(stderr, "espquant: note: {}\n", warning);
+void print_notes_of(const std::vector<strategy::Compared>& results) {
   for (const strategy::Compared& r : results) {
     if (!r.refusal.empty())
-      fmt::print(stderr, "espquant: note: recipe '{}' is refused: {}\n", r.recipe.name, r.refusal);
-    for (const auto& input : r.unread_inputs)
-      fmt::print(stderr,
-                 "espquant: note: {}: no node reads the input '{}': the file is without it\n",
-                 r.recipe.name, input);
-    for (const auto& warning : r.warnings)
-      fmt::print(stderr, "espquant: warning: {}: {}\n", r.recipe.name, warning);
-    for (const auto& note : r.notes)
-      fmt::print(stderr, "espquant: note: {}: {}\n", r.recipe.name, note);
-    for (const auto& fault : r.faults)
-      fmt::print(stderr,
-                 "espquant: note: {}: node '{}' meets the runtime's fault '{}' "
-                 "(docs/runtime-faults.md)\n",
-                 r.recipe.name, fault.node, fault.name);
+      print_note(fmt::format("recipe '{}' is refused: {}", r.recipe.name, r.refusal));
+    for (const std::string& warning : r.warnings)
+      print_warning(fmt::format("{}: {}", r.recipe.name, warning));
+    for (const std::string& note : notes_of(r))
+      print_note(fmt::format("{}: {}", r.recipe.name, note));
   }
 }
 
@@ -264,6 +260,7 @@ void run_compare(const CompareCommand& command, Context& context) {
     options.path = command.test;
     options.count = command.count;
     test = open_data(options, imported);
+    question_data(test, options, imported);
   }
   const Data& measured = command.test.empty() ? groups.front().data : test;
   const std::vector<strategy::Compared> results = strategy::compare_recipes(
@@ -275,15 +272,16 @@ void run_compare(const CompareCommand& command, Context& context) {
   for (const strategy::Compared& r : results) {
     files.emplace_back();
     if (r.refusal.empty())
-      files.back() = add_quantized(output, command.out, command.network_name(), r.recipe.name,
-                                   r.model, target, *r.file, command.compile_request);
+      files.back() =
+          add_quantized(output, command.out, command.network_name(), r.recipe.name, r.model, target,
+                        *r.file, groups.front().data.preprocess, command.compile_request);
   }
   ordered_json json = compare_json_of(results, files, target, command);
   const fs::path summary = command.out / "compare.json";
   output.add(summary, json.dump(2) + "\n");
   output.commit();
 
-  print_notes(results, groups.front());
+  print_notes_of(results);
   if (command.json) {
     // Not in the file: that is the same from run to run.
     for (std::size_t i = 0; i < results.size(); ++i)
@@ -292,7 +290,7 @@ void run_compare(const CompareCommand& command, Context& context) {
     return;
   }
   if (context.quiet) return;
-  print_comparison(results, target, command, groups.front().preparation->source().count);
+  print_comparison(results, target, command, groups.front().data);
   for (const auto& written : files)
     if (!written.empty()) fmt::print("Wrote {}\n", written.front().parent_path().string());
   fmt::print("Wrote {}\n", summary.string());
@@ -324,13 +322,14 @@ void add_compare(CLI::App& app, Context& context) {
   add_preprocess(*sub, command->data, "scaled to 0..1, stretched to the input's size");
   add_network_options(*sub, command->network);
   add_cut_tail(*sub, command->network);
+  add_classes(*sub, command->data);
   add_board(*sub, command->board);
   add_compile_request_flag(*sub, command->compile_request);
   sub->add_flag("--json", command->json, "Print the result as JSON");
-  sub->footer(
-      "Example:\n"
-      "  espquant compare model.onnx --calib calib.npz --data test.npz --recipe "
-      "int8,mixed,mine.toml --out out/\n");
+  sub->footer(preprocess_help() +
+              "Example:\n"
+              "  espquant compare model.onnx --calib calib.npz --data test.npz --recipe "
+              "int8,mixed,mine.toml --out out/\n");
   sub->callback([command, &context] { run_compare(*command, context); });
 }
 

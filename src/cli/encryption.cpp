@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
+#include "cli/notes.h"
 #include "espdl/package.h"
 
 namespace espquant::cli {
@@ -62,10 +63,10 @@ void run(const EncryptionCommand& command, Change change, const Context& context
   output.commit();
   if (context.quiet) return;
   if (change == espdl::encrypted)
-    fmt::print(stderr,
-               "espquant: note: the format starts every model at the same counter: two models "
-               "under one key give each other away{}\n",
-               packaged ? "; ESP-DL opens a package with one key" : "");
+    print_note(
+        fmt::format("the format starts every model at the same counter: two models "
+                    "under one key give each other away{}",
+                    packaged ? "; ESP-DL opens a package with one key" : ""));
   fmt::print("Wrote {}\n", command.out.string());
 }
 

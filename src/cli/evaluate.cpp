@@ -8,6 +8,7 @@
 
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
+#include "cli/data_doubts.h"
 #include "cli/model_file.h"
 #include "cli/network.h"
 #include "cli/network_options.h"
@@ -40,7 +41,10 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
   if (compared)
     reference =
         std::make_unique<ops::Executor>(network, ops::Executor::Options{.observe_all = false});
-  const Data data = open_data(command.data, network, preprocess_settings(model));
+  const Data data =
+      open_data(command.data, network, preprocess_settings(model), stored_classes(model));
+  question_data(data, command.data, network);
+  question_ranges(data, model);
   Progress bar("evaluate", static_cast<std::int64_t>(data.chosen.size()),
                context.quiet || command.json);
   const auto result =
@@ -48,6 +52,9 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
                         [&](std::int64_t done, std::int64_t) { bar.update(done); });
   if (command.json) {
     nlohmann::ordered_json j{{"samples", result.samples}};
+    if (data.dataset->holds_pictures())
+      for (const auto& [key, value] : data::to_settings(data.preprocess))
+        j["preprocess"][key] = value;
     if (result.noise) add_noise(j, *result.noise);
     if (result.accuracy) j["accuracy"] = *result.accuracy;
     if (result.reference_accuracy) j["reference_accuracy"] = *result.reference_accuracy;
@@ -55,6 +62,8 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
     fmt::print("{}\n", j.dump(2));
     return;
   }
+  if (data.dataset->holds_pictures())
+    fmt::print("Pictures         {}\n", data::describe(data.preprocess));
   fmt::print("Samples          {}\n", result.samples);
   if (result.noise) fmt::print("Noise to signal  {}\n", noise_text(*result.noise));
   if (result.accuracy) fmt::print("Accuracy         {:.2f} %\n", 100 * *result.accuracy);
@@ -81,10 +90,12 @@ void add_evaluate(CLI::App& app, Context& context) {
   add_count(*sub, command->data.count, "all");
   add_preprocess(*sub, command->data, "as the .espdl says");
   add_network_options(*sub, command->network);
+  add_classes(*sub, command->data);
   add_target(*sub, command->file);
   add_simulation(*sub, command->simulation);
   sub->add_flag("--json", command->json, "Print the result as JSON");
-  sub->footer("Example:\n  espquant evaluate model.espdl --data test.npz --reference model.onnx\n");
+  sub->footer(preprocess_help() +
+              "Example:\n  espquant evaluate model.espdl --data test.npz --reference model.onnx\n");
   sub->callback([command, &context] { run_evaluate(*command, context); });
 }
 

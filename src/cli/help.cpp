@@ -8,9 +8,7 @@
 #include "report/page.h"
 
 namespace espquant::cli {
-namespace {
 
-/// "  lead    text", the text in a column of its own that begins one line below a long lead.
 std::string in_two_columns(const std::string& lead, std::string_view text) {
   constexpr std::size_t kLead = 30, kLeastText = 20;
   const std::size_t page = report::prose_width();
@@ -27,8 +25,6 @@ std::string in_two_columns(const std::string& lead, std::string_view text) {
   }
   return block;
 }
-
-}  // namespace
 
 std::string HelpFormatter::make_help(const CLI::App* app, std::string name,
                                      CLI::AppFormatMode mode) const {

@@ -2,8 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <string_view>
 
 namespace espquant::cli {
+
+/// "  lead    text", the text wrapped in a column of its own, that begins one line below a long
+/// lead.
+std::string in_two_columns(const std::string& lead, std::string_view text);
 
 /// Pages of --help: descriptions wrapped to the page, one style of placeholders, and the options of
 /// every command at the end of each.

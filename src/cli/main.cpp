@@ -15,6 +15,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/notes.h"
 #include "cli/terminal.h"
 #include "cli/validators.h"
 #include "report/page.h"
@@ -75,8 +76,13 @@ int parse_and_run(int argc, char** argv) {
                                "Threads to use (default: all cores); results never depend on it")
       ->check(whole_number(1, kMostThreads))
       ->type_name("N");
-  app.add_flag("--quiet", context.quiet,
-               "No progress, tables or notes, unless they are all that a command is for");
+  app.add_flag_callback(
+      "--quiet",
+      [&context] {
+        context.quiet = true;
+        silence_notes();
+      },
+      "No progress, tables or notes, unless they are all that a command is for");
   add_commands(app, context);
   Words words = as_spelled_today(app, Words(argv + 1, argv + argc));
   try {
@@ -86,6 +92,7 @@ int parse_and_run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     throw explained(app, words, error);
   }
+  print_waiting_notes();
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
     throw Error(ErrorCode::Io, "cannot write to the standard output");
   return context.exit_code;

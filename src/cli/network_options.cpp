@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "cli/network.h"
+#include "cli/notes.h"
 #include "data/open_extents.h"
 #include "onnx/import.h"
 #include "ops/op.h"
@@ -97,8 +98,8 @@ void take_extents(Graph& graph, const DataOptions& options) {
                                                  [](std::int64_t e) { return e < 0; }) &&
                             shapes[i]->front() == 1;
     if (!only_batch)
-      fmt::print(stderr, "espquant: note: input '{}' is {}, as the data have it\n", value.name,
-                 to_string(*shapes[i]));
+      print_note(
+          fmt::format("input '{}' is {}, as the data have it", value.name, to_string(*shapes[i])));
     value.shape = shapes[i];
   }
 }
@@ -111,8 +112,7 @@ Graph read_without_tail(const std::filesystem::path& path, const NetworkOptions&
   take_extents(whole, data);
   const survey::Cut cut = survey::survey(std::move(whole), target, refused).cut;
   if (cut.empty()) return read_network(path, options);
-  fmt::print(stderr, "espquant: note: what {} cannot run is cut off, as by {}\n", target.name,
-             options_of(cut));
+  print_note(fmt::format("what {} cannot run is cut off, as by {}", target.name, options_of(cut)));
   NetworkOptions shorter = options;
   if (!cut.inputs.empty()) shorter.inputs = cut.inputs;
   if (!cut.outputs.empty()) shorter.outputs = cut.outputs;
@@ -231,10 +231,10 @@ Graph import_network(const std::filesystem::path& path, const NetworkOptions& op
   take_extents(graph, data);
   ops::infer_shapes(graph);
   for (const std::string& output : passes::drop_constant_outputs(graph))
-    fmt::print(stderr,
-               "espquant: note: the output '{}' depends on no input: it is left out, the "
-               "application can hold it as a constant\n",
-               output);
+    print_note(fmt::format(
+        "the output '{}' depends on no input: it is left out, the application can hold it as a "
+        "constant",
+        output));
   return graph;
 } catch (Error& error) {
   throw error.file(path.string());

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
+#include "cli/notes.h"
 #include "cli/quantized_files.h"
 #include "cli/validators.h"
 #include "report/compile_request.h"
@@ -230,8 +231,8 @@ void pack(const PackCommand& command, const Context& context) {
   if (yaml) output.add(request, *yaml);
   output.commit();
   if (command.compile_request && !yaml)
-    fmt::print(stderr, "espquant: note: no {}: what encrypted models need is not known\n",
-               request.filename().string());
+    print_note(
+        fmt::format("no {}: what encrypted models need is not known", request.filename().string()));
   if (context.quiet) return;
   fmt::print("{}: PDL{} package, models {}, {}\n", command.out.string(), command.edition,
              package.entries.size(), report::human_bytes(bytes.size()));

@@ -43,6 +43,11 @@ data::Settings preprocess_settings(const espdl::Model& model) {
   return settings;
 }
 
+std::vector<std::string> stored_classes(const espdl::Model& model) {
+  const std::string text = model.metadata_value(kClassesKey);
+  return text.empty() ? std::vector<std::string>() : split(text, '\n');
+}
+
 std::optional<std::vector<std::int64_t>> layout_of(const espdl::Model& model,
                                                    std::string_view tensor, std::size_t rank) {
   const std::string text = model.metadata_value(lower::layout_key(tensor));

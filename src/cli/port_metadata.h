@@ -16,6 +16,10 @@ namespace espquant::cli {
 /// says nothing.
 data::Settings preprocess_settings(const espdl::Model& model);
 
+/// The names of the classes that --classes gave; none where the file says nothing.
+std::vector<std::string> stored_classes(const espdl::Model& model);
+inline constexpr std::string_view kClassesKey = "espquant.classes";
+
 /// How the axes of an input or output are stored: stored axis i is axis perm[i] of the network.
 /// Nothing when the file does not say. Throws Error(Malformed) unless it is a permutation of `rank`
 /// axes.

@@ -11,14 +11,17 @@
 #include "cli/board_options.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
+#include "cli/data_doubts.h"
 #include "cli/model_file.h"
 #include "cli/network_options.h"
 #include "cli/noise_report.h"
+#include "cli/notes.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
 #include "cli/validators.h"
 #include "espdl/statistics.h"
 #include "measure/evaluate.h"
+#include "report/cost_table.h"
 #include "report/table.h"
 #include "strategy/lost_outputs.h"
 #include "strategy/quantize_model.h"
@@ -54,7 +57,7 @@ strategy::QuantizeOptions options_of(const QuantizeCommand& command, const Data&
                            : command.count > 0        ? command.count
                                                       : kReportSamples;
   options.test_values = !command.no_test_values;
-  options.metadata = metadata_of(data.preprocess, recipe);
+  options.metadata = metadata_of(data.preprocess, recipe, class_names(command.calib));
   if (recipe.mixed.accuracy_within) options.labels = data.labels();
   options.recipe = std::move(recipe);
   return options;
@@ -85,6 +88,32 @@ void print_size(const espdl::SizeByKind& size) {
       report::human_bytes(size.biases), report::human_bytes(size.tables),
       report::human_bytes(size.parameters), report::human_bytes(size.test_values),
       report::human_bytes(size.structure));
+}
+
+/// What decides whether a board can run it.
+void print_cost(const report::Cost& cost) {
+  const cost::MemoryPlan& plan = cost.memory;
+  fmt::print("On the chip: {} of RAM (activations {}, parameters {}), {}\n",
+             report::human_bytes(plan.ram_bytes()),
+             report::human_bytes(plan.psram_bytes + plan.internal_bytes),
+             report::human_bytes(plan.parameter_copy_bytes), report::latency_text(cost.latency));
+}
+
+/// The line to type next: what is lost, where much is; how it does on other data; else onto the
+/// board.
+std::string next_step(const QuantizeCommand& command, const measure::NoiseReport& noise,
+                      const std::optional<measure::Evaluation>& test, const fs::path& file) {
+  constexpr double kMuchNoise = 0.05, kMuchLost = 0.01;
+  const double ratio = test && test->noise ? test->noise->ratio() : noise.output.ratio();
+  const bool lost = test && test->accuracy && test->reference_accuracy &&
+                    *test->reference_accuracy - *test->accuracy > kMuchLost;
+  if (ratio > kMuchNoise || lost)
+    return fmt::format("espquant analyze {} --calib {}", shell_word(command.model.string()),
+                       shell_word(command.calib.path.string()));
+  if (!test)
+    return fmt::format("espquant evaluate {} --data TEST_DATA --reference {}",
+                       shell_word(file.string()), shell_word(command.model.string()));
+  return fmt::format("espquant latency {}, then docs/to-the-board.md", shell_word(file.string()));
 }
 
 void print_equalization(const std::vector<strategy::EqualizationTrial>& trials) {
@@ -118,10 +147,9 @@ void print_wide_layers(const strategy::QuantizedModel& result) {
   }
   if (!result.wide_weights.empty())
     fmt::print("Weights of 16 bits: {}\n\n", fmt::join(result.wide_weights, ", "));
-  if (!result.goals_met)
-    fmt::print(stderr, "espquant: note: the goal is not met: no layer is left that would help\n");
+  if (!result.goals_met) print_note("the goal is not met: no layer is left that would help");
   for (const std::string& layer : result.idle_layers)
-    fmt::print(stderr, "espquant: note: layer '{}' gains nothing at 16 bits\n", layer);
+    print_note(fmt::format("layer '{}' gains nothing at 16 bits", layer));
 }
 
 nlohmann::ordered_json effects_json(const std::vector<strategy::LayerEffect>& effects) {
@@ -143,7 +171,8 @@ nlohmann::ordered_json effects_json(const std::vector<strategy::LayerEffect>& ef
 nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
                                         const Target& target, const std::vector<fs::path>& files,
                                         const std::optional<measure::Evaluation>& test,
-                                        const espdl::SizeByKind& size) {
+                                        const espdl::SizeByKind& size, const report::Cost& cost,
+                                        const Data& data) {
   nlohmann::ordered_json j;
   for (const auto& f : files) j["files"].push_back(f.string());
   j["target"] = target.name;
@@ -157,6 +186,11 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
                {"biases", size.biases},         {"tables", size.tables},
                {"parameters", size.parameters}, {"test_values", size.test_values},
                {"structure", size.structure}};
+  j["ram"] = cost.memory.ram_bytes();
+  j["milliseconds"] = cost.latency.milliseconds;
+  if (data.dataset->holds_pictures())
+    for (const auto& [key, value] : data::to_settings(data.preprocess))
+      j["preprocess"][key] = value;
   if (test && test->accuracy) {
     j["accuracy"] = *test->accuracy;
     j["reference_accuracy"] = *test->reference_accuracy;
@@ -192,7 +226,7 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
     j["goals_met"] = result.goals_met;
   }
   j["warnings"] = result.warnings;
-  j["notes"] = result.notes;
+  j["notes"] = notes_of(result);
   j["recipe"] = nlohmann::ordered_json::parse(recipe::to_json(result.recipe));
   return j;
 }
@@ -211,13 +245,14 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   calib.count = recipe.calibration.samples;
   calib.seed = recipe.calibration.seed;
   const Data data = open_data_for(calib, imported);
+  question_calibration(data, calib, imported);
   strategy::StageProgress progress = show_stages(quiet);
   const strategy::QuantizeOptions options = options_of(command, data, std::move(recipe), target);
   strategy::QuantizedModel result = [&] {
     try {
       return strategy::quantize_model(std::move(imported), data.source(), options, progress);
     } catch (Error& error) {
-      throw error.file(command.model.string());
+      throw located(error, command.model, command.recipe);
     }
   }();
   progress = {};
@@ -237,6 +272,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
       test_options.count = command.count;
       test_options.seed = 0;
       const Data test_data = open_data(test_options, result.network);
+      question_data(test_data, test_options, result.network);
       const sim::Program program(result.model, target);
       const ops::Executor reference(result.network, {.observe_all = false});
       test = measure::evaluate(program, result.network, &reference, test_data.source(),
@@ -252,27 +288,17 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
     const strategy::SoundFile file = strategy::pass_last_gate(result, target);
     size = espdl::size_by_kind(result.model, file.bytes().size());
     OutputFiles output;
-    files = add_quantized(output, command.out,
-                          command.name.empty() ? command.model.stem().string() : command.name,
-                          result.recipe.name, result.model, target, file, command.compile_request);
+    files = add_quantized(
+        output, command.out, command.name.empty() ? command.model.stem().string() : command.name,
+        result.recipe.name, result.model, target, file, data.preprocess, command.compile_request);
     output.commit();
   });
 
-  for (const auto& warning : data.dataset->warnings())
-    fmt::print(stderr, "espquant: note: {}\n", warning);
-  for (const auto& input : result.unread_inputs)
-    fmt::print(stderr, "espquant: note: no node reads the input '{}': the file is without it\n",
-               input);
-  for (const auto& warning : result.warnings)
-    fmt::print(stderr, "espquant: warning: {}\n", warning);
-  for (const auto& note : result.notes) fmt::print(stderr, "espquant: note: {}\n", note);
-  for (const auto& fault : result.faults)
-    fmt::print(
-        stderr,
-        "espquant: note: node '{}' meets the runtime's fault '{}' (docs/runtime-faults.md)\n",
-        fault.node, fault.name);
+  print_warnings(result.warnings);
+  print_notes(notes_of(result));
+  const report::Cost cost = report::cost_of(result.model, target, {}, options.latency);
   if (command.json) {
-    fmt::print("{}\n", quantize_json_of(result, target, files, test, size).dump(2));
+    fmt::print("{}\n", quantize_json_of(result, target, files, test, size, cost, data).dump(2));
     return;
   }
   if (context.quiet) return;
@@ -282,6 +308,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   print_wide_layers(result);
   fmt::print("{} for {}, calibrated on {} samples\n", result.recipe.name, target.name,
              data.chosen.size());
+  if (data.dataset->holds_pictures()) fmt::print("Pictures: {}\n", data::describe(data.preprocess));
   fmt::print("Noise to signal at the output, simulated: {} ({} calibration samples)\n",
              noise_text(result.noise.output), result.noise.samples);
   if (test) {
@@ -296,6 +323,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
       noise_by_output(test && test->noise ? *test->noise : result.noise.output);
   if (!by_output.empty()) fmt::print("\n{}\n", by_output);
   print_size(size);
+  print_cost(cost);
   std::string times;
   double total = 0;
   for (const auto& stage : result.stages) {
@@ -304,6 +332,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   }
   fmt::print("Time: {:.2f} s ({})\n", total, times);
   for (const auto& file : files) fmt::print("Wrote {}\n", file.string());
+  fmt::print("Next: {}\n", next_step(command, result.noise, test, files.front()));
 }
 
 }  // namespace
@@ -328,12 +357,14 @@ void add_quantize(CLI::App& app, Context& context) {
   add_preprocess(*sub, command->calib, "scaled to 0..1, stretched to the input's size");
   add_network_options(*sub, command->network);
   add_cut_tail(*sub, command->network);
+  add_classes(*sub, command->calib);
   add_recipe_options(*sub, command->recipe);
   add_board(*sub, command->board);
   sub->add_flag("--no-test-values", command->no_test_values, "Leave test values out of the file");
   add_compile_request_flag(*sub, command->compile_request);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(
+      preprocess_help() +
       "Examples:\n"
       "  espquant quantize model.onnx --calib images/ --target esp32s3 --out out/\n"
       "  espquant quantize model.onnx --calib calib.npz --data test.npz --target esp32p4\n"

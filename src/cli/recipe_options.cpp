@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/notes.h"
 #include "cli/validators.h"
 
 namespace espquant::cli {
@@ -125,11 +126,20 @@ recipe::Recipe recipe_of(const RecipeOptions& options) {
   return recipe;
 }
 
+Error located(Error error, const std::filesystem::path& model, const RecipeOptions& options) {
+  if (error.code() != ErrorCode::Usage) return error.file(model.string());
+  if (std::filesystem::exists(options.recipe)) return error.file(options.recipe);
+  return error;
+}
+
 const Target& target_for(const std::string& given, const recipe::Recipe& recipe) {
   const std::string_view chosen = !given.empty()           ? std::string_view(given)
                                   : !recipe.target.empty() ? std::string_view(recipe.target)
                                                            : "esp32s3";
   const Target& target = find_target(chosen);
+  if (!given.empty() && !recipe.target.empty() && &find_target(recipe.target) != &target)
+    print_note(fmt::format("the recipe '{}' is for {}; --target {} counts", recipe.name,
+                           recipe.target, given));
   return recipe.espdl.empty() ? target : target.under(find_release(recipe.espdl));
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "recipe/recipe.h"
 #include "target/target.h"
 
@@ -31,6 +33,10 @@ void add_recipe_changes(CLI::App& app, RecipeOptions& options);
 
 /// The recipe with the overrides. Throws Error(Usage) as find_recipe and apply_overrides.
 recipe::Recipe recipe_of(const RecipeOptions& options);
+
+/// The error with the file that it is about: the recipe's where one was given and the error is of
+/// usage, else the model's.
+Error located(Error error, const std::filesystem::path& model, const RecipeOptions& options);
 
 /// `given`, else the recipe's target, else esp32s3; under the recipe's release, else the newest.
 const Target& target_for(const std::string& given, const recipe::Recipe& recipe);

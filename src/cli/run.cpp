@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/frames.h"
 #include "cli/model_file.h"
+#include "cli/notes.h"
 #include "cli/port_metadata.h"
 #include "cli/progress.h"
 #include "data/dataset.h"
@@ -162,9 +163,9 @@ class InputReader {
                                takes_integers(program_.model(), port.name)};
     const auto settings = settings_of_pictures();
     if (settings.empty() && !quiet_)
-      fmt::print(stderr,
-                 "espquant: note: the file does not say how pictures are prepared; pixels are "
-                 "scaled to 0..1 (change it with --preprocess)\n");
+      print_note(
+          fmt::format("the file does not say how pictures are prepared; pixels are "
+                      "scaled to 0..1 (change it with --preprocess)"));
     const auto preprocess = data::preprocess_for(spec, settings);
     if (preprocess.width == 0)
       throw Error(ErrorCode::BadData,
@@ -258,7 +259,7 @@ bool is_classifier_like(const sim::TensorDesc& desc) {
          count == *std::max_element(desc.shape.begin(), desc.shape.end());
 }
 
-void print_top(const Result& result, bool quantized) {
+void print_top(const Result& result, bool quantized, const std::vector<std::string>& classes) {
   using enum report::Table::Align;
   report::Table table({{"frame", Right}, {"rank", Right}, {"class", Right}, {"value", Right}});
   for (std::size_t f = 0; f < std::min(result.frames.size(), kFramesShown); ++f) {
@@ -270,7 +271,10 @@ void print_top(const Result& result, bool quantized) {
                      [&](std::size_t a, std::size_t b) { return v[a] > v[b]; });
     for (std::size_t rank = 0; rank < std::min(kTop, order.size()); ++rank)
       table.add_row({rank == 0 ? fmt::format("{}", f) : "", fmt::format("{}", rank + 1),
-                     fmt::format("{}", order[rank]), fmt::format("{:g}", v[order[rank]])});
+                     order[rank] < classes.size()
+                         ? fmt::format("{} {}", order[rank], classes[order[rank]])
+                         : fmt::format("{}", order[rank]),
+                     fmt::format("{:g}", v[order[rank]])});
   }
   fmt::print("{}{}:\n{}", result.port.name, quantized ? " (quantized)" : "", table.to_string());
   if (result.frames.size() > kFramesShown)
@@ -294,7 +298,7 @@ void execute(const RunCommand& command, const Context& context) {
   if (context.quiet) return;
   for (const auto& result : results)
     if (!command.all_tensors && is_classifier_like(result.port.desc))
-      print_top(result, command.writes_integers());
+      print_top(result, command.writes_integers(), stored_classes(model));
   fmt::print("{}: tensors {}, frames {}\n", command.output.string(), results.size(),
              inputs.begin()->second.size());
 }
@@ -328,6 +332,7 @@ void add_run(CLI::App& app, Context& context) {
   sub.add_flag("--raw", command->raw, "Every input file holds the chip's own bytes");
   add_simulation(sub, command->simulation);
   sub.footer(
+      preprocess_help() +
       "Frames run one after the other; streaming operators keep their state from frame to frame.\n"
       "\n"
       "Examples:\n"

@@ -35,6 +35,8 @@ class Column {
     }
   }
 
+  bool holds_pictures() const { return pictures_; }
+
   std::size_t size() const { return static_cast<std::size_t>(array_.shape()[sample_axis_]); }
 
   Tensor read(std::size_t index) const {
@@ -103,9 +105,11 @@ class Column {
 
 class ArrayDataset : public Dataset {
  public:
-  ArrayDataset(std::vector<Column> columns, Tensor labels)
-      : columns_(std::move(columns)), labels_(std::move(labels)) {}
+  /// `names` of the arrays; none for a file of a single one.
+  ArrayDataset(std::vector<Column> columns, std::vector<std::string> names, Tensor labels)
+      : columns_(std::move(columns)), names_(std::move(names)), labels_(std::move(labels)) {}
 
+  bool holds_pictures() const override { return columns_.front().holds_pictures(); }
   std::size_t size() const override { return columns_.front().size(); }
   std::optional<std::vector<std::int64_t>> labels() const override {
     if (!labels_.defined()) return std::nullopt;
@@ -118,9 +122,13 @@ class ArrayDataset : public Dataset {
     for (const Column& column : columns_) tensors.push_back(column.read(index));
     return tensors;
   }
+  std::string array_name(std::size_t input) const override {
+    return input < names_.size() ? names_[input] : "";
+  }
 
  private:
   std::vector<Column> columns_;
+  std::vector<std::string> names_;
   Tensor labels_;
 };
 
@@ -173,8 +181,10 @@ std::string array_for(const Npz& npz, const InputSpec& input, std::span<const In
     for (const std::string_view name : kDataNames)
       if (npz.has(name) && name != labels) return std::string(name);
   }
-  Error error(ErrorCode::BadData, fmt::format("no array for the input; the file holds {}",
-                                              fmt::join(npz.names(), ", ")));
+  Error error(
+      ErrorCode::BadData,
+      fmt::format("no array for the input; the file holds {}",
+                  npz.names().empty() ? "none" : fmt::format("{}", fmt::join(npz.names(), ", "))));
   const std::string near = nearest_name(input.name, npz.names());
   error.tensor(input.name)
       .remedy(near.empty() ? "name the array as the input"
@@ -187,7 +197,7 @@ std::unique_ptr<Dataset> open_npy_dataset(const std::filesystem::path& path,
                                           const Preprocess& preprocess) {
   std::vector<Column> columns;
   columns.emplace_back(read_npy(path), inputs.front(), preprocess);
-  return std::make_unique<ArrayDataset>(std::move(columns), Tensor());
+  return std::make_unique<ArrayDataset>(std::move(columns), std::vector<std::string>(), Tensor());
 }
 
 std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
@@ -197,6 +207,7 @@ std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
   const Npz npz = Npz::open(path);
   const std::string_view labels_name = first_present(npz, kLabelNames, inputs);
   std::vector<Column> columns;
+  std::vector<std::string> names;
   for (const InputSpec& input : inputs) {
     const std::string source = array_for(npz, input, inputs);
     try {
@@ -204,6 +215,7 @@ std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
     } catch (Error& error) {
       throw error.tensor(source);
     }
+    names.push_back(source);
     if (columns.back().size() != columns.front().size())
       throw Error(ErrorCode::BadData, fmt::format("{} samples, the first input has {}",
                                                   columns.back().size(), columns.front().size()))
@@ -218,7 +230,7 @@ std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
                               columns.front().size()))
           .tensor(labels_name);
   }
-  return std::make_unique<ArrayDataset>(std::move(columns), std::move(labels));
+  return std::make_unique<ArrayDataset>(std::move(columns), std::move(names), std::move(labels));
 }
 
 std::vector<std::int64_t> class_labels(const Tensor& array) {

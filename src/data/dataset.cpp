@@ -28,12 +28,14 @@ const InputSpec& only_input(std::span<const InputSpec> inputs) {
 std::vector<Tensor> Dataset::sample(std::size_t index) const {
   ESPQUANT_ASSERT(index < size(), "a sample beyond the end of the data set");
   std::vector<Tensor> tensors = read(index);
-  for (const Tensor& tensor : tensors) {
-    const auto values = tensor.data<float>();
+  for (std::size_t input = 0; input < tensors.size(); ++input) {
+    const auto values = tensors[input].data<float>();
     const auto bad = std::ranges::find_if(values, [](float v) { return !std::isfinite(v); });
     if (bad != values.end())
       throw Error(ErrorCode::BadData, fmt::format("{} contains {} (element {})", sample_name(index),
                                                   *bad, bad - values.begin()))
+          .file(path_)
+          .tensor(array_name(input))
           .remedy("remove the sample, or repair what computed it");
   }
   return tensors;
@@ -60,11 +62,14 @@ void check_takes_images(const InputSpec& input, const Preprocess& p) {
         .remedy("give arrays of float32 of the input's shape (.npy, .npz)");
 }
 
-std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path,
-                                      std::span<const InputSpec> inputs,
-                                      const Preprocess& preprocess) try {
+namespace {
+
+std::unique_ptr<Dataset> open_source(const std::filesystem::path& path,
+                                     std::span<const InputSpec> inputs,
+                                     const Preprocess& preprocess,
+                                     std::span<const std::string> classes) {
   if (std::filesystem::is_directory(path))
-    return open_image_folder(path, only_input(inputs), preprocess);
+    return open_image_folder(path, only_input(inputs), preprocess, classes);
   if (!std::filesystem::exists(path)) throw Error(ErrorCode::Io, "no such file or folder");
   if (path.extension() == ".npz") return open_npz_dataset(path, inputs, preprocess);
   if (path.extension() == ".npy") {
@@ -74,6 +79,17 @@ std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path,
   if (has_image_extension(path)) return open_single_image(path, only_input(inputs), preprocess);
   throw Error(ErrorCode::Unsupported, fmt::format("data of type '{}'", path.extension().string()))
       .remedy("give a folder of JPEG or PNG images, one image, an .npy or an .npz file");
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path,
+                                      std::span<const InputSpec> inputs,
+                                      const Preprocess& preprocess,
+                                      std::span<const std::string> classes) try {
+  auto dataset = open_source(path, inputs, preprocess, classes);
+  dataset->path_ = path.string();
+  return dataset;
 } catch (Error& error) {
   if (error.file().empty()) error.file(path.string());
   throw;
@@ -101,10 +117,16 @@ namespace {
 /// Mean and spread of one input over samples, by Welford's recurrence.
 struct Spread {
   double count = 0, mean = 0, squares = 0, least = 0, most = 0;
-  bool varies = false, whole = true;
+  bool varies = false, whole = true, repeats = true;
+  std::vector<float> first;
 
   void add(std::span<const float> values) {
-    if (count == 0 && !values.empty()) least = most = values.front();
+    if (count == 0 && !values.empty()) {
+      least = most = values.front();
+      first.assign(values.begin(), values.end());
+    } else {
+      repeats = repeats && std::ranges::equal(first, values);
+    }
     for (const float v : values) {
       count += 1;
       const double before = v - mean;
@@ -116,6 +138,9 @@ struct Spread {
       whole &= v == std::floor(v);
     }
   }
+  /// Pictures have about their mean, and never a hundredth of it.
+  static constexpr double kLeastShare = 0.01;
+
   double deviation() const { return count > 0 ? std::sqrt(squares / count) : 0; }
 };
 
@@ -138,7 +163,12 @@ std::vector<std::string> suspicious_values(const Dataset& dataset,
     };
     const double reach = std::max(s.most - s.mean, s.mean - s.least);
     if (!s.varies) {
-      warn("every sample is constant");
+      warn(fmt::format("every sample is constant ({:.4g} and the like)", s.least));
+    } else if (s.repeats && samples.size() > 1) {
+      warn(fmt::format("all of {} samples are the same", samples.size()));
+    } else if (s.deviation() < Spread::kLeastShare * std::abs(s.mean)) {
+      warn(fmt::format("values from {:.4g} to {:.4g} hardly vary beside their mean of {:.4g}",
+                       s.least, s.most, s.mean));
     } else if (s.whole && s.least >= 0 && s.most > 100 && s.most <= 255) {
       warn(fmt::format("whole numbers up to {} look like pixels that are not scaled", s.most));
     } else if (reach > 8 * s.deviation()) {

@@ -22,8 +22,8 @@ class Dataset {
   virtual std::size_t size() const = 0;
 
   /// One float32 tensor per input of the network, in their order, of the input's shape, extents
-  /// that it leaves open (-1) being 1. Throws Error(BadData) naming the sample for NaN and
-  /// infinity, or what reading its file throws.
+  /// that it leaves open (-1) being 1. Throws Error(BadData) naming the file, the array and the
+  /// sample for NaN and infinity, or what reading its file throws.
   std::vector<Tensor> sample(std::size_t index) const;
 
   /// What a message calls a sample: a file's name below the folder, or "sample 7".
@@ -33,21 +33,37 @@ class Dataset {
   /// Error(BadData) for an array of labels that are neither class numbers nor one-hot.
   virtual std::optional<std::vector<std::int64_t>> labels() const { return std::nullopt; }
 
+  /// The names of the classes by their numbers, where folders have them; else empty.
+  const std::vector<std::string>& classes() const { return classes_; }
+
+  /// Whether samples are pictures, which are prepared, and not inputs as they are.
+  virtual bool holds_pictures() const { return true; }
+
   /// What was left out or looks unintended in the source.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  protected:
   virtual std::vector<Tensor> read(std::size_t index) const = 0;
+  /// The array that feeds input number `input`; "" where none has a name.
+  virtual std::string array_name(std::size_t /*input*/) const { return {}; }
 
-  std::vector<std::string> warnings_;
+  std::vector<std::string> warnings_, classes_;
+
+ private:
+  friend std::unique_ptr<Dataset> open_dataset(const std::filesystem::path&,
+                                               std::span<const InputSpec>, const Preprocess&,
+                                               std::span<const std::string>);
+  std::string path_;
 };
 
 /// Opens, by what `path` is:
 ///
 /// * a folder of JPEG and PNG images, searched recursively, in the order of their paths. When all
 /// of them lie in
-///   sub-folders, those are the classes: numbered by their names if all names are whole numbers,
-///   else by their sorted order. Names that start with a dot are passed over.
+///   sub-folders, those are the classes: numbered by their places in `classes` if there are any,
+///   else by their names if all names are whole numbers, else by their sorted order. Folders called
+///   like parts of a data set (images, labels, train, val, ...) are no classes, which is a warning.
+///   Names that start with a dot are passed over.
 /// * one JPEG or PNG image
 /// * .npy: the first axis counts the samples
 /// * .npz: arrays named as the inputs; for a network of one input also a single array of any name
@@ -66,7 +82,12 @@ class Dataset {
 /// for other files, and what the readers throw.
 std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path,
                                       std::span<const InputSpec> inputs,
-                                      const Preprocess& preprocess);
+                                      const Preprocess& preprocess,
+                                      std::span<const std::string> classes = {});
+
+/// One name per line, in the order of the network's outputs; blank lines do not count. Throws
+/// Error(BadData) for a name that comes twice and for none at all.
+std::vector<std::string> read_class_names(const std::filesystem::path& path);
 
 /// The axis of an array that counts samples of shape `sample`, by the rules of open_dataset;
 /// nothing where the array holds none.
@@ -80,9 +101,9 @@ Tensor sample_of(const Tensor& array, std::size_t axis, std::size_t index, Shape
 std::vector<std::size_t> pick(std::size_t size, std::size_t count,
                               std::optional<std::uint64_t> seed = std::nullopt);
 
-/// Reads the chosen samples and says what suggests a wrong preprocessing: no sample varies, values
-/// that look like unscaled pixels, values further than 8 standard deviations from the mean. Empty
-/// when nothing does.
+/// Reads the chosen samples and says what suggests a wrong preprocessing: no sample varies, or all
+/// are the same; values that hardly vary beside their mean, that look like unscaled pixels, or
+/// further than 8 standard deviations from the mean. Empty when nothing does.
 std::vector<std::string> suspicious_values(const Dataset& dataset,
                                            std::span<const InputSpec> inputs,
                                            std::span<const std::size_t> samples);

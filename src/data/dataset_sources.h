@@ -18,7 +18,8 @@ std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
                                           std::span<const InputSpec> inputs,
                                           const Preprocess& preprocess);
 std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& path,
-                                           const InputSpec& input, const Preprocess& preprocess);
+                                           const InputSpec& input, const Preprocess& preprocess,
+                                           std::span<const std::string> classes);
 std::unique_ptr<Dataset> open_single_image(const std::filesystem::path& path,
                                            const InputSpec& input, const Preprocess& preprocess);
 

@@ -65,12 +65,7 @@ struct Preprocess {
 /// (N,H,W) is gray. Without pictures (width 0) for other shapes.
 Preprocess default_preprocess(const InputSpec& input);
 
-/// default_preprocess() changed by `settings`. Keys and values:
-///
-///     width, height   pixels                 short_side  pixels              pad   0 to 255
-///     resize          opencv | pillow | nearest          fit   stretch | letterbox | center-crop
-///     color           gray | rgb | bgr                   layout  NCHW | NHWC
-///     scale           a number or a fraction (1/255)     mean, std  numbers divided by commas
+/// default_preprocess() changed by `settings`, whose keys and values setting_help() lists.
 ///
 /// Throws Error(Usage) for an unknown key (naming the nearest) or value, for one that does not fit
 /// the input, and for a key given twice.
@@ -90,6 +85,22 @@ Settings parse_settings_toml(std::string_view text);
 /// Every setting, in the order above, exact: preprocess_for(input, to_settings(p)) == p. Kept in a
 /// model's metadata.
 Settings to_settings(const Preprocess& preprocess);
+
+/// The same as a file for read_settings().
+std::string to_toml(const Preprocess& preprocess);
+
+/// What there is to say of a setting, for help and docs: in the order in which settings act.
+struct SettingHelp {
+  std::string_view name, values, otherwise, meaning;
+};
+std::vector<SettingHelp> setting_help();
+
+/// In one line: "gray, stretched to 96x96 (opencv), pixel / 255".
+std::string describe(const Preprocess& preprocess);
+
+/// What suggests that mean and std are in other units than pixels behind `scale`. Empty when
+/// nothing does.
+std::vector<std::string> doubts(const Preprocess& preprocess);
 
 /// uint8 pixels (H,W,1) or (H,W,3) in RGB order as float32 (1,C,H,W) or (1,H,W,C).
 /// Throws Error(BadData) for an empty picture, or one that CenterCrop cannot fill the size from.

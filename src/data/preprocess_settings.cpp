@@ -92,38 +92,51 @@ std::vector<double> parse_numbers(std::string_view key, std::string_view value) 
   return numbers;
 }
 
-/// A setting: how it is read and how it is written.
+/// A setting: what it means, how it is read and how it is written.
 struct Key {
-  std::string_view name;
+  std::string_view name, values, otherwise, meaning;
   void (*set)(Preprocess&, std::string_view key, std::string_view value);
   std::string (*get)(const Preprocess&);
 };
 
 using P = Preprocess;
 using Text = std::string_view;
+// In the order in which they act.
 constexpr std::array kKeys = {
-    Key{"width", [](P& p, Text k, Text v) { p.width = parse_integer(k, v, 1, kMaxImageSide); },
+    Key{"width", "pixels", "the input's", "of the picture that the network takes",
+        [](P& p, Text k, Text v) { p.width = parse_integer(k, v, 1, kMaxImageSide); },
         [](const P& p) { return fmt::to_string(p.width); }},
-    Key{"height", [](P& p, Text k, Text v) { p.height = parse_integer(k, v, 1, kMaxImageSide); },
+    Key{"height", "pixels", "the input's", "of the picture that the network takes",
+        [](P& p, Text k, Text v) { p.height = parse_integer(k, v, 1, kMaxImageSide); },
         [](const P& p) { return fmt::to_string(p.height); }},
-    Key{"resize", [](P& p, Text k, Text v) { parse(kResizeNames, k, v, p.resize); },
-        [](const P& p) { return std::string(name_of(kResizeNames, p.resize)); }},
-    Key{"fit", [](P& p, Text k, Text v) { parse(kFitNames, k, v, p.fit); },
+    Key{"color", "gray, rgb, bgr", "gray for 1 channel, rgb for 3", "what pictures become first",
+        [](P& p, Text k, Text v) { parse(kColorNames, k, v, p.color); },
+        [](const P& p) { return std::string(name_of(kColorNames, p.color)); }},
+    Key{"fit", "stretch, letterbox, center-crop", "stretch", "how another shape is brought to size",
+        [](P& p, Text k, Text v) { parse(kFitNames, k, v, p.fit); },
         [](const P& p) { return std::string(name_of(kFitNames, p.fit)); }},
-    Key{"short_side",
+    Key{"pad", "0 to 255", "114", "pixels around a letterbox",
+        [](P& p, Text k, Text v) { p.pad = parse_integer(k, v, 0, 255); },
+        [](const P& p) { return fmt::to_string(p.pad); }},
+    Key{"short_side", "pixels, or 0", "0: just fills the size",
+        "of the shorter side before center-crop cuts",
         [](P& p, Text k, Text v) { p.short_side = parse_integer(k, v, 0, kMaxImageSide); },
         [](const P& p) { return fmt::to_string(p.short_side); }},
-    Key{"pad", [](P& p, Text k, Text v) { p.pad = parse_integer(k, v, 0, 255); },
-        [](const P& p) { return fmt::to_string(p.pad); }},
-    Key{"color", [](P& p, Text k, Text v) { parse(kColorNames, k, v, p.color); },
-        [](const P& p) { return std::string(name_of(kColorNames, p.color)); }},
-    Key{"scale", [](P& p, Text k, Text v) { p.scale = parse_number(k, v); },
+    Key{"resize", "opencv, pillow, nearest", "opencv",
+        "how pixels are found: pillow averages where it shrinks, as torchvision does",
+        [](P& p, Text k, Text v) { parse(kResizeNames, k, v, p.resize); },
+        [](const P& p) { return std::string(name_of(kResizeNames, p.resize)); }},
+    Key{"scale", "a number or a fraction", "1/255", "then every pixel is multiplied by it",
+        [](P& p, Text k, Text v) { p.scale = parse_number(k, v); },
         [](const P& p) { return fmt::format("{}", p.scale); }},
-    Key{"mean", [](P& p, Text k, Text v) { p.mean = parse_numbers(k, v); },
+    Key{"mean", "a number, or one per channel", "0", "and this is subtracted from the result",
+        [](P& p, Text k, Text v) { p.mean = parse_numbers(k, v); },
         [](const P& p) { return fmt::format("{}", fmt::join(p.mean, ",")); }},
-    Key{"std", [](P& p, Text k, Text v) { p.std = parse_numbers(k, v); },
+    Key{"std", "a number, or one per channel", "1", "which is divided by this",
+        [](P& p, Text k, Text v) { p.std = parse_numbers(k, v); },
         [](const P& p) { return fmt::format("{}", fmt::join(p.std, ",")); }},
-    Key{"layout", [](P& p, Text k, Text v) { parse(kLayoutNames, k, v, p.layout); },
+    Key{"layout", "NCHW, NHWC", "the input's", "the order in which the network takes the values",
+        [](P& p, Text k, Text v) { parse(kLayoutNames, k, v, p.layout); },
         [](const P& p) { return std::string(name_of(kLayoutNames, p.layout)); }},
 };
 
@@ -153,6 +166,7 @@ void check_fits(const Preprocess& p, const InputSpec& input) {
     if (values->size() > 1 && static_cast<std::int64_t>(values->size()) != p.channels())
       refuse(fmt::format("{} has {} numbers for {} channels", name, values->size(), p.channels()));
   if (std::ranges::find(p.std, 0.0) != p.std.end()) refuse("std must not be 0");
+  if (p.scale == 0) refuse("scale must not be 0: every picture would be the same");
 }
 
 std::string toml_scalar(std::string_view key, const toml::node& node) {
@@ -242,6 +256,75 @@ Settings to_settings(const Preprocess& preprocess) {
   Settings settings;
   for (const Key& key : kKeys) settings.emplace_back(key.name, key.get(preprocess));
   return settings;
+}
+
+std::string to_toml(const Preprocess& preprocess) {
+  std::string text = "# How pictures are prepared: espquant run --preprocess-file\n";
+  for (const Key& key : kKeys) {
+    const std::string value = key.get(preprocess);
+    const bool list = key.name == "mean" || key.name == "std";
+    const bool word = !list && value.find_first_not_of("0123456789.-+e") != std::string::npos;
+    text += fmt::format(fmt::runtime(list   ? "{} = [{}]\n"
+                                     : word ? "{} = \"{}\"\n"
+                                            : "{} = {}\n"),
+                        key.name, value);
+  }
+  return text;
+}
+
+std::vector<SettingHelp> setting_help() {
+  std::vector<SettingHelp> all;
+  for (const Key& key : kKeys) all.push_back({key.name, key.values, key.otherwise, key.meaning});
+  return all;
+}
+
+std::string describe(const Preprocess& p) {
+  const auto numbers = [](const std::vector<double>& v) {
+    return v.size() == 1 ? fmt::format("{:.4g}", v[0])
+                         : fmt::format("({:.4g})", fmt::join(v, ", "));
+  };
+  std::string size = fmt::format("stretched to {}x{}", p.width, p.height);
+  if (p.fit == Fit::Letterbox)
+    size = fmt::format("fitted into {}x{} of {}", p.width, p.height, p.pad);
+  if (p.fit == Fit::CenterCrop) {
+    size = fmt::format("{}x{} cut from the center", p.width, p.height);
+    if (p.short_side > 0) size += fmt::format(" behind a short side of {}", p.short_side);
+  }
+  const double divisor = 1 / p.scale;
+  std::string value = "pixel";
+  if (p.scale != 1)
+    value += divisor == std::round(divisor) ? fmt::format(" / {}", divisor)
+                                            : fmt::format(" * {:.4g}", p.scale);
+  if (!p.mean.empty()) value += fmt::format(" - {}", numbers(p.mean));
+  if (!p.std.empty())
+    value = fmt::format(fmt::runtime(value == "pixel" ? "{} / {}" : "({}) / {}"), value,
+                        numbers(p.std));
+  return fmt::format("{}, {} ({}), {}", name_of(kColorNames, p.color), size,
+                     name_of(kResizeNames, p.resize), value);
+}
+
+std::vector<std::string> doubts(const Preprocess& p) {
+  std::vector<std::string> found;
+  const double most = 255 * std::abs(p.scale);
+  for (const double mean : p.mean)
+    if (std::abs(mean) > most) {
+      found.push_back(
+          fmt::format("mean = {:.4g} lies beyond {:.4g}, the largest that a pixel becomes behind "
+                      "scale = {:.4g}: "
+                      "give mean and std in those units ({:.4g}), or scale=1",
+                      mean, most, p.scale, mean * p.scale));
+      break;
+    }
+  for (const double std : p.std)
+    if (found.empty() && std::abs(std) > most) {
+      found.push_back(
+          fmt::format("std = {:.4g} is more than pixels behind scale = {:.4g} reach ({:.4g}): give "
+                      "mean and std "
+                      "in those units ({:.4g}), or scale=1",
+                      std, p.scale, most, std * p.scale));
+      break;
+    }
+  return found;
 }
 
 }  // namespace espquant::data

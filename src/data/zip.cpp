@@ -285,7 +285,8 @@ std::vector<std::byte> deflate_all(std::span<const std::byte> content) {
 void put_common(std::vector<std::byte>& out, const ZipMember& member) {
   constexpr std::uint64_t kVersion20 = 20, kFirstOfJanuary1980 = 0x21;
   // Without the flag readers take names for code page 437.
-  const bool ascii = std::ranges::all_of(member.name, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  const bool ascii =
+      std::ranges::all_of(member.name, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
   put(out, kVersion20, 2);
   put(out, ascii ? 0 : kUtf8Flag, 2);
   put(out, member.deflated ? kDeflated : kStored, 2);

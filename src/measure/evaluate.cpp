@@ -79,6 +79,12 @@ Evaluation summary_of(std::size_t program, const std::vector<SampleOutcomes>& sa
 
 }  // namespace
 
+std::int64_t class_count(const Graph& network) {
+  if (network.outputs().empty()) return 0;
+  const auto& shape = network.value(network.outputs().front()).shape;
+  return shape && is_class_scores(*shape) ? element_count(*shape) : 0;
+}
+
 std::vector<Evaluation> evaluate_all(std::span<const sim::Program* const> programs,
                                      const Graph& network, const ops::Executor* reference,
                                      const calib::SampleSource& source,

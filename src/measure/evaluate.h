@@ -11,6 +11,10 @@
 
 namespace espquant::measure {
 
+/// How many classes the first output of `network` scores: it has one value per class for each
+/// sample. 0 where it is nothing of that kind.
+std::int64_t class_count(const Graph& network);
+
 /// How a simulated network does on data, beside the float one. Fractions in [0, 1].
 struct Evaluation {
   std::int64_t samples = 0;

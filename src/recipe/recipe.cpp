@@ -106,7 +106,7 @@ std::string nearest_pattern(std::string_view pattern, std::span<const std::strin
   const bool useful = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
     return matches(corrected, name);
   });
-  return useful ? corrected : "";
+  return useful && corrected != pattern.substr(wildcard) ? corrected : "";
 }
 
 void check_pattern(std::string_view path, const std::string& pattern,

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <string_view>
 #include <vector>
 
@@ -117,9 +119,38 @@ void add_kernels(const KernelKey& key, const Target& target, std::set<std::strin
   if (key.dtype == "w8a16") kernels.insert("dl_c_s16" + tail);
 }
 
+/// Plain where YAML reads it as that word, else in double quotes (YAML 1.2, 5.7 and 7.3.1): the
+/// type of a node is what a file says it is.
+std::string yaml_scalar(std::string_view word) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  static constexpr std::array<std::string_view, 8> kMeaning = {"true", "false", "null", "yes",
+                                                               "no",   "on",    "off",  "y"};
+  std::string lower(word);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  const bool letter_first =
+      !word.empty() && is_plain(word[0]) && !(word[0] >= '0' && word[0] <= '9');
+  if (letter_first && std::all_of(word.begin(), word.end(), is_plain) &&
+      std::find(kMeaning.begin(), kMeaning.end(), lower) == kMeaning.end() && lower != "n")
+    return std::string(word);
+  std::string quoted = "\"";
+  for (const char c : word) {
+    const auto code = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\')
+      quoted += {'\\', c};
+    else if (code < 0x20 || code == 0x7F)
+      quoted += fmt::format("\\x{:02x}", code);
+    else
+      quoted += c;
+  }
+  return quoted + '"';
+}
+
 void list(std::string& text, std::string_view title, const std::set<std::string>& names) {
   text += fmt::format("{}:{}\n", title, names.empty() ? " []" : "");
-  for (const auto& name : names) text += fmt::format("  - {}\n", name);
+  for (const auto& name : names) text += fmt::format("  - {}\n", yaml_scalar(name));
 }
 
 }  // namespace

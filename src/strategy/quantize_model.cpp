@@ -50,8 +50,11 @@ class Stopwatch {
 
 [[noreturn]] void refuse_nonsense(const sim::Program& program, std::size_t node) {
   const std::size_t tensor = program.node_outputs(node).front();
-  throw Error(ErrorCode::Illegal, "the chip computes NaN or infinity here for calibration samples")
-      .node(program.model().nodes[node].name)
+  const espdl::Node& made_by = program.model().nodes[node];
+  throw Error(
+      ErrorCode::Illegal,
+      fmt::format("the chip's {} gives NaN or infinity for calibration samples", made_by.op))
+      .node(made_by.name)
       .tensor(program.tensor_name(tensor))
       .remedy(
           "Give the layers before it 16 bits (--set layer.NAME.bits=16), or scale the values "

@@ -22,11 +22,7 @@ constexpr std::int64_t kScanSamples = 8;
 constexpr std::int64_t kCovarianceSamples = 128;
 // Samples that go through the simulated network in step, as far as this memory holds them.
 constexpr std::int64_t kRunSamples = 64, kLeastRunSamples = 16;
-// Fewer samples to judge on than this tell little.
-constexpr std::int64_t kLeastJudgedSamples = 32;
 constexpr std::int64_t kRunMemory = std::int64_t{48} << 20;
-// Biases are corrected on fewer, but weights fitted to them would follow their noise.
-constexpr std::int64_t kLeastReconstructionSamples = 16;
 // Each holds all weights several times.
 constexpr std::size_t kMostJudged = 8;
 

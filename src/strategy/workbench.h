@@ -20,6 +20,11 @@ enum class Means : std::uint8_t {
   MatchOrUndo,  ///< matched, and undone where the result is noisier
 };
 
+/// Fewer samples to judge on than this tell little: below twice as many, samples that fitted judge.
+inline constexpr std::int64_t kLeastJudgedSamples = 32;
+/// Biases are corrected on fewer, but weights fitted to them would follow their noise.
+inline constexpr std::int64_t kLeastReconstructionSamples = 16;
+
 /// A calibrated float network, from which candidates are made by different settings without looking
 /// at the data again.
 class Workbench {

@@ -182,6 +182,9 @@ TEST(Gather, RefusesInfinitiesInsideTheNetworkByTheTensorsName) {
   const auto error = test::error_of([&] { gather(executor, source, {}); });
   EXPECT_EQ(error.code(), ErrorCode::BadData);
   EXPECT_EQ(error.tensor(), graph.value(y).name);
+  EXPECT_EQ(error.node(), graph.node(graph.value(y).producer).name);
+  EXPECT_NE(error.message().find("Exp makes"), std::string::npos);
+  EXPECT_NE(error.message().find("to 300"), std::string::npos) << error.message();
 }
 
 TEST(Gather, RefusesNoSamples) {

@@ -305,6 +305,73 @@ TEST_F(DatasetTest, SuspectsConstantUnscaledAndFarValues) {
   EXPECT_EQ(suspicion(dataset_values).size(), 1U);
 }
 
+TEST_F(DatasetTest, SuspectsSamplesThatHardlyVaryOrRepeat) {
+  const std::vector<InputSpec> inputs = {{"x", {1, 4}}};
+  const auto suspicion = [&](const std::vector<float>& values) {
+    const auto data = open({{"x", Tensor::of<float>({2, 4}, values)}}, inputs);
+    const auto found = suspicious_values(*data, inputs, pick(data->size(), data->size()));
+    return found.empty() ? "" : found.front();
+  };
+  EXPECT_NE(
+      suspicion({-2.12F, -2.11F, -2.1F, -2.1F, -2.12F, -2.12F, -2.11F, -2.1F}).find("hardly vary"),
+      std::string::npos);
+  EXPECT_NE(suspicion({.1F, .2F, .3F, .4F, .1F, .2F, .3F, .4F}).find("the same"),
+            std::string::npos);
+  EXPECT_EQ(suspicion({.1F, .2F, .3F, .4F, .4F, .3F, .2F, .1F}), "");
+}
+
+TEST_F(DatasetTest, ValuesThatAreNotFiniteAreLocated) {
+  Tensor array(DType::Float32, {3, 4});
+  array.mutable_data<float>()[1] = std::nanf("");
+  const Error error = error_of(Arrays{{"specs", array}}, std::vector<InputSpec>{{"in", {1, 4}}});
+  EXPECT_EQ(fs::path(error.file()).filename(), "data.npz");
+  EXPECT_EQ(error.tensor(), "specs");
+  EXPECT_NE(error.message().find("sample 0"), std::string::npos);
+}
+
+TEST_F(DatasetTest, ClassFoldersAreNumberedByTheNetworksNames) {
+  for (const char* name : {"palm/a.png", "fist/b.png"}) put_image(name);
+  const std::vector<InputSpec> input = {{"x", {1, 3, 2, 2}}};
+  const auto labels = [&](const std::vector<std::string>& classes) {
+    return *open_dataset(folder_, input, default_preprocess(input[0]), classes)->labels();
+  };
+  EXPECT_EQ(labels({}), (std::vector<std::int64_t>{0, 1})) << "by the alphabet: fist, palm";
+  EXPECT_EQ(labels({"palm", "ok", "fist"}), (std::vector<std::int64_t>{2, 0}));
+  try {
+    labels({"plam", "fist"});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("'palm' is none of the classes. Did you mean 'plam'"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_EQ(open(folder_, input[0])->classes(), (std::vector<std::string>{"fist", "palm"}));
+}
+
+TEST_F(DatasetTest, PartsOfADataSetAreNoClasses) {
+  for (const char* name : {"Train/a.png", "val/b.png"}) put_image(name);
+  const auto data = open(folder_, InputSpec{"x", {1, 3, 2, 2}});
+  EXPECT_FALSE(data->labels());
+  ASSERT_EQ(data->warnings().size(), 1U);
+  EXPECT_NE(data->warnings().front().find("Train, val"), std::string::npos);
+}
+
+TEST_F(DatasetTest, FoldersOfOtherPicturesAreToldByKind) {
+  for (const char* name : {"a.bmp", "b.BMP", "c.webp"}) put_image(name);
+  const Error error = error_of(folder_, InputSpec{"x", {1, 3, 2, 2}});
+  EXPECT_NE(error.message().find("2 .bmp, 1 .webp"), std::string::npos) << error.message();
+}
+
+TEST_F(DatasetTest, ClassNamesAreReadLineByLine) {
+  const auto put_text = [&](std::string_view text) {
+    return put("classes.txt", std::as_bytes(std::span(text.data(), text.size())));
+  };
+  EXPECT_EQ(read_class_names(put_text("palm \r\n\n  the fist\n")),
+            (std::vector<std::string>{"palm", "the fist"}));
+  EXPECT_THROW(read_class_names(put_text("a\na\n")), Error);
+  EXPECT_THROW(read_class_names(put_text("\n")), Error);
+}
+
 TEST_F(DatasetTest, OpensTheSharedArrays) {
   ESPQUANT_NEEDS_SHARED("data");
   const fs::path data = test::shared_dir() / "data";

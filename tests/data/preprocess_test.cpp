@@ -1,5 +1,6 @@
 #include "data/preprocess.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -159,6 +160,7 @@ TEST(PreprocessSettings, RefuseValuesThatMakeNoSense) {
                                                         {{"mean", "1,2"}},
                                                         {{"layout", "nchw"}},
                                                         {{"scale", "1"}, {"scale", "2"}},
+                                                        {{"scale", "0"}},
                                                         {{"scale", ""}}})
     EXPECT_EQ(error_of(kGray, settings).code(), ErrorCode::Usage)
         << settings[0].first << "=" << settings[0].second;
@@ -168,6 +170,43 @@ TEST(PreprocessSettings, ComeFromACommandLine) {
   const std::vector<std::string> good = {"color=gray", "mean = 0.5, 0.5"}, bad = {"color"};
   EXPECT_EQ(parse_settings(good), (Settings{{"color", "gray"}, {"mean", "0.5, 0.5"}}));
   EXPECT_THROW(parse_settings(bad), Error);
+}
+
+TEST(PreprocessSettings, LaterOnesOverride) {
+  const Settings stored = {{"color", "gray"}, {"scale", "1"}};
+  const Preprocess p = preprocess_for(kGray, overridden(stored, {{"scale", "2"}}));
+  EXPECT_EQ(p.scale, 2);
+  EXPECT_THROW(overridden(stored, {{"scale", "2"}, {"scale", "3"}}), Error);
+}
+
+TEST(PreprocessSettings, AreWrittenAsAFileThatReadsTheSame) {
+  const Preprocess p =
+      preprocess_for(kRgb, {{"fit", "letterbox"}, {"mean", "0.485,0.456,0.406"}, {"std", "0.229"}});
+  EXPECT_EQ(preprocess_for(kRgb, parse_settings_toml(to_toml(p))), p);
+  const Preprocess plain = default_preprocess(kGray);
+  EXPECT_EQ(preprocess_for(kGray, parse_settings_toml(to_toml(plain))), plain);
+}
+
+TEST(PreprocessSettings, AreDescribedInALine) {
+  EXPECT_EQ(describe(preprocess_for({"x", {1, 1, 96, 64}}, {})),
+            "gray, stretched to 64x96 (opencv), pixel / 255");
+  EXPECT_EQ(describe(preprocess_for(kRgb, {{"scale", "1"},
+                                           {"mean", "123,116,103"},
+                                           {"std", "58"},
+                                           {"resize", "pillow"},
+                                           {"fit", "center-crop"},
+                                           {"short_side", "256"}})),
+            fmt::format("rgb, {}x{} cut from the center behind a short side of 256 (pillow), "
+                        "(pixel - (123, 116, 103)) / 58",
+                        kRgb.shape[3], kRgb.shape[2]));
+}
+
+TEST(PreprocessSettings, OfAnotherScaleAreDoubted) {
+  const auto doubted = [](const Settings& s) { return doubts(preprocess_for(kRgb, s)).size(); };
+  EXPECT_EQ(doubted({{"mean", "123.675,116,103"}, {"std", "58"}}), 1U);
+  EXPECT_EQ(doubted({{"std", "127.5"}}), 1U);
+  EXPECT_EQ(doubted({{"mean", "123.675"}, {"std", "58"}, {"scale", "1"}}), 0U);
+  EXPECT_EQ(doubted({{"mean", "0.485"}, {"std", "0.229"}}), 0U);
 }
 
 TEST(PreprocessSettings, ComeFromToml) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "data/preprocess.h"
 #include "target/release.h"
 #include "tests/e2e/program.h"
 #include "tests/support/source_dir.h"
@@ -83,6 +84,14 @@ TEST(Docs, ReleasesHaveTheFeaturesOfTheTable) {
     table +=
         fmt::format("| {} | {} | {} |\n", fact.since.version, fact.name, to_string(fact.certainty));
   EXPECT_NE(text_of(kRoot / "docs/releases.md").find(table), std::string::npos) << table;
+}
+
+TEST(Docs, SettingsOfPicturesAreThoseOfTheTable) {
+  std::string table;
+  for (const data::SettingHelp& key : data::setting_help())
+    table +=
+        fmt::format("| `{}` | {} | {} | {} |\n", key.name, key.values, key.otherwise, key.meaning);
+  EXPECT_NE(text_of(kRoot / "docs/data.md").find(table), std::string::npos) << table;
 }
 
 TEST(Docs, CommandsExist) {

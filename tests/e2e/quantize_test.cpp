@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "data/npz.h"
 #include "tests/e2e/program.h"
 #include "tests/support/shared.h"
 #include "tests/support/source_dir.h"
@@ -130,6 +131,105 @@ TEST(Quantize, EvaluateGivesTheMetricsOfTheTestSet) {
   EXPECT_GT(json["agreement"], 0.95);
   EXPECT_GT(json["reference_accuracy"], 0.88);
   EXPECT_NEAR(json["accuracy"], json["reference_accuracy"], 0.03);
+}
+
+TEST(Quantize, SaysWhatTheChipNeedsAndWhatToTypeNext) {
+  const TemporaryFolder folder;
+  const auto outcome =
+      quantize(folder.path("out"), {"--data", kQuantizeExample + "test.npz", "--count", "100"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* part :
+       {"Pictures: gray, stretched to 96x96 (opencv), pixel / 255\n",
+        "On the chip: ", " ms on one core", "On 100 test samples", "\nNext: espquant latency "})
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << part << outcome.out;
+}
+
+TEST(Quantize, SettingsOfPicturesAreWrittenAndOverridden) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(quantize(folder.path("out"), {"--preprocess", "std=0.5"}).exit_code, 0);
+  const std::string data = kQuantizeExample + "test.npz", model = model_in(folder.path("out")),
+                    stem = folder.path("out/gesture_int8/gesture_int8");
+  const auto settings = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"evaluate", model, "--data", data, "--count", "4", "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto outcome = run_program(arguments);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out)["preprocess"]["std"].get<std::string>();
+  };
+  EXPECT_EQ(settings({}), "0.5");
+  EXPECT_EQ(settings({"--preprocess", "std=0.25"}), "0.25");
+  EXPECT_EQ(settings({"--preprocess-file", stem + ".preprocess.toml"}), "0.5");
+  const auto ran = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"run", model, "-i", data, "-o", folder.path("y.npz")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    EXPECT_EQ(run_program(arguments).exit_code, 0);
+    return read_file(folder.path("y.npz"));
+  };
+  EXPECT_EQ(ran({}), ran({"--preprocess-file", stem + ".preprocess.toml"}));
+  EXPECT_NE(ran({}), ran({"--preprocess", "std=1"}));
+}
+
+TEST(Quantize, NamesOfClassesGoIntoTheFile) {
+  const TemporaryFolder folder;
+  write_text(folder.path("classes.txt"), "c\ndown\nfist\nfist_moved\nindex\nl\nok\npalm\n");
+  ASSERT_EQ(quantize(folder.path("out"), {"--classes", folder.path("classes.txt")}).exit_code, 0);
+  const auto outcome = run_program({"run", model_in(folder.path("out")), "-i",
+                                    kQuantizeExample + "test.npz", "-o", folder.path("y.npz")});
+  EXPECT_NE(outcome.out.find("fist_moved"), std::string::npos) << outcome.out;
+  write_text(folder.path("few.txt"), "c\ndown\n");
+  expect_refused(quantize(folder.path("o"), {"--classes", folder.path("few.txt")}),
+                 folder.path("o"), "2 names of classes, the network tells 8 apart");
+}
+
+TEST(Quantize, LabelsThatTheNetworkCannotMeanAreLeftOut) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(quantize(folder.path("out")).exit_code, 0);
+  auto arrays = data::read_npz(kQuantizeExample + "test.npz");
+  for (auto& label : arrays.at("labels").mutable_data<std::int64_t>()) ++label;
+  write_arrays(folder.path("from1.npz"), arrays);
+  const auto outcome = run_program(
+      {"evaluate", model_in(folder.path("out")), "--data", folder.path("from1.npz"), "--json"});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_FALSE(nlohmann::json::parse(outcome.out).contains("accuracy"));
+  EXPECT_NE(outcome.err.find("from 1 to 8, the network tells 8 classes apart"), std::string::npos)
+      << outcome.err;
+}
+
+TEST(Quantize, DataThatMisleadAreQuestioned) {
+  const TemporaryFolder folder;
+  write_arrays(folder.path("zero.npz"), {{"input", Tensor(DType::Float32, {8, 1, 96, 96})}});
+  const auto constant =
+      run_program({"quantize", kQuantizeExample + "gesture.onnx", "--calib",
+                   folder.path("zero.npz"), "--preprocess", "mean=0.5", "--out", folder.path("o")});
+  EXPECT_EQ(constant.exit_code, 0);
+  for (const char* part : {"every sample is constant", "8 samples to calibrate on are few",
+                           "--preprocess changes nothing"})
+    EXPECT_NE(constant.err.find(part), std::string::npos) << part << constant.err;
+  const auto units = quantize(folder.path("out"), {"--preprocess", "mean=123", "std=58"});
+  EXPECT_NE(units.err.find("mean = 123 lies beyond 1"), std::string::npos) << units.err;
+  EXPECT_EQ(quantize(folder.path("out")).err.find("note: /"), std::string::npos);
+}
+
+TEST(Quantize, InputsBeyondTheCalibratedRangeAreQuestioned) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(quantize(folder.path("out")).exit_code, 0);
+  Tensor pixels(DType::Float32, {4, 1, 96, 96});
+  for (std::size_t i = 0; i < pixels.data<float>().size(); ++i)
+    pixels.mutable_data<float>()[i] = static_cast<float>(i * 37 % 256);
+  write_arrays(folder.path("pixels.npz"), {{"input", pixels}});
+  const auto outcome =
+      run_program({"evaluate", model_in(folder.path("out")), "--data", folder.path("pixels.npz")});
+  EXPECT_NE(outcome.err.find("lie beyond -2"), std::string::npos) << outcome.err;
+}
+
+TEST(Quantize, APatternThatMatchesNothingIsTheRecipesFault) {
+  const TemporaryFolder folder;
+  write_text(folder.path("mine.toml"), "[[layer]]\nmatch = \"/head/*\"\nbits = 16\n");
+  const auto outcome = quantize(folder.path("out"), {"--recipe", folder.path("mine.toml")});
+  EXPECT_TRUE(
+      outcome.err.starts_with("espquant: error: " + folder.path("mine.toml") + ": layer[0]"))
+      << outcome.err;
+  EXPECT_EQ(outcome.err.find("'*'"), std::string::npos) << outcome.err;
 }
 
 TEST(Quantize, PerChannelWeightsAreRefusedWhereTheChipHasOneShift) {

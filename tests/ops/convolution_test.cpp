@@ -7,12 +7,12 @@
 namespace espquant::ops {
 namespace {
 
-using ops::test::Ints;
-using ops::test::refusal;
-using ops::test::values;
 using ops::test::counting;
 using ops::test::floats;
+using ops::test::Ints;
 using ops::test::OneNode;
+using ops::test::refusal;
+using ops::test::values;
 
 const Tensor kOnes2 = floats({1, 1, 2}, {1, 1});
 

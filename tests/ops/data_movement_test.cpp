@@ -5,13 +5,13 @@
 namespace espquant::ops {
 namespace {
 
-using ops::test::Ints;
-using ops::test::refusal;
-using ops::test::values;
 using ops::test::counting;
 using ops::test::floats;
+using ops::test::Ints;
 using ops::test::ints;
 using ops::test::OneNode;
+using ops::test::refusal;
+using ops::test::values;
 
 TEST(Reshape, RefusesTargetsThatDoNotFit) {
   const Tensor x = counting({2, 3});

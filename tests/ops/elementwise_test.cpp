@@ -7,12 +7,12 @@
 namespace espquant::ops {
 namespace {
 
-using ops::test::refusal;
-using ops::test::values;
 using ops::test::counting;
 using ops::test::floats;
 using ops::test::ints;
 using ops::test::OneNode;
+using ops::test::refusal;
+using ops::test::values;
 
 template <typename T>
 Tensor vector_of(std::initializer_list<T> v) {

@@ -8,9 +8,9 @@
 namespace espquant::ops {
 namespace {
 
+using ops::test::OneNode;
 using ops::test::refusal;
 using ops::test::values;
-using ops::test::OneNode;
 
 constexpr std::int64_t kSteps = 4, kBatch = 2, kInput = 3, kHidden = 5;
 

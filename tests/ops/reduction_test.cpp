@@ -7,13 +7,13 @@
 namespace espquant::ops {
 namespace {
 
-using ops::test::Ints;
-using ops::test::refusal;
-using ops::test::values;
 using ops::test::counting;
 using ops::test::floats;
+using ops::test::Ints;
 using ops::test::ints;
 using ops::test::OneNode;
+using ops::test::refusal;
+using ops::test::values;
 
 TEST(Reduce, AxesAsAttributeOrInput) {
   const Tensor x = counting({2, 3});

@@ -5,14 +5,14 @@
 namespace espquant::ops {
 namespace {
 
-using ops::test::Floats;
-using ops::test::Ints;
-using ops::test::refusal;
-using ops::test::values;
 using ops::test::counting;
+using ops::test::Floats;
 using ops::test::floats;
+using ops::test::Ints;
 using ops::test::ints;
 using ops::test::OneNode;
+using ops::test::refusal;
+using ops::test::values;
 
 OneNode by_scale(Tensor x, std::initializer_list<float> scales) {
   const auto count = static_cast<std::int64_t>(scales.size());

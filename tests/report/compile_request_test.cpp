@@ -106,6 +106,11 @@ TEST(CompileRequest, IsWrittenAsYamlAndUnited) {
       find_target("esp32s3"));
   EXPECT_EQ(to_yaml(other, "b\nops:"),
             "# for b ops:\nops:\n  - Relu\n  - RequantizeLinear\nkernels: []\n");
+  const auto odd = compile_request(
+      test::SmallModel().input("x", {4}).node("a: [\"b\n", {"x"}, "y", {4}).output("y").model(),
+      find_target("esp32s3"));
+  EXPECT_EQ(to_yaml(odd, "c"),
+            "# for c\nops:\n  - RequantizeLinear\n  - \"a: [\\\"b\\x0a\"\nkernels: []\n");
   request.add(other);
   EXPECT_EQ(request.ops, (Names{"Conv", "Relu", "RequantizeLinear"}));
 }
