@@ -228,6 +228,8 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
                                  evenly_spread(source.count, source.count))
               .not_finite;
     if (result.noise.not_finite) refuse_nonsense(program, *result.noise.not_finite);
+    for (std::string& note : recurrent_noise_notes(result.noise))
+      result.notes.push_back(std::move(note));
     LostOutputs lost = find_lost_outputs(result.scaled, result.noise);
     result.warnings = std::move(lost.warnings);
     result.lost_output = std::move(lost.constant);

@@ -21,7 +21,30 @@ std::vector<const Node*> recurrent_layers(const Graph& graph) {
   return layers;
 }
 
+// Of one layer alone, in a network of so many bits.
+constexpr double kFelt8 = 1e-2, kFelt16 = 1e-3;
+
 }  // namespace
+
+std::vector<std::string> recurrent_noise_notes(const measure::NoiseReport& noise) {
+  std::vector<std::string> notes;
+  for (const measure::LayerNoise& layer : noise.layers) {
+    if (layer.op != "LSTM" && layer.op != "GRU") continue;
+    const bool narrow = layer.dtype == DType::Int8;
+    const double ratio = layer.alone.ratio();
+    if (ratio <= (narrow ? kFelt8 : kFelt16)) continue;
+    // ESP-DL 3.19.
+    notes.push_back(fmt::format(
+        "layer '{}' makes {:.2g} % of noise by itself: {}", layer.node, 100 * ratio,
+        narrow
+            ? fmt::format("its gates tell inputs and states in 8 bits apart; at 16 there is less "
+                          "(--set layer.{}.bits=16)",
+                          layer.node)
+            : "the chip's gates open to 0.9982 at most, so that what a cell keeps fades over many "
+              "steps; shorter sequences, or smaller biases of the gate that forgets, help"));
+  }
+  return notes;
+}
 
 std::vector<std::string> recurrent_notes(const Graph& imported, const Graph& quantized) {
   std::vector<std::string> notes;

@@ -5,6 +5,7 @@
 
 #include "sim/verify.h"
 #include "strategy/quantize_model.h"
+#include "strategy/recurrent_notes.h"
 #include "tests/strategy/small_network.h"
 
 namespace espquant::strategy {
@@ -164,6 +165,25 @@ TEST(RecurrentStates, OfALayerOf8BitsTheCellHas16) {
             result.model.find_value("LSTM_out_2")->exponents)
       << "what a run puts out the next takes in";
   EXPECT_EQ(result.notes.size(), 2U);
+}
+
+TEST(RecurrentNotes, SayWhichLayerIsNoisyByItselfAndWhatHelps) {
+  const auto notes_for = [](const char* op, DType dtype, double alone) {
+    measure::NoiseReport report;
+    report.layers = {{"rnn", op, "y", dtype, -7, {0.5, 1}, {alone, 1}}};
+    return recurrent_noise_notes(report);
+  };
+  const auto narrow = notes_for("GRU", DType::Int8, 0.08),
+             wide = notes_for("LSTM", DType::Int16, 6e-3);
+  ASSERT_EQ(narrow.size(), 1U);
+  EXPECT_NE(narrow[0].find("8 %"), std::string::npos);
+  EXPECT_NE(narrow[0].find("layer.rnn.bits=16"), std::string::npos);
+  ASSERT_EQ(wide.size(), 1U);
+  EXPECT_NE(wide[0].find("0.9982"), std::string::npos);
+  EXPECT_EQ(wide[0].find("bits=16"), std::string::npos);
+  EXPECT_TRUE(notes_for("GRU", DType::Int8, 5e-3).empty());
+  EXPECT_TRUE(notes_for("LSTM", DType::Int16, 5e-4).empty());
+  EXPECT_TRUE(notes_for("Gemm", DType::Int8, 0.5).empty());
 }
 
 }  // namespace
