@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <string_view>
 
@@ -39,28 +40,40 @@ void note(std::span<const float> values, Range& extent, float& least) {
   }
 }
 
-float lowest_row_of(const passes::SoftmaxRows& rows, std::span<const float> scores) {
-  float lowest = kInfinite;
-  for (std::int64_t row = 0; row < rows.count; ++row) {
-    float most = -kInfinite;
-    for (std::int64_t i = 0; i < rows.length; ++i)
-      most = std::max(most, scores[static_cast<std::size_t>(rows.at(row, i))]);
-    lowest = std::min(lowest, most);
+/// Of a row whose largest score is below, float32 has lost what distinguishes its scores: it is
+/// masked throughout.
+constexpr float kLostRow = -1e7F;
+/// That holds where all other rows are far above: else scores are low, and no mask.
+constexpr float kPlainRow = -1e5F;
+
+struct RowReach {
+  float lowest = kInfinite, lowest_lost = kInfinite;
+
+  void add(const passes::SoftmaxRows& rows, std::span<const float> scores) {
+    for (std::int64_t row = 0; row < rows.count; ++row) {
+      float most = -kInfinite;
+      for (std::int64_t i = 0; i < rows.length; ++i)
+        most = std::max(most, scores[static_cast<std::size_t>(rows.at(row, i))]);
+      float& least = most <= kLostRow ? lowest_lost : lowest;
+      least = std::min(least, most);
+    }
   }
-  return lowest;
-}
+  void add(const RowReach& other) {
+    lowest = std::min(lowest, other.lowest);
+    lowest_lost = std::min(lowest_lost, other.lowest_lost);
+  }
+};
 
 Observed unseen(const Graph& network) {
   const std::size_t count = network.value_count();
   return {std::vector<Range>(count, nowhere()), std::vector<float>(count, kInfinite),
-          std::vector<float>(count, kInfinite)};
+          std::vector<float>(count, kInfinite), std::vector<bool>(count, false)};
 }
 
 void merge(Observed& all, const Observed& one) {
   for (std::size_t v = 0; v < all.extents.size(); ++v) {
     all.extents[v] = hull(all.extents[v], one.extents[v]);
     all.least[v] = std::min(all.least[v], one.least[v]);
-    all.lowest_row[v] = std::min(all.lowest_row[v], one.lowest_row[v]);
   }
 }
 
@@ -86,7 +99,7 @@ Range extent_of(const Tensor& constant) {
 Observed Observed::nothing(const Graph& network) {
   const std::size_t count = network.value_count();
   return {std::vector<Range>(count, Range{-1, 1}), std::vector<float>(count, 1.0F),
-          std::vector<float>(count, 0.0F)};
+          std::vector<float>(count, 0.0F), std::vector<bool>(count, false)};
 }
 
 Observed observe(const Graph& network, const calib::SampleSource& source, std::int64_t count) {
@@ -100,6 +113,7 @@ Observed observe(const Graph& network, const calib::SampleSource& source, std::i
         : workspace(executor), seen(unseen(executor.graph())) {}
     ops::Executor::Workspace workspace;
     Observed seen;
+    std::map<std::size_t, RowReach> rows;
   };
   std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
   const std::int64_t samples = std::min(source.count, count);
@@ -111,14 +125,22 @@ Observed observe(const Graph& network, const calib::SampleSource& source, std::i
                    const auto v = static_cast<std::size_t>(view.value);
                    note(view.data, worker->seen.extents[v], worker->seen.least[v]);
                    if (rows[v].count == 0) return;
-                   const float lowest = lowest_row_of(rows[v], view.to_tensor().data<float>());
-                   worker->seen.lowest_row[v] = std::min(worker->seen.lowest_row[v], lowest);
+                   worker->rows[v].add(rows[v], view.to_tensor().data<float>());
                  });
   });
   // Least and largest do not depend on which worker saw what.
   Observed all = unseen(network);
-  for (const auto& worker : workers)
-    if (worker) merge(all, worker->seen);
+  std::map<std::size_t, RowReach> reach;
+  for (const auto& worker : workers) {
+    if (!worker) continue;
+    merge(all, worker->seen);
+    for (const auto& [v, one] : worker->rows) reach[v].add(one);
+  }
+  for (const auto& [v, one] : reach) {
+    const bool apart = std::isfinite(one.lowest) && one.lowest >= kPlainRow;
+    all.lowest_row[v] = apart ? one.lowest : std::min(one.lowest, one.lowest_lost);
+    all.has_lost_rows[v] = apart && std::isfinite(one.lowest_lost);
+  }
   return all;
 }
 
@@ -258,6 +280,11 @@ Range DecisiveRanges::of_function(const Node& n, Range out) const {
     const float alpha = n.attributes.get_float("alpha", 0.2F);
     const float beta = n.attributes.get_float("beta", 0.5F);
     return alpha > 0 ? Range{-beta / alpha, (1 - beta) / alpha} : Range{};
+  }
+  if (op == "LeakyRelu") {
+    const float alpha = n.attributes.get_float("alpha", 0.01F);
+    if (alpha <= 0) return {};
+    return {out.low < 0 ? out.low / alpha : out.low, out.high < 0 ? out.high / alpha : out.high};
   }
   if (op == "HardSwish") return {-3, kInfinite};
   if (op == "Softplus") return {nothing, out.high};

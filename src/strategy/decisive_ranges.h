@@ -26,8 +26,11 @@ struct Observed {
   std::vector<Range> extents;
   /// The smallest magnitude other than 0.
   std::vector<float> least;
-  /// Of what a Softmax reads: the least of its rows' largest elements.
+  /// Of what a Softmax reads: the least of its rows' largest elements. Rows that are masked
+  /// throughout by so much that float32 does not see their scores do not count, unless all are.
   std::vector<float> lowest_row;
+  /// Whether there are such rows: float32 makes equal probabilities of them.
+  std::vector<bool> has_lost_rows;
 
   /// As if each lay within -1 and 1.
   static Observed nothing(const Graph& network);

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::int64_t kMaskSamples = 64;
 /// Constants that may be masks: summands from here on (e^-12 is nothing in 16 bits), factors.
-constexpr float kLargeSummand = 12, kLargeFactor = 100;
+constexpr float kLargeSummand = 12, kLargeFactor = 100, kSmallDivisor = 1 / kLargeFactor;
 /// What reaches so many times further than what decides is limited by a Clip.
 constexpr float kFar = 4;
 
@@ -23,10 +23,16 @@ bool may_hold_mask(const Graph& network, const Node& n, std::size_t input) {
   if (n.op == "Add" || n.op == "Sub" || n.op == "Mul" || n.op == "Max" || n.op == "Min" ||
       n.op == "Concat")
     return true;
+  if (n.op == "Div") return input == 1;
   return input == 2 && (n.op == "Pad" || quant::is_weighted(network, n));
 }
 
 bool is_large(const Node& n, const Tensor& constant) {
+  if (n.op == "Div") {
+    const auto divisors = constant.data<float>();
+    return std::any_of(divisors.begin(), divisors.end(),
+                       [](float d) { return d != 0 && std::abs(d) <= kSmallDivisor; });
+  }
   const float from = n.op == "Mul" ? kLargeFactor : kLargeSummand;
   return constant.size() > 0 && extent_of(constant).reach() >= from;
 }
@@ -123,8 +129,12 @@ class Settling {
       if (!is_float_constant(network_, n.inputs[i]) || !may_hold_mask(network_, n, i) ||
           !is_large(n, network_.value(n.inputs[i]).constant))
         continue;
-      const Range range = n.op == "Mul" ? factors(n, i) : ranges_.of_operand(id, i);
-      replace(id, i, range);
+      if (n.op == "Mul")
+        replace(id, i, factors(n, i));
+      else if (n.op == "Div")
+        replace_divisors(id, factors(n, i));
+      else
+        replace(id, i, ranges_.of_operand(id, i));
     }
   }
 
@@ -135,6 +145,7 @@ class Settling {
     const float least = observed_.least[static_cast<std::size_t>(data)];
     if (is_float_constant(network_, data) || !std::isfinite(least)) return {};
     const Range x = extent(data), c = extent_of(network_.value(n.inputs[constant]).constant);
+    // Signs of divisors are those of factors.
     const bool below = (x.low < 0 && c.high > 0) || (x.high > 0 && c.low < 0);
     const bool above = (x.low < 0 && c.low < 0) || (x.high > 0 && c.high > 0);
     float most = 0;
@@ -145,12 +156,23 @@ class Settling {
   }
 
   void replace(NodeId id, std::size_t input, Range range) {
-    if (!range.is_bounded()) return;
+    if (range.is_bounded()) rewrite(id, input, [&](float x) { return range.clamp(x); });
+  }
+
+  void replace_divisors(NodeId id, Range factors) {
+    if (!factors.is_bounded() || factors.high <= 0) return;
+    const float least = 1 / factors.high;
+    rewrite(id, 1,
+            [&](float x) { return x == 0 || std::abs(x) >= least ? x : std::copysign(least, x); });
+  }
+
+  template <typename F>
+  void rewrite(NodeId id, std::size_t input, F&& change) {
     const Value& old = network_.value(network_.node(id).inputs[input]);
     Tensor values = old.constant;
     bool changed = false;
     for (float& x : values.mutable_data<float>()) {
-      const float inside = range.clamp(x);
+      const float inside = change(x);
       changed = changed || inside != x;
       x = inside;
     }
@@ -169,7 +191,10 @@ class Settling {
     if (!touched || !quant::is_quantizable(network_, v)) return;
     touched_[static_cast<std::size_t>(v)] = true;
     extent(v) = intersection(result(n), extent(v));
-    if (!reaches_far(v)) return;
+    // Rows without a score that counts must be equal throughout.
+    const bool must_be_equal =
+        observed_.has_lost_rows[static_cast<std::size_t>(v)] && extent(v).low < ranges_.of(v).low;
+    if (!reaches_far(v) && !must_be_equal) return;
     limit(v);
     insert_clip(v);
   }
@@ -177,6 +202,16 @@ class Settling {
   /// What becomes of changed operands.
   Range result(const Node& n) {
     const Range seen = extent(n.outputs[0]);
+    if (n.op == "Div" && is_float_constant(network_, n.inputs[1])) {
+      const Range x = operand(n.inputs[0]);
+      Range all{0, 0};
+      for (float d : network_.value(n.inputs[1]).constant.data<float>()) {
+        const float a = x.low / d, b = x.high / d;
+        if (std::isnan(a) || std::isnan(b)) return seen;
+        all = {std::min({all.low, a, b}), std::max({all.high, a, b})};
+      }
+      return all;
+    }
     if (n.op == "Add" || n.op == "Sub" || n.op == "Mul") {
       const Range a = operand(n.inputs[0]), b = operand(n.inputs[1]);
       if (n.op == "Add") return {a.low + b.low, a.high + b.high};
@@ -216,6 +251,7 @@ class Settling {
     const ValueId low = bound(range.low), high = bound(range.high);
     network_.add_node("Clip", network_.unique_node_name(name), {v, low, high}, {out}, {});
     observed_.extents.resize(network_.value_count());
+    observed_.has_lost_rows.resize(network_.value_count(), false);
     touched_.resize(network_.value_count(), false);
     extent(out) = extent(v);
     touched_[static_cast<std::size_t>(out)] = true;

@@ -47,6 +47,12 @@ std::vector<MaskedCase> masked_cases() {
       {"Relu", read_by("Relu")},
       {"MaxPool", read_by("MaxPool", {{"kernel_shape", Ints{3}}})},
       {"GlobalMaxPool", read_by("GlobalMaxPool")},
+      {"LeakyRelu and ReduceMax",
+       [](Network& net, ValueId x) {
+         const ValueId sum = net.node("Add", {x, last_masked(net)});
+         return net.node("ReduceMax",
+                         {net.node("LeakyRelu", {sum}, {{"alpha", 0.2F}}), net.ints({-1})});
+       }},
       {"Swish",
        [](Network& net, ValueId x) {
          const ValueId sum = net.node("Add", {x, last_masked(net)});
@@ -200,11 +206,12 @@ calib::SampleSource with_flags(float zero, float one) {
 }
 
 TEST(SettleMasks, FactorsOfMasksThatAreComputedGetTheSizeOfTheScores) {
-  for (const float factor : {-1e4F, -1e9F, std::numeric_limits<float>::lowest()}) {
+  for (const float factor : {-1e4F, -1e9F, std::numeric_limits<float>::lowest(), -1e-9F}) {
     Network net;
     const ValueId x = net.input("x", {1, 6, 6}), flags = net.input("flags", {1, 1, 6});
     const ValueId masked = net.node("Sub", {net.scalar(1), flags});
-    const ValueId mask = net.node("Mul", {masked, net.scalar(factor)});
+    const ValueId mask =
+        net.node(std::abs(factor) > 1 ? "Mul" : "Div", {masked, net.scalar(factor)});
     const Graph before = net.finish({net.node("Softmax", {net.node("Add", {x, mask})})});
     Graph after = before;
     const calib::SampleSource source = with_flags(0, 1);
@@ -214,6 +221,39 @@ TEST(SettleMasks, FactorsOfMasksThatAreComputedGetTheSizeOfTheScores) {
       test::expect_close(test::evaluate(after, source.sample(i))[0],
                          test::evaluate(before, source.sample(i))[0], 4e-5, "Softmax");
   }
+}
+
+// Of such a row float32 makes equal probabilities: beside 1e9 it does not see the scores.
+TEST(SettleMasks, ARowThatIsMaskedThroughoutStaysEven) {
+  Network net;
+  const ValueId x = net.input("x", {1, 6, 6}), flags = net.input("flags", {1, 1, 6});
+  const ValueId both =
+      net.node("Mul", {flags, net.node("Transpose", {flags}, {{"perm", Ints{0, 2, 1}}})});
+  const ValueId mask = net.node("Mul", {net.node("Sub", {net.scalar(1), both}), net.scalar(-1e9F)});
+  const Graph before = net.finish({net.node("Softmax", {net.node("Add", {x, mask})})});
+  Graph after = before;
+  const calib::SampleSource source = with_flags(0, 1);
+  settle_masks(after, source, 16);
+  EXPECT_LT(largest_constant(after), 40);
+  for (std::int64_t i = 0; i < source.count; ++i)
+    test::expect_close(test::evaluate(after, source.sample(i))[0],
+                       test::evaluate(before, source.sample(i))[0], 4e-5, "Softmax");
+}
+
+TEST(SettleMasks, RowsOfLowScoresAreNoMask) {
+  Network net;
+  const ValueId x = net.input("x", {1, 6, 6});
+  // Rows from -24 to -2400 and below.
+  const ValueId spread = net.floats({6, 1}, {1, 3, 10, 30, 100, 300});
+  const ValueId low =
+      net.node("Mul", {net.node("Mul", {net.node("Mul", {x, x}), net.scalar(-150)}), spread});
+  const Graph before = net.finish({net.node("Softmax", {low})});
+  Graph after = before;
+  const calib::SampleSource source = test::random_samples(before, 16, 2, 4);
+  settle_masks(after, source, 16);
+  for (std::int64_t i = 0; i < source.count; ++i)
+    test::expect_close(test::evaluate(after, source.sample(i))[0],
+                       test::evaluate(before, source.sample(i))[0], 4e-5, "Softmax");
 }
 
 TEST(SettleMasks, AMaskThatComesFromOutsideIsLimitedInTheSamples) {
