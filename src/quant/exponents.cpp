@@ -177,6 +177,8 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
   if (settings.clip_scope != Scope::Tensor)
     halvings = halvings_of(together, groups, plan, errors, widths, factors);
   std::vector<int> exponent(graph.value_count(), 0);
+  // What constants ask for: none gets a finer one later.
+  std::vector<int> floors(graph.value_count(), -kLargestScaleShift);
   for (std::size_t g = 0; g < groups.size(); ++g) {
     if (groups[g].empty()) continue;
     auto members = errors.members(groups[g]);
@@ -196,8 +198,10 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
     if (const auto c = constants.find(g); c != constants.end()) {
       const int needed = covering_exponent(c->second, max_q_of(bits));
       const int covered = errors.covering(members, factor, bits);
-      if (needed > covered && needed <= covered + kMostConstantOctaves)
+      if (needed > covered && needed <= covered + kMostConstantOctaves) {
+        floors[g] = needed;
         exponent[g] = std::max(exponent[g], needed);
+      }
     }
     set_exponent(graph, groups[g], bits, exponent[g]);
   }
@@ -205,7 +209,9 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
     for (const auto& [v, share] : operands) {
       const std::size_t g = group_of(v);
       const int bits = widths.of(v);
-      if (exponent[g] == exponent[host] || bits != widths.of(groups[host].front())) continue;
+      if (exponent[g] == exponent[host] || bits != widths.of(groups[host].front()) ||
+          exponent[host] < floors[g])
+        continue;
       const float factor = factor_of(v);
       const auto members = errors.members(groups[g]);
       if (errors.relative(members, factor, exponent[host], bits) <=
@@ -226,7 +232,9 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
     const auto shared =
         shared_prelu_exponent(graph, n, errors, {groups[in], factor_of(n.inputs[0]), exponent[in]},
                               {groups[out], factor_of(n.outputs[0]), exponent[out]}, bits);
-    if (!shared) continue;
+    // Nor finer than operands of others in these groups were given.
+    const auto least = [&](std::size_t g) { return guests.contains(g) ? exponent[g] : floors[g]; };
+    if (!shared || *shared < std::max(least(in), least(out))) continue;
     for (const std::size_t g : {in, out}) {
       exponent[g] = *shared;
       set_exponent(graph, groups[g], bits, *shared);

@@ -197,6 +197,18 @@ TEST(ActivationExponents, CoverABoundThatLiesBeyondTheInput) {
   EXPECT_EQ(exponent_for(-0.5F, 100), -15);
 }
 
+TEST(ActivationExponents, CoverABoundBeyondWhateverElseReadsTheInput) {
+  Network net;
+  const ValueId x = net.input("x", {1, 16});
+  const ValueId y = net.node("LeakyRelu", {x}, {{"alpha", 0.5F}});
+  const ValueId joined = net.node("Concat", {y, x}, {{"axis", std::int64_t{1}}});
+  Settings settings = test::settings_for("esp32s3");
+  settings.bits = 16;
+  const Graph graph = assigned(
+      net.finish({joined, net.node("Clip", {y, net.scalar(5), net.scalar(100)})}), settings);
+  EXPECT_EQ(exponent_of(graph, y), -12);
+}
+
 TEST(ActivationExponents, CoverWhatAPadPutsBesideItsInput) {
   const auto padded_by = [&](float value) {
     Network own;

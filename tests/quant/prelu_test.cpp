@@ -55,6 +55,21 @@ TEST(PReluExponents, OfSlopesAlongSeveralAxesAreTheirOwn) {
   }
 }
 
+// x - clip(x) is smaller than x, which the Sub reads in the exponent of its result.
+TEST(PReluExponents, CoverTheOperandsOfASumBeforeIt) {
+  Network net;
+  const ValueId x = net.input("x", {1, 4, 6, 6});
+  const ValueId rest =
+      net.node("Sub", {x, net.node("Clip", {x, net.scalar(-1.2F), net.scalar(1.2F)})});
+  const ValueId y = net.node("PRelu", {rest, net.floats({4, 1, 1}, {0.25F, 0.5F, -0.25F, 0.1F})});
+  Graph graph = net.finish({y, x});
+  Settings settings = test::settings_for("esp32");
+  settings.bits = 16;
+  const auto found = test::calibrate(graph, settings, test::random_samples(graph, 8, -3, 3));
+  quantize(graph, found.plan, found.calibration, settings);
+  EXPECT_GE(graph.value(rest).quant->exponent(), graph.value(x).quant->exponent());
+}
+
 TEST(PReluExponents, StayApartWhereOneWouldCostMuch) {
   const auto [in, out] = exponents_of("esp32", 8, {30, 0.5F, -0.25F, 40});
   EXPECT_LT(in, out);
