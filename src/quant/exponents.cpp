@@ -213,7 +213,10 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
           exponent[host] < floors[g])
         continue;
       const float factor = factor_of(v);
-      const auto members = errors.members(groups[g]);
+      auto members = errors.members(groups[g]);
+      // Nor is what fits 16 bits clipped: the operands of an Add that this is the result of.
+      if (const auto own = guests.find(g); own != guests.end() && bits == 16)
+        members.insert(members.end(), own->second.begin(), own->second.end());
       if (errors.relative(members, factor, exponent[host], bits) <=
           settings.alignment_cost * errors.relative(members, factor, exponent[g], bits)) {
         exponent[g] = exponent[host];

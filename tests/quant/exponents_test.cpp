@@ -197,6 +197,19 @@ TEST(ActivationExponents, CoverABoundThatLiesBeyondTheInput) {
   EXPECT_EQ(exponent_for(-0.5F, 100), -15);
 }
 
+// c - x + x is smaller than x; what reads it asks for finer steps still.
+TEST(ActivationExponents, OfASumThatCancelsCoverItsOperandsAt16Bits) {
+  Network net;
+  const ValueId x = net.input("x", {1, 16});
+  const ValueId rest = net.node("Sub", {net.random({1, 16}), x});
+  const ValueId sum = net.node("Add", {rest, x});
+  const ValueId y = net.node("Sub", {net.node("Sigmoid", {sum}), sum});
+  Settings settings = test::settings_for("esp32s3");
+  settings.bits = 16;
+  const Graph graph = assigned(net.finish({y, net.node("Tanh", {rest})}), settings, 3);
+  EXPECT_GE(exponent_of(graph, sum), exponent_of(graph, x));
+}
+
 TEST(ActivationExponents, CoverABoundBeyondWhateverElseReadsTheInput) {
   Network net;
   const ValueId x = net.input("x", {1, 16});
