@@ -7,6 +7,7 @@
 #include "base/fixed_point.h"
 #include "lower/rules.h"
 #include "ops/op.h"
+#include "quant/exponents.h"
 #include "quant/groups.h"
 
 /// Operators of one input and one output, element by element: at 8 bits a table of 256 entries
@@ -131,8 +132,8 @@ void copy_attributes(const Node& from, espdl::Node& to) {
 }
 
 void lower_with_table(Builder& b, const Node& n) {
-  const TensorQuant& in = input_quant(b, n);
   const TensorQuant& out = quant_of(b, n.outputs[0]);
+  const TensorQuant& in = quant::clips_in_steps_of_result(b.graph(), n) ? out : input_quant(b, n);
   const Perm perm = b.stored(n.inputs[0]).perm;
   std::vector<std::string> inputs{b.read_as(n.inputs[0], perm, in)};
   if (in.bits != out.bits)

@@ -380,6 +380,8 @@ void assign_constant(Graph& graph, const Node& n, std::size_t input, int bits) {
   const auto& in = n.inputs[0] == kNone ? std::nullopt : graph.value(n.inputs[0]).quant_at(bits);
   if (is_aligning(n) && out) {
     value.quant = TensorQuant{bits, {out->exponent()}, -1};
+  } else if (clips_in_steps_of_result(graph, n)) {
+    value.quant = TensorQuant{bits, {out->exponent()}, -1};
   } else if ((n.op == "Clip" || n.op == "Pad") && in) {
     value.quant = TensorQuant{bits, {in->exponent()}, -1};
   } else {
@@ -395,6 +397,14 @@ void assign_constant(Graph& graph, const Node& n, std::size_t input, int bits) {
 }
 
 }  // namespace
+
+bool clips_in_steps_of_result(const Graph& graph, const Node& n) {
+  if (n.op != "Clip") return false;
+  const auto& out = graph.value(n.outputs[0]).quant;
+  if (!out || out->bits != 16) return false;
+  const auto& in = graph.value(n.inputs[0]).quant_at(16);
+  return in && in->exponent() > out->exponent();
+}
 
 void assign_parameter_exponents(Graph& graph, const Plan& plan, const LayerInputs& inputs,
                                 const Widths& widths, const Settings& settings) {

@@ -15,6 +15,11 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
                                  const Widths& widths, const std::vector<float>& factors,
                                  const Settings& settings);
 
+/// At 16 bits a Clip has its bounds in the steps of what it reads. True where those are coarser
+/// than its result's, and might hold no bound: then it reads its input requantized to the result's,
+/// which saturates beyond the bounds. Exponents of both are known.
+bool clips_in_steps_of_result(const Graph& graph, const Node& n);
+
 /// Sets exponents of weights, biases and other constants so that what the chip cannot do does not
 /// arise: shifts are not negative, biases fit their width, accumulators can hold an output. Raises
 /// output exponents where nothing else helps. Throws Error(Illegal) with the node's name where that

@@ -86,6 +86,19 @@ TEST(LowerTable, AClipKeepsItsBoundsBesideItsTable) {
             evaluated([](double x_value) { return std::clamp(x_value, -1.0, 1.5); }, false));
 }
 
+// In steps of 4 there is no 1.5.
+TEST(LowerTable, At16BitsAClipOfCoarseStepsReadsFinerOnes) {
+  QuantizedNetwork net;
+  const ValueId x = net.input("x", {1, 8}, 2, 16);
+  const ValueId low = net.constant(Tensor::scalar(-1.0F), -14, 16);
+  const ValueId high = net.constant(Tensor::scalar(1.5F), -14, 16);
+  const auto model = test::lowered(net.finish({net.node("Clip", {x, low, high}, {}, -14, 16)}));
+  ASSERT_EQ(model.nodes.size(), 2U);
+  EXPECT_EQ(model.nodes[0].op, "RequantizeLinear");
+  EXPECT_EQ(model.find_value(model.nodes[0].outputs[0])->exponents, std::vector<int>{-14});
+  EXPECT_EQ(test::constant_of(model, model.nodes[1], 2).data.data<std::int16_t>()[0], 24576);
+}
+
 TEST(LowerTable, AFunctionThatTheRuntimeDoesNotNameBecomesALut) {
   const auto model = activation("Softplus");
   EXPECT_EQ(model.nodes[0].op, "LUT");
