@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "cli/check_network.h"
 #include "cli/commands.h"
+#include "cli/list_operators.h"
 #include "cli/model_file.h"
 #include "cli/wrap.h"
 #include "espdl/package.h"
@@ -22,6 +23,7 @@ struct CheckCommand {
   ModelFile file;
   NetworkOptions network;
   BoardOptions board;
+  bool list = false, markdown = false;
   bool json = false;
 };
 
@@ -170,6 +172,13 @@ void check_espdl(const CheckCommand& command, Context& context) {
 }
 
 void run_check(const CheckCommand& command, Context& context) {
+  if (command.list) {
+    list_operators(find_target(command.file.target.empty() ? "esp32s3" : command.file.target),
+                   command.markdown, command.json);
+    return;
+  }
+  if (command.file.path.empty())
+    throw Error(ErrorCode::Usage, "FILE is missing").remedy("Give an .onnx or .espdl, or --list");
   std::string extension = command.file.path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -197,6 +206,11 @@ void add_check(CLI::App& app, Context& context) {
   add_target(sub, command->file);
   add_network_options(sub, command->network);
   add_board(sub, command->board);
+  sub.add_flag(
+      "--list", command->list,
+      "Show which operators the chip has, which are rewritten, and what to do about others");
+  sub.add_flag("--markdown", command->markdown, "Of --list: as docs/operators.md has it");
+  sub.get_option("FILE")->required(false);
   sub.add_flag("--json", command->json, "Print JSON");
   sub.footer(
       "Of an .onnx no data are needed: each node is supported, rewritten or unsupported; where "
@@ -212,6 +226,7 @@ void add_check(CLI::App& app, Context& context) {
       "\n"
       "Examples:\n"
       "  espquant check model.onnx --target esp32s3\n"
+      "  espquant check --list\n"
       "  espquant check model.espdl --target esp32s3\n"
       "  espquant check models.pdl --model cat.espdl --json\n");
   sub.callback([command, &context] { run_check(*command, context); });

@@ -200,8 +200,9 @@ Error unsupported_nodes(const Graph& graph, const std::vector<NodeId>& nodes,
   error.remedy(quantized
                    ? "Give the float network that it was made from; it is quantized for the chip "
                      "here"
-                   : "Express them by other operators before exporting, or leave that part of "
-                     "the network to the application");
+                   : "Express them by other operators before exporting, or leave that part of the "
+                     "network to the application: espquant check says more about each, and "
+                     "--cut-tail leaves a tail out");
   return error;
 }
 

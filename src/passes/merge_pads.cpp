@@ -7,12 +7,19 @@
 namespace espquant::passes {
 namespace {
 
-/// The pads of a Pad node over its spatial axes (begins, then ends) when it puts zeros, or nothing
-/// else matters, around space alone.
-std::optional<std::vector<std::int64_t>> zero_pads_of(const Graph& graph, const Node& pad) {
-  if (pad.attributes.get_string("mode", "constant") != "constant" || pad.input(3) != kNone)
-    return std::nullopt;
-  if (pad.input(2) != kNone && scalar_of(graph, pad.input(2)) != 0.F) return std::nullopt;
+/// What a Pad node puts around its input; nothing where that is no one number.
+std::optional<float> padded_with(const Graph& graph, const Node& pad) {
+  if (pad.attributes.get_string("mode", "constant") != "constant") return std::nullopt;
+  return pad.input(2) == kNone ? 0.F : scalar_of(graph, pad.input(2));
+}
+
+/// So low that it only says "nothing": what MaxPool pads with by itself.
+bool is_nothing(float value) { return value <= -1e9F; }
+
+/// The pads of a Pad node over its spatial axes (begins, then ends) when it puts something around
+/// space alone.
+std::optional<std::vector<std::int64_t>> spatial_pads_of(const Graph& graph, const Node& pad) {
+  if (pad.input(3) != kNone) return std::nullopt;
   const auto pads = ints_of(graph, pad.input(1));
   const auto rank = static_cast<std::size_t>(rank_of(graph, pad.inputs[0]));
   if (!pads || rank < 3 || pads->size() != 2 * rank) return std::nullopt;
@@ -55,11 +62,12 @@ bool has_no_pads(const Node& node) {
 /// Around values that are not negative, zeros and the "nothing" that MaxPool pads with give the
 /// same maximum, as long as every window holds at least one element.
 bool max_pool_may_absorb(const Graph& graph, const Node& pool,
-                         const std::vector<std::int64_t>& pads, ValueId padded) {
+                         const std::vector<std::int64_t>& pads, ValueId padded, float value) {
   const auto kernel = spatial_ints(pool, "kernel_shape", pads.size() / 2, 1);
   const auto dilations = spatial_ints(pool, "dilations", pads.size() / 2, 1);
-  if (!has_no_pads(pool) || pool.attributes.get_int("ceil_mode", 0) != 0 || pool.outputs.size() > 1)
-    return false;
+  if (pool.attributes.get_int("ceil_mode", 0) != 0 || pool.outputs.size() > 1) return false;
+  if (is_nothing(value)) return true;
+  if (value != 0 || !has_no_pads(pool)) return false;
   if (std::any_of(dilations.begin(), dilations.end(), [](std::int64_t d) { return d != 1; }))
     return false;
   for (std::size_t i = 0; i < pads.size(); ++i)
@@ -94,14 +102,16 @@ bool merge_pad(Graph& graph, NodeId id) {
   const Node& pad = graph.node(id);
   if (pad.op != "Pad") return false;
   const ValueId in = pad.inputs[0], out = pad.outputs[0];
-  const auto extra = zero_pads_of(graph, pad);
+  const auto extra = spatial_pads_of(graph, pad);
+  const auto value = padded_with(graph, pad);
   const NodeId reader = only_reader(graph, out);
-  if (!extra || reader == kNone || graph.node(reader).inputs[0] != out) return false;
+  if (!extra || !value || reader == kNone || graph.node(reader).inputs[0] != out) return false;
   Node& window = graph.node(reader);
   if (window.attributes.get_string("auto_pad", "NOTSET") != "NOTSET") return false;
-  const bool fits = window.op == "Conv" ||
-                    (window.op == "AveragePool" && average_pool_may_absorb(window)) ||
-                    (window.op == "MaxPool" && max_pool_may_absorb(graph, window, *extra, in));
+  const bool fits =
+      (window.op == "Conv" && *value == 0) ||
+      (window.op == "AveragePool" && *value == 0 && average_pool_may_absorb(window)) ||
+      (window.op == "MaxPool" && max_pool_may_absorb(graph, window, *extra, in, *value));
   if (!fits) return false;
   auto pads = spatial_ints(window, "pads", extra->size(), 0);
   for (std::size_t i = 0; i < extra->size(); ++i) pads.at(i) += (*extra)[i];

@@ -49,6 +49,8 @@ constexpr std::array kPasses = {
     Pass{"expand_einsum", "Einsum becomes Transpose, MatMul, Mul and ReduceSum", expand_einsum},
     Pass{"matmul_with_vector", "MatMul with a vector becomes one with a matrix",
          matmul_with_vector},
+    Pass{"matmul_of_batch", "MatMul by several constant matrices becomes one for each",
+         matmul_of_batch},
     Pass{"bound_masks", "masks in front of a Softmax become small numbers", bound_masks},
     Pass{"canonicalize_gemm", "MatMul and every form of Gemm become Gemm(x, W, b)",
          canonicalize_gemm},
@@ -57,6 +59,8 @@ constexpr std::array kPasses = {
     Pass{"resize_single", "Resize from one element becomes Expand", resize_single},
     Pass{"where_with_constant", "Where by a constant becomes a product with a mask",
          where_with_constant},
+    Pass{"where_by_sign", "Where by the sign of what it chooses from becomes LeakyRelu or PRelu",
+         where_by_sign},
     Pass{"move_expanded", "Expand and Tile are left to broadcasting, or become Gather",
          move_expanded},
     Pass{"scatter_by_position", "Scatter with constant indices becomes slices and Concat",
@@ -107,7 +111,8 @@ bool is_disabled(const Pass& pass, const PassOptions& options) {
 
 std::vector<bool> living(const Graph& graph) {
   std::vector<bool> alive(graph.node_count());
-  for (std::size_t n = 0; n < alive.size(); ++n) alive[n] = graph.node(static_cast<NodeId>(n)).alive;
+  for (std::size_t n = 0; n < alive.size(); ++n)
+    alive[n] = graph.node(static_cast<NodeId>(n)).alive;
   return alive;
 }
 

@@ -46,6 +46,8 @@ std::int64_t expand_einsum(Graph& graph);
 std::int64_t matmul_with_vector(Graph& graph);
 std::int64_t resize_single(Graph& graph);
 std::int64_t where_with_constant(Graph& graph);
+std::int64_t where_by_sign(Graph& graph);
+std::int64_t matmul_of_batch(Graph& graph);
 std::int64_t move_expanded(Graph& graph);
 std::int64_t scatter_by_position(Graph& graph);
 std::int64_t order_depth_space(Graph& graph);

@@ -8,10 +8,12 @@
 #include "lower/lower.h"
 #include "measure/planned_memory.h"
 #include "ops/op.h"
+#include "ops/unsupported.h"
 #include "passes/constant_outputs.h"
 #include "passes/pass_manager.h"
 #include "survey/cut.h"
 #include "survey/nominal.h"
+#include "survey/operator_table.h"
 
 namespace espquant::survey {
 namespace {
@@ -31,8 +33,12 @@ class Surveyor {
     std::map<std::string, Error> at_import;
     for (const Error& error : refused_at_import) at_import.emplace(error.node(), error);
     for (const auto& [id, error] : ops::infer_known_shapes(whole_)) {
-      const auto known = at_import.find(whole_.node(id).name);
-      refused_.emplace(id, known == at_import.end() ? error : known->second);
+      const Node& node = whole_.node(id);
+      const auto known = at_import.find(node.name);
+      if (known != at_import.end())
+        refused_.emplace(id, known->second);
+      else
+        refused_.emplace(id, ops::find_op(node.op) == nullptr ? no_operator(whole_, id) : error);
     }
     while (look_at_the_rest()) {
     }
@@ -57,6 +63,20 @@ class Surveyor {
       }
     }
     return unknown;
+  }
+
+  static Error no_operator(const Graph& graph, NodeId id) {
+    const Node& node = graph.node(id);
+    const OperatorGroup* group = group_of(node.op);
+    if (group == nullptr || ops::is_quantized_arithmetic(node.op))
+      return ops::unsupported_nodes(graph, {id}, "ESP-DL has no such operator");
+    Error error(ErrorCode::Unsupported, fmt::format("ESP-DL has no {}", node.op));
+    error.node(node.name);
+    if (group->way == Way::None) return error.remedy(group->note);
+    return error.remedy(
+        fmt::format("It is rewritten in other cases only ({}); leave it and what "
+                    "follows to the application, or express it otherwise",
+                    group->note));
   }
 
   /// The network without the nodes that are refused or unknown: what they would put out is given.
@@ -109,7 +129,9 @@ class Surveyor {
     }
     for (const auto& record : records)
       for (const NodeId id : record.removed) removed_by_.emplace(id, record.name);
-    for (const auto& [id, error] : lower::refused_nodes(network)) refuse(network, id, error);
+    for (const auto& [id, error] : lower::refused_nodes(network))
+      // An input of whole numbers is named by its tensor.
+      refuse(network, id, error.tensor().empty() ? no_operator(network, id) : error);
     if (refused_.size() > before) return true;
     simplified_ = std::move(network);
     std::map<int, std::map<NodeId, Error>> refused;

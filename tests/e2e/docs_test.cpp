@@ -71,7 +71,7 @@ TEST(Docs, AnOperatorsPlacesAreThose) {
 
 TEST(Docs, OperatorsAreThoseThatCanBeWritten) {
   const std::string page = text_of(kRoot / "docs/operators.md");
-  const std::string table = page.substr(0, page.find("\n## Gone"));
+  const std::string table = page.substr(0, page.find("\n## Rewritten"));
   const auto named = matches(table, "`([A-Z][A-Za-z0-9]*)`");
   const auto rules = matches(text_of(kRoot / "src/lower/rules.cpp"), "RuleEntry\\{\"(\\w+)\"");
   EXPECT_EQ(std::set<std::string>(named.begin(), named.end()),

@@ -114,6 +114,16 @@ TEST_F(NetworkOptions, CheckPassesWhatTheChipCanRun) {
   expect_one_error(run_program({"check", weighted, "--key", "00"}), 2, "--key");
 }
 
+TEST_F(NetworkOptions, CheckListsOperators) {
+  const Outcome listed = run_program({"check", "--list", "--target", "esp32p4"});
+  EXPECT_EQ(listed.exit_code, 0) << listed.err;
+  for (const char* part : {"Conv", "not there", "TopK", "esp32p4"})
+    EXPECT_NE(listed.out.find(part), std::string::npos) << part;
+  const auto json = nlohmann::json::parse(run_program({"check", "--list", "--json"}).out);
+  EXPECT_EQ(json["operators"][0]["way"], "chip");
+  expect_one_error(run_program({"check"}), 2, "FILE");
+}
+
 TEST_F(NetworkOptions, InputsCutTheHeadOff) {
   const Outcome outcome = quantize(model, {"--inputs", "a", "--outputs", "Tanh"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;

@@ -222,6 +222,20 @@ TEST(MergePads, IntoAMaximumOfWhatIsNotNegative) {
   EXPECT_EQ(operators_of(after_pass(merge_pads, n.finish({y}))), (Operators{"Relu", "MaxPool"}));
 }
 
+TEST(MergePads, WhatOnlySaysNothingIntoAnyMaximum) {
+  for (const float nothing : {-INFINITY, std::numeric_limits<float>::lowest(), -1e9F}) {
+    Network n;
+    const ValueId x = n.input("x", {1, 2, 7, 7});
+    const ValueId padded = n.node("Pad", {x, n.ints({0, 0, 1, 0, 0, 0, 1, 1}), n.scalar(nothing)});
+    const ValueId pooled =
+        n.node("MaxPool", {padded},
+               {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"pads", Ints{0, 1, 0, 1}}});
+    const Graph graph = after_pass(merge_pads, n.finish({pooled}));
+    EXPECT_EQ(operators_of(graph), (Operators{"MaxPool"}));
+    EXPECT_EQ(the_node(graph, "MaxPool").attributes.get_ints("pads"), (Ints{1, 1, 1, 2}));
+  }
+}
+
 TEST(MergePads, OthersStay) {
   const Ints around = {0, 0, 1, 1, 0, 0, 1, 1};
   Network n(18);

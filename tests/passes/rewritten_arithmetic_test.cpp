@@ -57,6 +57,66 @@ TEST(ExpandEinsum, AConstantComesSecond) {
 
 TEST(ExpandEinsum, DiagonalsStay) { expect_untouched(expand_einsum, einsum("ii->i", {{3, 3}})); }
 
+TEST(MatmulOfBatch, OneMatrixForEachEntry) {
+  const std::vector<std::pair<Shape, Shape>> kShapes = {
+      {{3, 2, 4}, {3, 4, 5}}, {{2, 4}, {3, 4, 5}},    {{1, 3, 2, 4}, {3, 4, 5}},
+      {{1, 2, 4}, {3, 4, 5}}, {{2, 2, 4}, {1, 4, 5}}, {{2, 4}, {1, 1, 4, 5}}};
+  for (const auto& [x, w] : kShapes) {
+    SCOPED_TRACE(to_string(x) + " " + to_string(w));
+    Network n;
+    const ValueId y = n.node("MatMul", {n.input("x", x), n.random(w)});
+    const Graph graph = after_pass(matmul_of_batch, n.finish({y}), 1e-5);
+    for (const NodeId id : graph.topological_order()) {
+      const Node& node = graph.node(id);
+      if (node.op != "MatMul") continue;
+      EXPECT_EQ(graph.value(node.inputs[1]).shape->size(), 2U);
+    }
+  }
+}
+
+TEST(MatmulOfBatch, MatricesThatSeveralEntriesShareStay) {
+  Network n;
+  const ValueId x = n.input("x", {2, 3, 2, 4});
+  expect_untouched(matmul_of_batch, n.finish({n.node("MatMul", {x, n.random({3, 4, 5})})}));
+}
+
+TEST(WhereBySign, IsALeakyRelu) {
+  const auto made = [](const std::string& op, bool constant_first, bool swap, const Shape& slope) {
+    Network n;
+    const ValueId x = n.input("x", {1, 3, 2, 2}), zero = n.scalar(0);
+    const ValueId test = n.node(op, constant_first ? std::vector{zero, x} : std::vector{x, zero});
+    const ValueId scaled = n.node("Mul", {n.random(slope), x});
+    const ValueId y = n.node("Where", {test, swap ? scaled : x, swap ? x : scaled});
+    return after_pass(where_by_sign, n.finish({y}));
+  };
+  EXPECT_EQ(operators_of(made("Greater", false, false, {1})), Operators{"LeakyRelu"});
+  EXPECT_EQ(operators_of(made("LessOrEqual", false, true, {})), Operators{"LeakyRelu"});
+  EXPECT_EQ(operators_of(made("Less", true, false, {1})), Operators{"LeakyRelu"});
+  EXPECT_EQ(operators_of(made("GreaterOrEqual", false, false, {3, 1, 1})), Operators{"PRelu"});
+}
+
+TEST(WhereBySign, ZeroIsAReluAndMinusOneAnAbsoluteValue) {
+  Network n;
+  const ValueId x = n.input("x", {1, 6}), zero = n.scalar(0);
+  const ValueId test = n.node("Greater", {x, zero});
+  const ValueId relu = n.node("Where", {test, x, zero});
+  const ValueId absolute = n.node("Where", {test, x, n.node("Neg", {x})});
+  const Graph graph = after_pass(where_by_sign, n.finish({relu, absolute}));
+  EXPECT_EQ(operators_of(graph), (Operators{"Relu", "LeakyRelu"}));
+}
+
+TEST(WhereBySign, OtherChoicesStay) {
+  Network n;
+  const ValueId x = n.input("x", {1, 6}), other = n.input("other", {1, 6});
+  const ValueId half = n.node("Greater", {x, n.scalar(0.5)}),
+                sign = n.node("Greater", {x, n.scalar(0)});
+  const ValueId slope = n.scalar(0.1F);
+  expect_untouched(where_by_sign,
+                   n.finish({n.node("Where", {half, x, n.node("Mul", {x, slope})}),
+                             n.node("Where", {sign, other, n.node("Mul", {x, slope})}),
+                             n.node("Where", {sign, n.node("Mul", {x, slope}), x})}));
+}
+
 TEST(MatmulWithVector, OfEitherSide) {
   Network n;
   const ValueId x = n.input("x", {2, 3, 4}), u = n.input("u", {3}), v = n.input("v", {4});
