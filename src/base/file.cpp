@@ -81,15 +81,26 @@ void OutputFiles::make_directories(const fs::path& dir) {
   created_dirs_.push_back(dir);
 }
 
-void OutputFiles::add(const fs::path& path, std::span<const std::byte> content) {
+fs::path OutputFiles::stage(const fs::path& path) {
   make_directories(path.parent_path());
   if (fs::is_directory(path))
     throw Error(ErrorCode::Io, "cannot write it: a folder has this name").file(path.string());
   fs::path temporary = path;
   temporary += fmt::format(".{}.tmp", ::getpid());
+  staged_.push_back({temporary, path});
+  return temporary;
+}
+
+void OutputFiles::unstage(const fs::path& temporary) {
+  std::error_code ignored;
+  fs::remove(temporary, ignored);
+  std::erase_if(staged_, [&](const Staged& s) { return s.temporary == temporary; });
+}
+
+void OutputFiles::add(const fs::path& path, std::span<const std::byte> content) {
+  const fs::path temporary = stage(path);
   Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (fd.get() < 0) io_error(path, "write it", errno);
-  staged_.push_back({temporary, path});
   std::size_t done = 0;
   while (done < content.size()) {
     const ssize_t n = ::write(fd.get(), content.data() + done, content.size() - done);

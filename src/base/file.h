@@ -25,6 +25,11 @@ class OutputFiles {
 
   void add(const std::filesystem::path& path, std::span<const std::byte> content);
   void add(const std::filesystem::path& path, std::string_view content);
+  /// For a file that is written piece by piece: the temporary name to create and write it under
+  /// before commit().
+  std::filesystem::path stage(const std::filesystem::path& path);
+  /// Removes a staged file's temporary name: it will not appear.
+  void unstage(const std::filesystem::path& temporary);
   void commit();
 
  private:

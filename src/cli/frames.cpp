@@ -11,6 +11,7 @@
 #include "base/fixed_point.h"
 #include "cli/port_metadata.h"
 #include "data/dataset.h"
+#include "data/npz_frames.h"
 
 namespace espquant::cli {
 namespace {
@@ -138,13 +139,8 @@ Tensor joined(const std::vector<Tensor>& frames) {
   ESPQUANT_ASSERT(!frames.empty(), "there is no frame to join");
   const Tensor& first = frames.front();
   if (frames.size() == 1) return first;
-  const auto count = static_cast<std::int64_t>(frames.size());
-  Shape shape = first.shape();
-  if (!shape.empty() && shape[0] == 1)
-    shape[0] = count;
-  else
-    shape.insert(shape.begin(), count);
-  Tensor whole(first.dtype(), shape);
+  Tensor whole(first.dtype(),
+               data::shape_of_frames(first.shape(), static_cast<std::int64_t>(frames.size())));
   auto* out = whole.mutable_bytes().data();
   for (const Tensor& frame : frames)
     out = std::copy(frame.bytes().begin(), frame.bytes().end(), out);

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "base/file.h"
 #include "cli/calibration_data.h"
@@ -14,9 +15,11 @@
 #include "cli/notes.h"
 #include "cli/port_metadata.h"
 #include "cli/progress.h"
+#include "cli/validators.h"
 #include "data/dataset.h"
 #include "data/image.h"
 #include "data/npz.h"
+#include "data/npz_frames.h"
 #include "measure/planned_memory.h"
 #include "report/table.h"
 
@@ -29,6 +32,7 @@ struct RunCommand {
   DataOptions pictures;
   std::filesystem::path output;
   sim::Options simulation;
+  std::int64_t count = 0;
   bool all_tensors = false;
   bool quantized = false;
   bool dequantized = false;
@@ -62,6 +66,9 @@ class InputReader {
         throw Error(ErrorCode::BadData, fmt::format("{} frames, but '{}' has {}", frames.size(),
                                                     frames_.begin()->first, count))
             .tensor(name);
+    if (command_.count > 0)
+      for (auto& [name, frames] : frames_)
+        frames.resize(std::min(frames.size(), static_cast<std::size_t>(command_.count)));
     return std::move(frames_);
   }
 
@@ -197,59 +204,73 @@ std::vector<std::size_t> wanted_tensors(const RunCommand& command, const sim::Pr
 
 struct Result {
   Port port;
+  std::int64_t count = 0;
+  /// All for an .npy file, else only those that are shown.
   std::vector<Tensor> frames;
 };
 
-/// One frame after the other: streaming operators keep their state from frame to frame.
-std::vector<Result> simulate(const RunCommand& command, const sim::Program& program,
-                             const Frames& inputs, bool quiet) {
-  sim::Program::Frame frame(program, command.all_tensors);
-  const auto tensors = wanted_tensors(command, program);
+constexpr std::size_t kFramesShown = 10;
+
+/// The type and shape that one frame of the port is written in.
+data::NpzFrames::Array array_of(const RunCommand& command, const Port& port) {
+  const Tensor zero(port.desc.dtype, port.desc.shape);
+  const Tensor written = command.writes_integers() ? zero : dequantized(port, zero);
+  return {port.name, written.dtype(), written.shape()};
+}
+
+std::vector<Result> results_of(const RunCommand& command, const sim::Program& program,
+                               std::span<const std::size_t> tensors) {
   std::vector<Result> results;
   for (const std::size_t tensor : tensors) {
-    results.push_back({port_of(program, tensor), {}});
+    results.push_back({port_of(program, tensor), 0, {}});
     // ESP-DL's layout for all: the network's is known at its ends only.
     if (command.all_tensors) results.back().port.perm.reset();
   }
+  return results;
+}
+
+/// One frame after the other: streaming operators keep their state from frame to frame. Each goes
+/// to `file` where there is one.
+std::vector<Result> simulate(const RunCommand& command, const sim::Program& program,
+                             const Frames& inputs, bool quiet, OutputFiles& files) {
+  sim::Program::Frame frame(program, command.all_tensors);
+  const auto tensors = wanted_tensors(command, program);
+  std::vector<Result> results = results_of(command, program, tensors);
+  std::optional<data::NpzFrames> npz;
+  if (command.output.extension() == ".npz") {
+    std::vector<data::NpzFrames::Array> arrays;
+    for (const Result& result : results) arrays.push_back(array_of(command, result.port));
+    npz.emplace(files, command.output, std::move(arrays));
+  }
   const auto count = inputs.begin()->second.size();
   Progress progress("running", static_cast<std::int64_t>(count), quiet);
+  std::vector<Tensor> outputs(tensors.size());
   for (std::size_t i = 0; i < count; ++i) {
     for (const std::size_t input : program.inputs())
       frame.set(input, inputs.at(program.tensor_name(input))[i]);
     frame.run();
     for (std::size_t r = 0; r < tensors.size(); ++r) {
       const Tensor stored = frame.tensor(tensors[r]);
-      results[r].frames.push_back(command.writes_integers() ? stored
-                                                            : dequantized(results[r].port, stored));
+      outputs[r] = command.writes_integers() ? stored : dequantized(results[r].port, stored);
+      ++results[r].count;
+      if (!npz || (!command.all_tensors && i < kFramesShown))
+        results[r].frames.push_back(outputs[r]);
     }
+    if (npz) npz->add(outputs);
     progress.update(static_cast<std::int64_t>(i) + 1);
+  }
+  if (npz) {
+    std::map<std::string, Tensor> exponents;
+    if (command.writes_integers() || command.all_tensors)
+      for (const auto& [port, frames, shown] : results)
+        exponents.emplace("exponent:" + port.name,
+                          Tensor::scalar<std::int32_t>(port.desc.exponent()));
+    npz->finish(exponents);
   }
   return results;
 }
 
-void write_results(const RunCommand& command, const std::vector<Result>& results) {
-  OutputFiles files;
-  if (command.output.extension() == ".npy") {
-    if (results.size() != 1)
-      throw Error(ErrorCode::Usage,
-                  fmt::format("{} tensors do not fit into an .npy file", results.size()))
-          .file(command.output.string())
-          .remedy("Write an .npz file");
-    files.add(command.output, data::write_npy(joined(results.front().frames)));
-  } else {
-    std::map<std::string, Tensor> arrays;
-    for (const auto& [port, frames] : results) {
-      arrays.emplace(port.name, joined(frames));
-      if (command.writes_integers() || command.all_tensors)
-        arrays.emplace("exponent:" + port.name, Tensor::scalar<std::int32_t>(port.desc.exponent()));
-    }
-    files.add(command.output, data::write_npz(arrays));
-  }
-  files.commit();
-}
-
 constexpr std::size_t kTop = 5;
-constexpr std::size_t kFramesShown = 10;
 constexpr std::int64_t kMostClasses = 10000;
 
 /// One axis that counts, long enough to rank.
@@ -277,8 +298,8 @@ void print_top(const Result& result, bool quantized, const std::vector<std::stri
                      fmt::format("{:g}", v[order[rank]])});
   }
   fmt::print("{}{}:\n{}", result.port.name, quantized ? " (quantized)" : "", table.to_string());
-  if (result.frames.size() > kFramesShown)
-    fmt::print("and {} more frames\n", result.frames.size() - kFramesShown);
+  if (result.count > static_cast<std::int64_t>(kFramesShown))
+    fmt::print("and {} more frames\n", result.count - static_cast<std::int64_t>(kFramesShown));
 }
 
 void execute(const RunCommand& command, const Context& context) {
@@ -293,8 +314,16 @@ void execute(const RunCommand& command, const Context& context) {
   if (program.inputs().empty())
     throw Error(ErrorCode::Unsupported, "the model has no inputs").file(command.file.path.string());
   const Frames inputs = InputReader(command, program, context.quiet).read();
-  const auto results = simulate(command, program, inputs, context.quiet);
-  write_results(command, results);
+  OutputFiles files;
+  if (extension == ".npy" && wanted_tensors(command, program).size() != 1)
+    throw Error(ErrorCode::Usage, fmt::format("{} tensors do not fit into an .npy file",
+                                              wanted_tensors(command, program).size()))
+        .file(command.output.string())
+        .remedy("Write an .npz file");
+  const auto results = simulate(command, program, inputs, context.quiet, files);
+  if (extension == ".npy")
+    files.add(command.output, data::write_npy(joined(results.front().frames)));
+  files.commit();
   if (context.quiet) return;
   for (const auto& result : results)
     if (!command.all_tensors && is_classifier_like(result.port.desc))
@@ -320,6 +349,9 @@ void add_run(CLI::App& app, Context& context) {
   sub.add_option("--out,-o", command->output, "Where the outputs go")
       ->required()
       ->type_name("NPZ|NPY");
+  sub.add_option("--count", command->count, "Only so many frames, the first ones (default: all)")
+      ->check(whole_number(1))
+      ->type_name("N");
   add_preprocess(sub, command->pictures, "as the file says");
   sub.add_flag("--all-tensors", command->all_tensors,
                "Write every activation in ESP-DL's layout, with exponent:<tensor>; integers, or "

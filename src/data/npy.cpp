@@ -238,33 +238,33 @@ Tensor read_npy(const std::filesystem::path& path) {
   }
 }
 
-std::vector<std::byte> write_npy(const Tensor& tensor) {
-  const auto* type = std::ranges::find(kTypeCodes, tensor.dtype(), &TypeCode::dtype);
+std::vector<std::byte> npy_header(DType dtype, const Shape& shape) {
+  const auto* type = std::ranges::find(kTypeCodes, dtype, &TypeCode::dtype);
   if (type == kTypeCodes.end())
-    throw Error(ErrorCode::Unsupported,
-                fmt::format("NumPy has no {} elements", to_string(tensor.dtype())))
+    throw Error(ErrorCode::Unsupported, fmt::format("NumPy has no {} elements", to_string(dtype)))
         .remedy("convert to float32");
-  std::string shape;
-  for (const std::int64_t extent : tensor.shape()) shape += fmt::format("{}, ", extent);
-  if (tensor.rank() > 1) shape.resize(shape.size() - 2);
-  if (tensor.rank() == 1) shape.resize(shape.size() - 1);
-  std::string header = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}), }}",
-                                   size_of(tensor.dtype()) == 1 ? '|' : '<', type->code, shape);
+  std::string extents;
+  for (const std::int64_t extent : shape) extents += fmt::format("{}, ", extent);
+  if (shape.size() > 1) extents.resize(extents.size() - 2);
+  if (shape.size() == 1) extents.resize(extents.size() - 1);
+  std::string text = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}), }}",
+                                 size_of(dtype) == 1 ? '|' : '<', type->code, extents);
   // NumPy pads so that the elements start on a multiple of 64.
   constexpr std::size_t kStart = 10;
-  header.append(63 - (kStart + header.size()) % 64, ' ').push_back('\n');
+  text.append(63 - (kStart + text.size()) % 64, ' ').push_back('\n');
 
-  std::vector<std::byte> file;
-  file.reserve(kStart + header.size() + tensor.byte_size());
-  const auto append = [&file](std::string_view text) {
-    const auto bytes = std::as_bytes(std::span(text.data(), text.size()));
-    file.insert(file.end(), bytes.begin(), bytes.end());
-  };
-  append(kMagic);
-  file.insert(file.end(), {std::byte{1}, std::byte{0}, static_cast<std::byte>(header.size() & 0xFF),
-                           static_cast<std::byte>(header.size() >> 8)});
-  append(header);
-  file.insert(file.end(), tensor.bytes().begin(), tensor.bytes().end());
+  std::string header(kMagic);
+  header +=
+      {'\x01', '\x00', static_cast<char>(text.size() & 0xFF), static_cast<char>(text.size() >> 8)};
+  header += text;
+  const auto bytes = std::as_bytes(std::span(header.data(), header.size()));
+  return {bytes.begin(), bytes.end()};
+}
+
+std::vector<std::byte> write_npy(const Tensor& tensor) {
+  const std::vector<std::byte> header = npy_header(tensor.dtype(), tensor.shape());
+  std::vector<std::byte> file(header.size() + tensor.byte_size());
+  std::ranges::copy(tensor.bytes(), std::ranges::copy(header, file.begin()).out);
   return file;
 }
 

@@ -38,6 +38,9 @@ Tensor finish_npy(const NpyHeader& header, Tensor elements);
 Tensor read_npy(std::span<const std::byte> bytes);
 Tensor read_npy(const std::filesystem::path& path);
 
+/// What stands before the elements in a version 1.0 file. Throws Error(Unsupported) for bfloat16.
+std::vector<std::byte> npy_header(DType dtype, const Shape& shape);
+
 /// A version 1.0 file, equal bytes for equal tensors. Throws Error(Unsupported) for bfloat16.
 std::vector<std::byte> write_npy(const Tensor& tensor);
 

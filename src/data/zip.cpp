@@ -11,17 +11,13 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "data/zip_format.h"
+#include "data/zip_writer.h"
 
 namespace espquant::data {
 namespace {
 
-constexpr std::uint32_t kLocalSignature = 0x04034B50, kEntrySignature = 0x02014B50,
-                        kEndSignature = 0x06054B50, kEnd64Signature = 0x06064B50,
-                        kEnd64LocatorSignature = 0x07064B50;
-constexpr std::size_t kEndSize = 22, kEnd64Size = 56, kEnd64LocatorSize = 20, kMaxComment = 0xFFFF;
-constexpr std::uint16_t kStored = 0, kDeflated = 8, kEncryptedFlag = 1, kUtf8Flag = 0x800;
-constexpr std::uint16_t kZip64Extra = 1;
-constexpr std::uint32_t kIn64BitField = 0xFFFFFFFF;
+constexpr std::size_t kMaxComment = 0xFFFF;
 // Deflate spends at least two bits on a match of 258 bytes, and a stored length on an empty block.
 constexpr std::size_t kMaxExpansion = 1032;
 
@@ -261,88 +257,31 @@ void ZipReader::finish() {
 
 namespace {
 
-void put(std::vector<std::byte>& out, std::uint64_t value, std::size_t width) {
-  for (std::size_t i = 0; i < width; ++i) out.push_back(static_cast<std::byte>(value >> (8 * i)));
-}
+class VectorSink : public ByteSink {
+ public:
+  void append(std::span<const std::byte> bytes) override {
+    content.insert(content.end(), bytes.begin(), bytes.end());
+  }
+  void patch(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    std::ranges::copy(bytes, content.begin() + static_cast<std::ptrdiff_t>(offset));
+  }
 
-std::vector<std::byte> deflate_all(std::span<const std::byte> content) {
-  z_stream stream{};
-  if (deflateInit2(&stream, 6, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-    throw std::bad_alloc();
-  std::vector<std::byte> out(deflateBound(&stream, content.size()));
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(content.data()));
-  stream.avail_in = static_cast<uInt>(content.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  const int result = deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  ESPQUANT_ASSERT(result == Z_STREAM_END, "deflate stopped early");
-  return out;
-}
-
-/// The fields that a local header and a directory entry have in common, from "version needed" on.
-void put_common(std::vector<std::byte>& out, const ZipMember& member) {
-  constexpr std::uint64_t kVersion20 = 20, kFirstOfJanuary1980 = 0x21;
-  // Without the flag readers take names for code page 437.
-  const bool ascii =
-      std::ranges::all_of(member.name, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-  put(out, kVersion20, 2);
-  put(out, ascii ? 0 : kUtf8Flag, 2);
-  put(out, member.deflated ? kDeflated : kStored, 2);
-  put(out, 0, 2);
-  put(out, kFirstOfJanuary1980, 2);
-  put(out, member.crc, 4);
-  put(out, member.compressed_size, 4);
-  put(out, member.size, 4);
-  put(out, member.name.size(), 2);
-  put(out, 0, 2);
-}
-
-void put_text(std::vector<std::byte>& out, std::string_view text) {
-  for (const char c : text) out.push_back(static_cast<std::byte>(c));
-}
+  std::vector<std::byte> content;
+};
 
 }  // namespace
 
 std::vector<std::byte> write_zip(
     std::span<const std::pair<std::string, std::vector<std::byte>>> members, bool compress) {
-  constexpr std::size_t kMaxSize = 0xFF000000;  // leaves 32-bit room for deflateBound()
-  std::vector<std::byte> out, directory;
-  const auto check_size = [](std::size_t size) {
-    if (size > kMaxSize) throw Error(ErrorCode::Unsupported, "an archive of more than 4 GiB");
-  };
+  VectorSink sink;
+  ZipWriter zip(sink, compress);
   for (const auto& [name, content] : members) {
-    check_size(content.size());
-    const std::vector<std::byte> packed = compress ? deflate_all(content) : content;
-    ZipMember member{name, 0, compress, out.size(), packed.size(), content.size()};
-    member.crc = static_cast<std::uint32_t>(crc32_z(
-        crc32(0, nullptr, 0), reinterpret_cast<const Bytef*>(content.data()), content.size()));
-    put(directory, kEntrySignature, 4);
-    put(directory, 20, 2);
-    put_common(directory, member);
-    put(directory, 0, 2 + 2 + 2);
-    put(directory, 0, 4);
-    put(directory, member.offset, 4);
-    put_text(directory, name);
-
-    put(out, kLocalSignature, 4);
-    put_common(out, member);
-    put_text(out, name);
-    out.insert(out.end(), packed.begin(), packed.end());
-    check_size(out.size());
+    zip.begin(name, content.size());
+    zip.write(content);
+    zip.end();
   }
-  const std::size_t directory_offset = out.size();
-  out.insert(out.end(), directory.begin(), directory.end());
-  check_size(out.size());
-  put(out, kEndSignature, 4);
-  put(out, 0, 4);
-  put(out, members.size(), 2);
-  put(out, members.size(), 2);
-  put(out, directory.size(), 4);
-  put(out, directory_offset, 4);
-  put(out, 0, 2);
-  return out;
+  zip.finish();
+  return std::move(sink.content);
 }
 
 }  // namespace espquant::data

@@ -50,8 +50,7 @@ class ZipReader {
   std::unique_ptr<State> state_;
 };
 
-/// An archive of the given (name, content) pairs in their order; without time stamps, so equal
-/// content gives equal bytes. Throws Error(Unsupported) where zip64 fields would be needed (4 GiB).
+/// An archive of the given (name, content) pairs in their order, as ZipWriter writes it.
 std::vector<std::byte> write_zip(
     std::span<const std::pair<std::string, std::vector<std::byte>>> members, bool compress);
 

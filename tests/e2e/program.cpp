@@ -94,6 +94,8 @@ Outcome run_program(const std::vector<std::string>& arguments) {
   return run_words(with_program({}, arguments));
 }
 
+Outcome run_shell(const std::string& command) { return run_words({"/bin/sh", "-c", command}); }
+
 Outcome run_in_terminal(const std::vector<std::string>& arguments, int columns) {
   const int screen = posix_openpt(O_RDWR | O_NOCTTY);
   if (screen < 0 || grantpt(screen) != 0 || unlockpt(screen) != 0) {

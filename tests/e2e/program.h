@@ -25,7 +25,9 @@ Outcome run_with_full_output(const std::vector<std::string>& arguments);
 /// The same where no file may grow beyond a kibibyte or so.
 Outcome run_with_file_limit(const std::vector<std::string>& arguments);
 
-/// The same in a terminal of so many columns: `out` is what it shows.
+/// A line of shell.
+Outcome run_shell(const std::string& command);
+/// The same as run_program() in a terminal of so many columns: `out` is what it shows.
 Outcome run_in_terminal(const std::vector<std::string>& arguments, int columns);
 
 /// A folder that goes with the test.
