@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "espdl/reader.h"
 #include "recipe/embedded_recipes.h"
 #include "recipe/recipe.h"
 #include "report/table.h"
@@ -27,7 +29,26 @@ void list_recipes(bool json) {
   fmt::print("{}", json ? list.dump(2) + '\n' : table.to_string());
 }
 
+/// That an .espdl was made by.
+std::string recipe_in(const std::string& file) {
+  const std::string text = espdl::read_model_file(file, {}).metadata_value("espquant.recipe");
+  if (text.empty())
+    throw Error(ErrorCode::BadData, "carries no recipe")
+        .file(file)
+        .remedy("Those that espquant writes do");
+  return text;
+}
+
 void print_recipe(const RecipesCommand& command) {
+  if (std::filesystem::path(command.name).extension() == ".espdl") {
+    const std::string text = recipe_in(command.name);
+    const recipe::Recipe used = recipe::parse_recipe(text, command.name);
+    if (command.json)
+      fmt::print("{}\n", nlohmann::ordered_json::parse(recipe::to_json(used)).dump(2));
+    else
+      fmt::print("{}", text);
+    return;
+  }
   const recipe::Recipe recipe = recipe::find_recipe(command.name);
   if (command.json)
     fmt::print("{}\n", nlohmann::ordered_json::parse(recipe::to_json(recipe)).dump(2));
@@ -40,14 +61,17 @@ void print_recipe(const RecipesCommand& command) {
 void add_recipes(CLI::App& app, Context&) {
   const auto command = std::make_shared<RecipesCommand>();
   CLI::App* sub = app.add_subcommand("recipes", "List the recipes for `quantize`, or print one");
-  sub->add_option("NAME", command->name, "A recipe, or a file with one: checked, then printed")
+  sub->add_option(
+         "NAME", command->name,
+         "A recipe, a TOML file with one, or an .espdl that was made by one: checked, then printed")
       ->type_name("NAME|FILE");
   sub->add_flag("--json", command->json, "Print JSON, every key with its value");
   sub->footer(
       "Examples:\n"
       "  espquant recipes\n"
       "  espquant recipes balanced > mine.toml\n"
-      "  espquant recipes mine.toml --json\n");
+      "  espquant recipes mine.toml --json\n"
+      "  espquant recipes model.espdl > used.toml\n");
   sub->callback([command] {
     if (command->name.empty())
       list_recipes(command->json);

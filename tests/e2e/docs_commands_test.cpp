@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstdint>
 #include <filesystem>
+#include <regex>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +30,14 @@ std::vector<std::string> names_of_pages() {
       names.push_back("docs/" + entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
+}
+
+/// A network that neither the project nor the page makes: nothing can be run with it.
+bool names_a_strangers_network(const std::string& command, const fs::path& folder) {
+  static const std::regex kNetwork("[^ ]+\\.onnx");
+  for (std::sregex_iterator it(command.begin(), command.end(), kNetwork), end; it != end; ++it)
+    if (!fs::exists(folder / it->str())) return true;
+  return false;
 }
 
 /// A folder in which the names that pages use stand for the bundled network and its data.
@@ -89,21 +98,21 @@ TEST_P(PrintedCommands, DoWhatThePageSays) {
     for (const char* name : {"demo/gesture_int8/gesture_int8.espdl", "model.espdl", "gesture.espdl",
                              "gesture_w8a16.espdl"})
       if (command.text.find(std::string(" ") + name) != std::string::npos) make(name);
+    if (names_a_strangers_network(command.text, folder.path("."))) continue;
     const Outcome outcome = shell(command.text + " 2>&1");
     const bool refused =
         std::any_of(command.output.begin(), command.output.end(), [](const std::string& line) {
           return line.starts_with("espquant: error") || line.find(" defect") != std::string::npos;
         });
-    if (!refused) EXPECT_EQ(outcome.exit_code, 0) << outcome.out;
-    EXPECT_LE(outcome.exit_code, 2) << outcome.out;
+    EXPECT_LE(outcome.exit_code, refused ? 2 : 0) << outcome.out;
     const std::string difference = first_difference(command.output, outcome.out);
     EXPECT_EQ(difference, "") << outcome.out;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Page, PrintedCommands, testing::ValuesIn(names_of_pages()),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& page) {
+                           std::string name = page.param;
                            std::replace_if(
                                name.begin(), name.end(),
                                [](unsigned char c) { return std::isalnum(c) == 0; }, '_');

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "graph/graph.h"
+#include "tests/fuzz/fuzz_options.h"
 #include "tests/fuzz/graph_problem.h"
 
 namespace {
@@ -29,28 +30,12 @@ struct Settings {
 
 Settings parse(int argc, char** argv) {
   Settings settings;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (i + 1 == argc) throw Error(ErrorCode::Usage, argument + " needs a value");
-    const std::string value = argv[++i];
-    try {
-      if (argument == "--seconds")
-        settings.seconds = std::stod(value);
-      else if (argument == "--count")
-        settings.count = std::stoull(value);
-      else if (argument == "--seed")
-        settings.seed = std::stoull(value);
-      else if (argument == "--chip")
-        settings.chip = value;
-      else if (argument == "--recipe")
-        settings.recipe = value;
-      else
-        throw Error(ErrorCode::Usage, argument + " is not an option")
-            .remedy("--seconds, --count, --seed, --chip and --recipe are");
-    } catch (const std::logic_error&) {
-      throw Error(ErrorCode::Usage, value + " is not a number").remedy("As in --seconds 300");
-    }
-  }
+  read_fuzz_options(argc, argv,
+                    {{"--seconds", [&](const std::string& v) { settings.seconds = std::stod(v); }},
+                     {"--count", [&](const std::string& v) { settings.count = std::stoull(v); }},
+                     {"--seed", [&](const std::string& v) { settings.seed = std::stoull(v); }},
+                     {"--chip", [&](const std::string& v) { settings.chip = v; }},
+                     {"--recipe", [&](const std::string& v) { settings.recipe = v; }}});
   return settings;
 }
 

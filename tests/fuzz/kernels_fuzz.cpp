@@ -11,6 +11,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "tests/fuzz/fuzz_options.h"
 #include "tests/fuzz/kernel_problem.h"
 
 namespace {
@@ -27,24 +28,10 @@ struct Settings {
 
 Settings parse(int argc, char** argv) {
   Settings settings;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (i + 1 == argc) throw Error(ErrorCode::Usage, argument + " needs a value");
-    const std::string value = argv[++i];
-    try {
-      if (argument == "--seconds")
-        settings.seconds = std::stod(value);
-      else if (argument == "--seed")
-        settings.seed = std::stoull(value);
-      else if (argument == "--problem")
-        settings.problem = value;
-      else
-        throw Error(ErrorCode::Usage, argument + " is not an option")
-            .remedy("--seconds, --seed and --problem are");
-    } catch (const std::logic_error&) {
-      throw Error(ErrorCode::Usage, value + " is not a number").remedy("As in --seconds 300");
-    }
-  }
+  read_fuzz_options(argc, argv,
+                    {{"--seconds", [&](const std::string& v) { settings.seconds = std::stod(v); }},
+                     {"--seed", [&](const std::string& v) { settings.seed = std::stoull(v); }},
+                     {"--problem", [&](const std::string& v) { settings.problem = v; }}});
   return settings;
 }
 
