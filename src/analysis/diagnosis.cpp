@@ -79,6 +79,8 @@ double bias_noise(const LayerFacts& layer) {
 }
 
 double clipping_noise(const LayerFacts& layer) {
+  // Method::Auto clips what no output shows.
+  if (layer.at_output.ratio() < kNotable) return 0;
   const double noise = layer.clipping.ratio();
   return noise >= kMainShare * std::max(layer.alone.ratio(), rounding_noise(layer)) ? noise : 0;
 }

@@ -7,6 +7,7 @@
 
 #include "calib/histogram.h"
 #include "calib/step_errors.h"
+#include "calib/step_noise.h"
 #include "graph/graph.h"
 #include "ops/executor.h"
 #include "ops/recurrent.h"
@@ -56,9 +57,6 @@ struct ValueStatistics {
   /// of the largest magnitude that steps.front() covers; where asked for.
   std::vector<double> weighted_errors;
   double weighted_sum_squares = 0;
-  /// Noise over signal at the nodes that read the value, per step, summed over those nodes; where
-  /// measure_output_errors has run.
-  std::vector<double> output_errors;
   Histogram histogram;
   /// In the memory order of the executor: see `channels_last`.
   std::vector<float> mean, mean_square;
@@ -71,6 +69,9 @@ struct Statistics {
   std::vector<ValueStatistics> values;
   /// What goes on inside recurrent layers, where all samples have been looked at.
   std::map<NodeId, ops::RecurrentReach> recurrent;
+  /// By representative of the values that share an exponent, where that is in doubt and was
+  /// measured: what it does to the network's outputs, in the steps of the float network.
+  std::map<ValueId, StepNoise> step_noise;
 
   const ValueStatistics& of(ValueId v) const { return values.at(static_cast<std::size_t>(v)); }
 };

@@ -32,6 +32,8 @@ struct Executor::Workspace::Impl {
   std::shared_ptr<std::byte[]> arena, scratch;
   std::vector<Tensor> tensors;  ///< by storage
   std::vector<std::function<void()>> calls;
+  std::vector<Tensor> inputs;  ///< of the last run, if all values are kept
+  std::vector<bool> altered;   ///< storages that are no longer as run() left them
 
   const Tensor& tensor(SlotId s) const {
     const Storage& storage = executor->storage(s);
@@ -93,6 +95,14 @@ struct Executor::Workspace::Impl {
       const auto data = plain.data<float>();
       std::copy(data.begin(), data.end(), arena_data(s));
     }
+  }
+
+  std::span<float> elements(SlotId s) {
+    const Slot& slot = executor->slot(s);
+    if (slot.form == Form::Tensor)
+      return tensors[static_cast<std::size_t>(slot.storage)].mutable_data<float>();
+    return {arena_data(s),
+            static_cast<std::size_t>(element_count(*executor->graph.value(slot.value).shape))};
   }
 
   std::vector<Tensor> outputs() const {
@@ -236,8 +246,12 @@ std::vector<Tensor> Executor::run(std::span<const Tensor> inputs, Workspace& wor
     for (exec::StorageId s : step.released) ws.tensors[static_cast<std::size_t>(s)] = {};
   }
   std::vector<Tensor> outputs = ws.outputs();
-  if (!impl_->keep_all)
+  if (impl_->keep_all) {
+    ws.inputs.assign(inputs.begin(), inputs.end());
+    ws.altered.assign(plan.storages.size(), false);
+  } else {
     for (Tensor& t : ws.tensors) t = {};
+  }
   return outputs;
 }
 
@@ -267,6 +281,59 @@ std::vector<Tensor> Executor::rerun(const View& view, Workspace& workspace) cons
     for (SlotId s : step.outputs)
       if (s != kNone) changed[storage_of(s)] = true;
   }
+  return ws.outputs();
+}
+
+std::vector<Tensor> Executor::run_altered(std::span<const ValueId> values, const Alteration& alter,
+                                          Workspace& workspace) const {
+  Workspace::Impl& ws = *workspace.impl_;
+  const exec::Plan& plan = impl_->plan;
+  ESPQUANT_ASSERT(ws.executor == impl_.get(), "workspace of another executor");
+  ESPQUANT_ASSERT(impl_->keep_all && !ws.altered.empty(),
+                  "alterations need a run that kept all values");
+  const auto storage_of = [&](SlotId s) {
+    return static_cast<std::size_t>(impl_->slot(s).storage);
+  };
+  // The first slot of a value is the one in which it is computed.
+  std::vector<bool> wanted(plan.slots.size(), false);
+  for (ValueId v : values) {
+    const auto home = std::find_if(plan.slots.begin(), plan.slots.end(),
+                                   [&](const Slot& slot) { return slot.value == v; });
+    ESPQUANT_ASSERT(home != plan.slots.end(), "no run computes the value");
+    wanted[static_cast<std::size_t>(home - plan.slots.begin())] = true;
+  }
+  std::vector<bool> changed(plan.storages.size(), false);
+  const auto settle = [&](SlotId s) {
+    if (!wanted[static_cast<std::size_t>(s)]) return;
+    alter(impl_->slot(s).value, ws.elements(s));
+    changed[storage_of(s)] = true;
+  };
+  for (std::size_t i = 0; i < plan.inputs.size(); ++i) {
+    const SlotId s = plan.inputs[i];
+    if (ws.altered[storage_of(s)]) ws.tensors[storage_of(s)] = ws.inputs[i];
+    settle(s);
+  }
+  const exec::SingleThreaded single;
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const exec::Step& step = plan.steps[i];
+    const bool other_inputs = std::any_of(step.inputs.begin(), step.inputs.end(), [&](SlotId s) {
+      return s != kNone && changed[storage_of(s)];
+    });
+    const auto is_output = [&](auto&& test) {
+      return std::any_of(step.outputs.begin(), step.outputs.end(),
+                         [&](SlotId s) { return s != kNone && test(s); });
+    };
+    const bool stale = is_output([&](SlotId s) { return ws.altered[storage_of(s)]; });
+    const bool wants = is_output([&](SlotId s) { return wanted[static_cast<std::size_t>(s)]; });
+    if (!other_inputs && !stale && !wants) continue;
+    if (other_inputs || stale) ws.compute(i);
+    for (SlotId s : step.outputs) {
+      if (s == kNone) continue;
+      if (other_inputs) changed[storage_of(s)] = true;
+      settle(s);
+    }
+  }
+  ws.altered = std::move(changed);
   return ws.outputs();
 }
 

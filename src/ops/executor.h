@@ -70,6 +70,16 @@ class Executor {
   /// as run(). Needs Options::keep_all.
   std::vector<Tensor> rerun(const View& view, Workspace& workspace) const;
 
+  /// Changes the elements of an activation in place, in the order in which they stand in memory.
+  using Alteration = std::function<void(ValueId, std::span<float>)>;
+  /// Runs again with `values` altered, each as soon as it is computed from what has been altered
+  /// before it. All that does not depend on them is as run() left it, whatever was altered since:
+  /// quickest where values are altered in the reverse order of their computation. Not for
+  /// what is only another view of a value (Reshape). Outputs as run(). Needs Options::keep_all, and
+  /// no rerun() since run().
+  std::vector<Tensor> run_altered(std::span<const ValueId> values, const Alteration& alter,
+                                  Workspace& workspace) const;
+
   const Graph& graph() const;
 
   /// What one Workspace holds for float activations and scratch, in bytes; reference kernels take

@@ -119,7 +119,6 @@ std::vector<double> relative_errors(Method method, const calib::ValueStatistics&
   };
   if (method == Method::Sqnr && s.weighted_sum_squares > 0)
     return over(s.weighted_errors, s.weighted_sum_squares);
-  if (method == Method::Auto && !s.output_errors.empty()) return s.output_errors;
   if (method == Method::Mse || method == Method::Auto) return over(s.errors, s.sum_squares);
   return {};
 }

@@ -26,7 +26,7 @@ enum class Method : std::uint8_t {
   Entropy,     ///< least Kullback-Leibler divergence from the float distribution (Migacz 2017)
   Mse,         ///< least squared error
   Sqnr,        ///< least squared error, each times the square of the value
-  Auto,        ///< least squared error of what reads the tensor, see calib::measure_output_errors
+  Auto,        ///< least noise at the network's outputs where that is known, else as Mse
 };
 
 inline constexpr double kDefaultPercentile = 99.99;
@@ -50,7 +50,7 @@ void add_needs(Method method, calib::Request& request);
 /// MinMax: the largest magnitude. Percentile: `percentile` % of the values other than 0 are not
 /// larger. The others choose among max_q * 2^e / factor, for the chip has no scales between; of two
 /// that are equally good, the larger. Mse, Sqnr and Auto choose among s.steps; where those were
-/// gathered for another max_q, nothing is clipped. Auto without output errors is Mse. Throws
+/// gathered for another max_q, nothing is clipped. Of one tensor by itself, Auto is Mse. Throws
 /// Error(Usage) as check_percentile.
 double threshold(Method method, const calib::ValueStatistics& s, int max_q,
                  double percentile = kDefaultPercentile, float factor = 1.0F);
@@ -59,9 +59,9 @@ double threshold(Method method, const calib::ValueStatistics& s, int max_q,
 int clipping_exponent(Method method, const calib::ValueStatistics& s, int max_q,
                       double percentile = kDefaultPercentile, float factor = 1.0F);
 
-/// For each of s.steps, the error over the signal as Mse, Sqnr or Auto count it, in proportions
-/// that may be added over tensors that share an exponent; empty for the other methods, and where
-/// the tensor has no signal.
+/// For each of s.steps, the error over the signal as Mse (and Auto) or Sqnr count it, in
+/// proportions that may be added over tensors that share an exponent; empty for the other methods,
+/// and where the tensor has no signal.
 std::vector<double> relative_errors(Method method, const calib::ValueStatistics& s);
 
 /// Kullback-Leibler divergence, in nats, of what integers up to max_q at `step` can show of the

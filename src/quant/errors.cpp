@@ -80,6 +80,22 @@ std::vector<int> ActivationErrors::candidates(ValueId v, float factor, int bits)
 
 calib::Extent ActivationErrors::extent(ValueId v) const { return statistics_.of(v).extent; }
 
+const calib::StepNoise* ActivationErrors::step_noise(std::span<const Member> members,
+                                                     int bits) const {
+  if (bits != 8 || members.empty()) return nullptr;
+  // Guests from other groups follow the members.
+  const auto found = statistics_.step_noise.find(plan_.exponents.find(members.front().value));
+  const bool asked = plan_.methods[static_cast<std::size_t>(members.front().value)] == Method::Auto;
+  return asked && found != statistics_.step_noise.end() ? &found->second : nullptr;
+}
+
+double ActivationErrors::loss(std::span<const Member> members, float factor, int exponent,
+                              int bits) const {
+  const calib::StepNoise* noise = step_noise(members, bits);
+  return noise != nullptr ? noise->at(std::ldexp(1.0, exponent) / static_cast<double>(factor))
+                          : relative(members, factor, exponent, bits);
+}
+
 double ActivationErrors::mean_square(ValueId v) const {
   const calib::ValueStatistics& s = statistics_.of(v);
   return s.count > 0 ? s.sum_squares / static_cast<double>(s.count) : 0;
@@ -94,12 +110,25 @@ int ActivationErrors::covering(std::span<const Member> members, float factor, in
 
 ActivationErrors::Choice ActivationErrors::best(std::span<const Member> members, float factor,
                                                 int bits) const {
+  const calib::StepNoise* noise = step_noise(members, bits);
+  if (noise == nullptr) return best_by_errors(members, factor, bits);
+  const auto exponent_of = [&](double step) {
+    return static_cast<int>(std::ceil(std::log2(step * static_cast<double>(factor)) - 0.02));
+  };
   Choice choice;
-  const bool clips = bits == 8 || plan_.clip_wide;
-  const bool by_threshold =
-      clips && std::any_of(members.begin(), members.end(), [&](const Member& m) {
-        return counts(m.value) && is_threshold(plan_.methods[static_cast<std::size_t>(m.value)]);
-      });
+  // Of two that are equally good, the larger range.
+  for (int e = exponent_of(noise->coarsest()); e >= exponent_of(noise->finest()); --e)
+    if (const double error = loss(members, factor, e, bits); !choice.found || error < choice.error)
+      choice = {e, error, true, false};
+  return choice;
+}
+
+ActivationErrors::Choice ActivationErrors::best_by_errors(std::span<const Member> members,
+                                                          float factor, int bits) const {
+  Choice choice;
+  const bool by_threshold = std::any_of(members.begin(), members.end(), [&](const Member& m) {
+    return counts(m.value) && is_threshold(plan_.methods[static_cast<std::size_t>(m.value)]);
+  });
   if (by_threshold) {
     choice.by_threshold = true;
     for (const auto& [v, share] : members) {

@@ -40,9 +40,15 @@ class ActivationErrors {
     /// A member's method named a threshold.
     bool by_threshold = false;
   };
-  /// The exponent at which that sum is least; where a member's method is a threshold, the largest
+  /// The exponent at which the loss is least; where a member's method is a threshold, the largest
   /// that a member asks for. Not found where no member is rounded or carries a signal.
   Choice best(std::span<const Member> members, float factor, int bits) const;
+  /// The same by relative() alone, whatever was measured at the network's outputs.
+  Choice best_by_errors(std::span<const Member> members, float factor, int bits) const;
+
+  /// What a larger or smaller exponent costs values that share one: noise at the network's outputs
+  /// where that was measured and their methods ask for it, else relative(). Only ratios count.
+  double loss(std::span<const Member> members, float factor, int exponent, int bits) const;
 
   /// From the least to the largest that was seen.
   calib::Extent extent(ValueId v) const;
@@ -55,6 +61,8 @@ class ActivationErrors {
 
  private:
   bool counts(ValueId v) const;
+  // Of values that share an exponent; none where it was not measured, or another method asked for.
+  const calib::StepNoise* step_noise(std::span<const Member> members, int bits) const;
   // Exponents worth trying for one value, descending.
   std::vector<int> candidates(ValueId v, float factor, int bits) const;
 

@@ -69,12 +69,11 @@ bool is_read_at_other_width(const Graph& graph, const Widths& widths, ValueId v)
 std::vector<int> shifts_of_groups(const Graph& graph, const Plan& plan, const Settings& settings) {
   std::vector<int> shifts(graph.value_count(), 0);
   if (settings.exponent_shifts.empty()) return shifts;
-  for (NodeId id : graph.topological_order()) {
-    const Node& n = graph.node(id);
-    const auto named = settings.exponent_shifts.find(n.name);
-    const ValueId out = first_rounded_output(graph, n);
-    if (named == settings.exponent_shifts.end() || out == kNone) continue;
-    shifts[static_cast<std::size_t>(plan.exponents.find(out))] = named->second;
+  for (std::size_t v = 0; v < graph.value_count(); ++v) {
+    const auto id = static_cast<ValueId>(v);
+    const auto named = settings.exponent_shifts.find(graph.value(id).name);
+    if (named != settings.exponent_shifts.end() && is_quantizable(graph, id))
+      shifts[static_cast<std::size_t>(plan.exponents.find(id))] = named->second;
   }
   return shifts;
 }
@@ -217,8 +216,8 @@ void assign_activation_exponents(Graph& graph, const Plan& plan, const Activatio
       // Nor is what fits 16 bits clipped: the operands of an Add that this is the result of.
       if (const auto own = guests.find(g); own != guests.end() && bits == 16)
         members.insert(members.end(), own->second.begin(), own->second.end());
-      if (errors.relative(members, factor, exponent[host], bits) <=
-          settings.alignment_cost * errors.relative(members, factor, exponent[g], bits)) {
+      if (errors.loss(members, factor, exponent[host], bits) <=
+          settings.alignment_cost * errors.loss(members, factor, exponent[g], bits)) {
         exponent[g] = exponent[host];
         set_exponent(graph, groups[g], bits, exponent[g]);
       }

@@ -66,15 +66,26 @@ std::vector<float> steps_around(float abs_max, bool free, float cap) {
   return steps;
 }
 
-// Scores that are compared with each other: the largest carry the answer, and where they are
-// clipped they tie.
-bool is_scores(const Graph& graph, ValueId v) {
-  if (graph.is_output(v)) return true;
-  const auto& readers = graph.value(v).consumers;
-  return std::any_of(readers.begin(), readers.end(), [&](NodeId id) {
-    const ops::OpDef* def = ops::find_op(graph.node(id).op);
-    return def != nullptr && def->quant == ops::QuantRule::FloatOutput;
-  });
+// With all that share their exponents.
+std::vector<bool> results_of(const Graph& graph, const ValueSets& exponents) {
+  std::vector<bool> results(graph.value_count(), false);
+  for (ValueId v : graph.outputs()) results[static_cast<std::size_t>(v)] = true;
+  const std::vector<NodeId> order = graph.topological_order();
+  for (auto id = order.rbegin(); id != order.rend(); ++id) {
+    const Node& n = graph.node(*id);
+    const ops::OpDef* def = ops::find_op(n.op);
+    const bool shows = def != nullptr && (def->quant == ops::QuantRule::FloatOutput ||
+                                          def->quant == ops::QuantRule::PassThrough);
+    if (shows && n.inputs[0] != kNone &&
+        std::any_of(n.outputs.begin(), n.outputs.end(),
+                    [&](ValueId v) { return v != kNone && results[static_cast<std::size_t>(v)]; }))
+      results[static_cast<std::size_t>(n.inputs[0])] = true;
+  }
+  for (const auto& members : exponents.members())
+    if (std::any_of(members.begin(), members.end(),
+                    [&](ValueId v) { return results[static_cast<std::size_t>(v)]; }))
+      for (ValueId v : members) results[static_cast<std::size_t>(v)] = true;
+  return results;
 }
 
 // The tensors that a layer gives out: those of the activation behind it, where there is one.
@@ -89,20 +100,14 @@ void choose_methods(const Graph& graph, const Settings& settings, Plan& plan) {
   check_percentile(settings.percentile);
   plan.methods.assign(graph.value_count(), settings.method);
   plan.percentiles.assign(graph.value_count(), settings.percentile);
-  if (settings.method == Method::Auto) {
-    for (const auto& members : plan.exponents.members()) {
-      const bool scores = std::any_of(members.begin(), members.end(),
-                                      [&](ValueId v) { return is_scores(graph, v); });
-      if (!scores) continue;
-      for (ValueId v : members) plan.methods[static_cast<std::size_t>(v)] = Method::Sqnr;
-    }
-  }
+  if (settings.method == Method::Auto)
+    for (std::size_t v = 0; v < plan.results.size(); ++v)
+      if (plan.results[v]) plan.methods[v] = Method::Sqnr;
   // Entropy weighs how often values occur; in a picture the rare bright ones count no less, and no
   // layer behind can bring back what is cut off here.
   for (ValueId v : graph.inputs())
     if (plan.methods[static_cast<std::size_t>(v)] == Method::Entropy)
       plan.methods[static_cast<std::size_t>(v)] = Method::MinMax;
-  plan.clip_wide = settings.clip_wide;
   for (NodeId id : graph.topological_order()) {
     const std::string& name = graph.node(id).name;
     const auto method = settings.layer_methods.find(name);
@@ -147,10 +152,11 @@ Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statis
             {},
             {},
             {},
-            true,
+            {},
             {}};
-  plan.rounded_by_reader = rounded_by_readers(graph, plan);
+  plan.results = results_of(graph, plan.exponents);
   choose_methods(graph, settings, plan);
+  plan.rounded_by_reader = rounded_by_readers(graph, plan);
   plan.cap = caps_of(graph, plan.scales);
   plan.requests.resize(graph.value_count());
   // At 16 bits the range decides.

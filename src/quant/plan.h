@@ -31,8 +31,9 @@ struct Plan {
   /// By ValueId, or empty: what takes 16 bits whatever the width of all layers, since 8 bits cannot
   /// hold it (scores_beyond_8_bits).
   std::vector<bool> wide;
-  /// See Settings.
-  bool clip_wide = true;
+  /// By ValueId: results of the network: outputs, and scores before a Softmax that makes one. The
+  /// largest carry the answer, and where they are clipped they tie. Auto is Sqnr for them.
+  std::vector<bool> results;
   /// By ValueId, for calib::gather.
   std::vector<calib::Request> requests;
 

@@ -84,17 +84,25 @@ void correct_biases(Graph& graph, const Plan& plan, const LayerInputs& inputs,
 
 }  // namespace
 
+std::vector<float> quantize_activations(Graph& graph, const Plan& plan,
+                                        const Calibration& calibration, const Settings& settings) {
+  const Widths widths(graph, plan.exponents, settings, plan.wide);
+  unshare_constants(graph);
+  const ActivationErrors errors(graph, plan, calibration.statistics);
+  std::vector<float> factors =
+      choose_factors(graph, plan, errors, calibration.inputs, widths, settings);
+  apply_factors(graph, plan.scales.sets, factors);
+  assign_activation_exponents(graph, plan, errors, widths, factors, settings);
+  return factors;
+}
+
 Quantized quantize(Graph& graph, const Plan& plan, const Calibration& calibration,
                    const Settings& settings) {
   check_settings(settings);
   const Widths widths(graph, plan.exponents, settings, plan.wide);
-  unshare_constants(graph);
-  const ActivationErrors errors(graph, plan, calibration.statistics);
   Quantized result;
-  result.factors = choose_factors(graph, plan, errors, calibration.inputs, widths, settings);
-  apply_factors(graph, plan.scales.sets, result.factors);
+  result.factors = quantize_activations(graph, plan, calibration, settings);
   result.scaled = graph;
-  assign_activation_exponents(graph, plan, errors, widths, result.factors, settings);
   assign_gate_exponents(graph, plan, calibration.statistics, widths);
   assign_parameter_exponents(graph, plan, calibration.inputs, widths, settings);
   round_layers(graph, plan, calibration, result.factors, settings);

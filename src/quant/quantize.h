@@ -28,6 +28,11 @@ struct Quantized {
   Graph scaled;
 };
 
+/// Puts a TensorQuant on every activation of a float Graph, which is scaled where `settings` asks
+/// for it; returns the factors. The first part of quantize(), which may still raise exponents.
+std::vector<float> quantize_activations(Graph& graph, const Plan& plan,
+                                        const Calibration& calibration, const Settings& settings);
+
 /// Turns a float Graph (shapes inferred) into a quantized one: layers scaled where `settings` asks
 /// for it, a TensorQuant on every tensor that is an integer on the chip, weights on the grid of
 /// their exponents. The float network keeps its function, up to the rounding of weights and the

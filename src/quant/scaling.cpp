@@ -83,8 +83,8 @@ std::vector<float> choose_factors(const Graph& graph, const Plan& plan,
   const auto cost = [&](ValueId group) {
     double sum = 0;
     for (const auto& members : parts[group]) {
-      const auto best =
-          errors.best(errors.members(members), factor_of(group), widths.of(members.front()));
+      const auto best = errors.best_by_errors(errors.members(members), factor_of(group),
+                                              widths.of(members.front()));
       if (best.found) sum += best.error;
     }
     for (std::size_t l : layers_of[group])

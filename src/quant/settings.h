@@ -21,14 +21,13 @@ struct Settings {
   int weight_bits = 16;
   std::map<std::string, int> layer_weight_bits;
   /// How the exponents of activations are chosen, of all layers and of those named.
-  Method method = Method::Sqnr;
+  Method method = Method::Auto;
   std::map<std::string, Method> layer_methods;
   double percentile = kDefaultPercentile;
   std::map<std::string, double> layer_percentiles;
-  /// Whether percentiles clip tensors of 16 bits, too, where nothing is gained by it.
-  bool clip_wide = true;
   Scope clip_scope = Scope::Tensor;
-  /// By layer: steps by which the exponent of what it writes is moved from the method's choice.
+  /// By tensor: steps by which the exponent of it, and of all that share it, is moved from the
+  /// method's choice.
   std::map<std::string, int> exponent_shifts;
   /// One exponent per output channel for the weights of Conv and Gemm; only where the chip can.
   bool per_channel_weights = false;

@@ -170,12 +170,7 @@ void Shares::look_at_concat(NodeId id) {
     return is_quantizable(graph_, v) && (plan_.rounded[static_cast<std::size_t>(v)] ||
                                          plan_.exponents.find(v) == plan_.exponents.find(out));
   });
-  const bool measured = plan_.methods[static_cast<std::size_t>(out)] == Method::Auto &&
-                        !statistics_.of(out).output_errors.empty();
-  if (measured)
-    std::fill(shares.begin(), shares.end(), 0.0);
-  else if (shows_all)
-    shares_[static_cast<std::size_t>(out)] = 0;
+  if (shows_all) shares_[static_cast<std::size_t>(out)] = 0;
 }
 
 }  // namespace espquant::quant

@@ -44,7 +44,7 @@ struct Recipe {
   std::string espdl;
 
   struct Calibration {
-    quant::Method method = quant::Method::Sqnr;
+    quant::Method method = quant::Method::Auto;
     /// For Method::Percentile: 50 to 100.
     double percentile = quant::kDefaultPercentile;
     quant::Scope scope = quant::Scope::Tensor;

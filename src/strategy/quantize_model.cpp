@@ -92,8 +92,7 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
   const Means means = means_of(recipe);
   quant::Settings settings = bench.settings();
   const auto refine = [&] {
-    settings =
-        refine_exponents(bench, settings, methods_to_compare(recipe), means, progress).settings;
+    settings = refine_exponents(bench, settings, means, progress).settings;
   };
   // What meets a goal is made as it was measured.
   const bool has_goals = recipe.mixed.noise_target || recipe.mixed.accuracy_within;

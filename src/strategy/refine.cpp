@@ -1,6 +1,7 @@
 #include "strategy/refine.h"
 
-#include <algorithm>
+#include <map>
+#include <optional>
 
 #include "quant/errors.h"
 #include "strategy/trials.h"
@@ -9,91 +10,97 @@ namespace espquant::strategy {
 namespace {
 
 // A step whose error is this many times that of the chosen one is out of the question: a step up
-// where nothing is clipped has four times the error.
-constexpr double kDoubtful = 3.5;
+// where nothing is clipped has four times the error. What was measured at the network's outputs
+// leaves less in doubt.
+constexpr double kDoubtful = 3.5, kMeasuredDoubtful = 2;
 // Less of a gain is within what other samples would show.
 constexpr double kRefineWorthwhile = 0.98;
 
 struct Doubt {
-  std::string layer;
+  std::string tensor;
   int step = 0;
 };
 
-std::vector<Doubt> find_doubts(const Workbench& bench, const quant::Settings& settings,
-                               const Candidate& made) {
-  const Graph& graph = bench.network();
-  quant::Plan plan = bench.plan();
-  quant::choose_methods(graph, settings, plan);
-  const quant::ActivationErrors errors(graph, plan, bench.calibration().statistics);
-  const quant::Widths widths(graph, plan.exponents, settings, plan.wide);
-  const auto groups = plan.exponents.members();
-  std::vector<bool> seen(graph.value_count(), false);
-  std::vector<Doubt> doubts;
-  for (NodeId id : graph.topological_order()) {
-    const Node& n = graph.node(id);
-    const ValueId out = quant::first_rounded_output(graph, n);
-    if (out == kNone) continue;
-    const auto group = static_cast<std::size_t>(plan.exponents.find(out));
-    if (seen[group] || widths.of(out) != 8) continue;
-    seen[group] = true;
-    const auto& quant = made.graph.value(out).quant;
-    if (!quant) continue;
-    const float factor = made.factors[static_cast<std::size_t>(plan.scales.sets.find(out))];
+/// Which steps from the chosen exponents are in doubt.
+class Doubts {
+ public:
+  Doubts(const Workbench& bench, const quant::Settings& settings, const Candidate& made)
+      : graph_(bench.network()),
+        plan_(bench.plan()),
+        measured_(bench.calibration().statistics.step_noise),
+        made_(made),
+        widths_(graph_, plan_.exponents, settings, plan_.wide) {
+    quant::choose_methods(graph_, settings, plan_);
+    errors_.emplace(graph_, plan_, bench.calibration().statistics);
+  }
+
+  /// In the order in which the tensors are computed.
+  std::vector<Doubt> all() {
+    groups_ = plan_.exponents.members();
+    seen_.assign(graph_.value_count(), false);
+    for (ValueId v : graph_.inputs()) see(v);
+    for (NodeId id : graph_.topological_order())
+      for (ValueId v : graph_.node(id).outputs) see(v);
+    return std::move(doubts_);
+  }
+
+ private:
+  void see(ValueId v) {
+    if (v == kNone || !quant::is_quantizable(graph_, v)) return;
+    const auto group = static_cast<std::size_t>(plan_.exponents.find(v));
+    const auto& quant = made_.graph.value(v).quant;
+    if (seen_[group] || !quant || widths_.of(v) != 8) return;
+    seen_[group] = true;
+    const float factor = made_.factors[static_cast<std::size_t>(plan_.scales.sets.find(v))];
+    for (int step : {-1, 1})
+      if (is_doubtful(group, factor, quant->exponent(), step))
+        doubts_.push_back({graph_.value(v).name, step});
+  }
+
+  bool is_doubtful(std::size_t group, float factor, int exponent, int step) const {
+    const auto members = errors_->members(groups_[group]);
+    if (members.empty()) return false;
+    if (measured_.contains(static_cast<ValueId>(group)))
+      return errors_->loss(members, factor, exponent + step, 8) <
+             kMeasuredDoubtful * errors_->loss(members, factor, exponent, 8);
+    const auto v = static_cast<std::size_t>(members.front().value);
+    // Looked at, and nothing came near.
+    if (plan_.methods[v] == quant::Method::Auto && !plan_.results[v]) return false;
     // By what readers see of each member and by what each loses by itself: where one of them sees
     // little difference, the simulation decides.
-    const auto seen_by_readers = errors.members(groups[group]);
-    auto by_themselves = seen_by_readers;
+    auto by_themselves = members;
     for (auto& member : by_themselves) member.share = 1;
-    for (int step : {-1, 1}) {
-      const auto is_doubtful = [&](const auto& members) {
-        return errors.relative(members, factor, quant->exponent() + step, 8) <
-               kDoubtful * errors.relative(members, factor, quant->exponent(), 8);
-      };
-      if (is_doubtful(seen_by_readers) || is_doubtful(by_themselves))
-        doubts.push_back({n.name, step});
-    }
+    const auto is_near = [&](const auto& seen) {
+      return errors_->relative(seen, factor, exponent + step, 8) <
+             kDoubtful * errors_->relative(seen, factor, exponent, 8);
+    };
+    return is_near(members) || is_near(by_themselves);
   }
-  return doubts;
-}
+
+  const Graph& graph_;
+  quant::Plan plan_;
+  const std::map<ValueId, calib::StepNoise>& measured_;
+  const Candidate& made_;
+  quant::Widths widths_;
+  std::optional<quant::ActivationErrors> errors_;
+  std::vector<std::vector<ValueId>> groups_;
+  std::vector<bool> seen_;
+  std::vector<Doubt> doubts_;
+};
 
 }  // namespace
 
-std::vector<quant::Method> methods_to_compare(const recipe::Recipe& recipe) {
-  if (recipe.calibration.method != recipe::Recipe().calibration.method) return {};
-  // The layers of mixed were chosen among rivals for the method that it has; what other methods
-  // would add is not worth their time.
-  const bool has_rivals =
-      recipe.mixed.enabled && !recipe.mixed.noise_target && !recipe.mixed.accuracy_within;
-  if (has_rivals) return {};
-  return {quant::Method::Auto, quant::Method::Mse, quant::Method::Percentile};
-}
-
-RefineResult refine_exponents(Workbench& bench, const quant::Settings& settings,
-                              std::span<const quant::Method> others, Means means,
+RefineResult refine_exponents(Workbench& bench, const quant::Settings& settings, Means means,
                               const StageProgress& progress) {
   RefineResult result{settings, 0, 0};
-  bench.serve(others);
   bench.hold_out();
   Trials trials(bench, settings, means);
-  std::vector<quant::Settings> methods;
-  for (quant::Method method : others) {
-    methods.push_back(settings);
-    methods.back().method = method;
-    // Nobody asked for a method that clips at 16 bits.
-    methods.back().clip_wide = false;
-  }
   Candidate best = bench.judged(settings, means);
-  trials.make_each(methods, [&](std::size_t i, Candidate candidate) {
-    if (!candidate.noise.is_below(kRefineWorthwhile, best.noise)) return;
-    best = std::move(candidate);
-    result.settings = methods[i];
-  });
-  trials.rebase(result.settings);
-  const std::vector<Doubt> doubts = find_doubts(bench, result.settings, best);
+  const std::vector<Doubt> doubts = Doubts(bench, result.settings, best).all();
   result.doubtful = static_cast<int>(doubts.size());
   for (std::size_t i = 0; i < doubts.size(); ++i) {
     quant::Settings moved = result.settings;
-    moved.exponent_shifts[doubts[i].layer] += doubts[i].step;
+    moved.exponent_shifts[doubts[i].tensor] += doubts[i].step;
     Candidate candidate = trials.make(moved);
     if (candidate.noise.is_below(kRefineWorthwhile, best.noise)) {
       best = std::move(candidate);

@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "calib/covariance.h"
-#include "calib/output_errors.h"
 #include "lower/lower.h"
 #include "quant/even_concats.h"
 #include "quant/reach.h"
 #include "quant/scores.h"
 #include "schedule/in_place_writes.h"
+#include "strategy/exponent_noise.h"
 #include "strategy/mask_bounds.h"
 #include "strategy/stepped_run.h"
 
@@ -87,6 +87,7 @@ Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSourc
             }});
   run_ = run_float(executor, inputs_of(source_, pick_samples().fitted), *plan_, reconstructs());
   if (settings_.round_weights) gather_covariances(executor);
+  measure_step_noise();
 }
 
 Workbench::Workbench(Graph network, const Workbench& other)
@@ -110,6 +111,7 @@ Workbench::Workbench(Graph network, const Workbench& other)
             }});
   run_.layer_inputs = calibration_.inputs;
   if (settings_.round_weights) gather_covariances(executor);
+  measure_step_noise();
 }
 
 Workbench::PickedSamples Workbench::pick_samples() const {
@@ -172,7 +174,6 @@ void Workbench::calibrate(const ops::Executor& executor, const calib::Watch& wat
   quant::refuse_out_of_reach(network_, *plan_,
                              quant::Widths(network_, plan_->exponents, settings_, plan_->wide),
                              statistics);
-  if (plan_->uses(quant::Method::Auto)) measure_output_errors(executor);
 }
 
 void Workbench::gather_covariances(const ops::Executor& executor) {
@@ -190,40 +191,11 @@ void Workbench::gather_covariances(const ops::Executor& executor) {
       calib::gather_covariance(executor, source_, layers, kCovarianceSamples);
 }
 
-void Workbench::measure_output_errors(const ops::Executor& executor) {
-  calib::measure_output_errors(executor, source_, plan_->requests, calib::kOutputErrorSamples,
-                               calibration_.statistics);
-  has_output_errors_ = true;
-}
-
-void Workbench::serve(std::span<const quant::Method> methods) {
-  ESPQUANT_ASSERT(methods.empty() || settings_.method == quant::Method::Sqnr,
-                  "other methods are compared with SQNR");
-  std::vector<calib::Request> missing(plan_->requests.size());
-  bool histograms = false, output_errors = false;
-  for (quant::Method method : methods) {
-    output_errors = output_errors || (method == quant::Method::Auto && !has_output_errors_);
-    for (std::size_t v = 0; v < missing.size(); ++v) {
-      if (!plan_->rounded[v]) continue;
-      calib::Request& known = plan_->requests[v];
-      const calib::Request before = known;
-      quant::add_needs(method, known);
-      if (!known.histogram || before.histogram) continue;
-      missing[v].histogram = histograms = true;
-    }
-  }
-  const ops::Executor executor(network_);
-  if (output_errors) measure_output_errors(executor);
-  if (!histograms) return;
-  const auto picked = evenly_spread(source_.count, kHistogramSamples);
-  calib::Statistics found = calib::gather(
-      executor,
-      {static_cast<std::int64_t>(picked.size()),
-       [&](std::int64_t i) { return source_.sample(picked[static_cast<std::size_t>(i)]); }},
-      missing);
-  for (std::size_t v = 0; v < missing.size(); ++v)
-    if (missing[v].histogram)
-      calibration_.statistics.values[v].histogram = std::move(found.values[v].histogram);
+void Workbench::measure_step_noise() {
+  // Where ranges are halved together, tensors are not chosen one by one.
+  if (!plan_->uses(quant::Method::Auto) || settings_.clip_scope != quant::Scope::Tensor) return;
+  strategy::measure_step_noise(network_, *plan_, settings_,
+                               std::span(run_.inputs).first(run_.fitted), calibration_);
 }
 
 bool Workbench::reconstructs() const {

@@ -31,7 +31,7 @@ class Workbench {
  public:
   /// Calibrates `network` (simplified) on all samples of `source`, with their labels if there are
   /// any. Settings given to make() may differ in widths of layers and in switches, not in target;
-  /// in methods once serve() has seen them.
+  /// or methods.
   Workbench(Graph network, quant::Settings settings, calib::SampleSource source,
             std::span<const std::int64_t> labels = {}, const StageProgress& progress = {});
 
@@ -39,12 +39,6 @@ class Workbench {
   /// on the samples that `other` fits to, and judged on those that it has held out, against what
   /// `other` puts out in float.
   Workbench(Graph network, const Workbench& other);
-
-  /// Gathers what these methods need and has not been gathered: histograms, of kHistogramSamples at
-  /// most, and errors at layers' outputs. Where there are any, the bench's own method must be SQNR,
-  /// which others go back to for some tensors: only a calibration for it gathers what it needs.
-  void serve(std::span<const quant::Method> methods);
-  static constexpr std::int64_t kHistogramSamples = 32;
 
   /// On which board and how many cores milliseconds are estimated: the usual board's unless said.
   void estimate_with(cost::LatencyOptions latency) { latency_ = std::move(latency); }
@@ -82,7 +76,7 @@ class Workbench {
 
  private:
   void calibrate(const ops::Executor& executor, const calib::Watch& watch);
-  void measure_output_errors(const ops::Executor& executor);
+  void measure_step_noise();
   void gather_covariances(const ops::Executor& executor);
   struct PickedSamples {
     std::vector<std::int64_t> fitted, judged;
@@ -99,7 +93,6 @@ class Workbench {
   quant::Calibration calibration_;
   FloatRun run_;
   bool held_out_ = false;
-  bool has_output_errors_ = false;
   struct Judged {
     quant::Settings settings;
     Means means;

@@ -37,7 +37,7 @@ TEST(Recipes, AsJsonTellEveryKey) {
   const auto one = nlohmann::json::parse(run_program({"recipes", "mixed", "--json"}).out);
   EXPECT_EQ(all.at(1), one);
   EXPECT_EQ(one["mixed"]["max_16bit"], 4);
-  EXPECT_EQ(one["calibration"]["method"], "sqnr");
+  EXPECT_EQ(one["calibration"]["method"], "auto");
 }
 
 TEST(Recipes, UnknownNameIsCorrected) {

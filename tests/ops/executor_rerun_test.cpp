@@ -104,5 +104,56 @@ TEST(ExecutorRerun, TakesEitherLayout) {
   }
 }
 
+/// Doubles what it is given, and counts the calls.
+struct Doubling {
+  void operator()(ValueId, std::span<float> values) {
+    ++calls;
+    for (float& v : values) v *= 2;
+  }
+  int calls = 0;
+};
+
+TEST(ExecutorAltered, IsWhatARerunWithTheAlteredValueGives) {
+  const Graph graph = branches();
+  const Executor executor(graph, {.keep_all = true});
+  Executor::Workspace workspace(executor), other(executor);
+  const Recorded base = executor_rerun_run(executor, workspace, 1);
+  // In both directions: nothing of one alteration is left in the next.
+  for (std::size_t k = 0; k < 2 * base.values.size(); ++k) {
+    const std::size_t i = k < base.values.size() ? k : 2 * base.values.size() - 1 - k;
+    const ValueId value = base.values[i].first;
+    if (graph.value(value).name == "Reshape_out") continue;  // the same memory as what it reshapes
+    Doubling alter;
+    const auto altered = executor.run_altered({&value, 1}, std::ref(alter), workspace);
+    EXPECT_EQ(alter.calls, 1);
+    std::vector<float> doubled = base.values[i].second;
+    for (float& v : doubled) v *= 2;
+    (void)executor_rerun_run(executor, other, 1);
+    expect_equal(
+        altered,
+        executor.rerun({value, doubled, *graph.value(value).shape, base.channels_last[i]}, other),
+        graph.value(value).name);
+  }
+}
+
+TEST(ExecutorAltered, ALaterValueIsComputedFromWhatWasAlteredBeforeIt) {
+  Network net;
+  const ValueId x = net.input("x", {1, 4});
+  const ValueId y = net.node("Neg", {x});
+  const ValueId z = net.node("Neg", {y});
+  const Graph graph = net.finish({z});
+  const Executor executor(graph, {.keep_all = true});
+  Executor::Workspace workspace(executor);
+  const Tensor ones = Tensor::of<float>({1, 4}, std::vector<float>(4, 1.0F));
+  (void)executor.run({&ones, 1}, workspace);
+  const std::vector<ValueId> all{x, y, z}, last{z};
+  Doubling alter;
+  EXPECT_EQ(executor.run_altered(all, std::ref(alter), workspace)[0].data<float>()[0], 8);
+  EXPECT_EQ(executor.run_altered(last, std::ref(alter), workspace)[0].data<float>()[0], 2)
+      << "what came before it is as it was";
+  EXPECT_EQ(alter.calls, 4);
+  EXPECT_EQ(ones.data<float>()[0], 1) << "the caller's input";
+}
+
 }  // namespace
 }  // namespace espquant::ops

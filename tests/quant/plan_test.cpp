@@ -97,19 +97,21 @@ TEST(Plan, WhatIsOnlyMovedOrNeverWrittenIsNotRounded) {
   EXPECT_FALSE(plan.rounded[at(flat)]);
 }
 
-TEST(Plan, ScoresAreWeighedByTheirSize) {
+TEST(Plan, ResultsAreOutputsAndTheScoresOfASoftmaxThatIsOne) {
   Network net;
   const ValueId x = net.input("x", {1, 8});
   const ValueId hidden = net.node("Gemm", {x, net.random({8, 8})});
-  const ValueId relu = net.node("Relu", {hidden});
-  const ValueId scores = net.node("Gemm", {relu, net.random({8, 8})});
-  const Graph graph = net.finish({net.node("Softmax", {scores})});
-  Settings settings = test::settings_for("esp32s3");
-  settings.method = Method::Auto;
-  const Plan plan = plan_for(graph, settings);
-  EXPECT_EQ(plan.methods[at(scores)], Method::Sqnr);
+  const ValueId attention = net.node("Softmax", {hidden});
+  const ValueId scores = net.node("Gemm", {attention, net.random({8, 8})});
+  const ValueId softmax = net.node("Softmax", {scores});
+  const ValueId shaped = net.node("Reshape", {softmax, net.ints({8})});
+  const Graph graph = net.finish({shaped});
+  const Plan plan = plan_for(graph, test::settings_for("esp32s3"));
+  for (ValueId v : {scores, softmax, shaped}) EXPECT_TRUE(plan.results[at(v)]);
+  for (ValueId v : {x, hidden, attention}) EXPECT_FALSE(plan.results[at(v)]);
+  EXPECT_EQ(plan.methods[at(scores)], Method::Sqnr) << "weighed by their size";
   EXPECT_TRUE(plan.requests[at(scores)].weighted_errors);
-  EXPECT_EQ(plan.methods[at(relu)], Method::Auto);
+  EXPECT_EQ(plan.methods[at(hidden)], Method::Auto);
   EXPECT_TRUE(plan.uses(Method::Auto));
   EXPECT_FALSE(plan.uses(Method::Entropy));
 }

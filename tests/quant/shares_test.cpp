@@ -1,6 +1,5 @@
 #include "quant/shares.h"
 
-#include "calib/output_errors.h"
 #include "quant/errors.h"
 #include "quant/exponents.h"
 #include "tests/quant/calibrated.h"
@@ -127,21 +126,6 @@ TEST(Shares, APartThatAReaderSeesAloneCountsFully) {
   const Shared s(n.finish({n.node("Sigmoid", {back}), n.node("Tanh", {both})}));
   EXPECT_NEAR(s.shares.of(small), 1, 1e-6);
   EXPECT_GT(s.shares.of(large), 0.99);
-}
-
-TEST(Shares, MeasuredErrorsOfAConcatStandForItsOperands) {
-  Network n;
-  const ValueId a = n.input("a", {1, 4, 8}), b = n.input("b", {1, 4, 8});
-  const ValueId both =
-      n.node("Concat", {shrunk(n, a, 1), shrunk(n, b, 2)}, {{"axis", std::int64_t{1}}});
-  Graph graph = n.finish({n.node("Tanh", {both})});
-  const auto source = test::random_samples(graph, 8);
-  auto c = test::calibrate(graph, Shared::settings(Method::Auto), source);
-  calib::measure_output_errors(ops::Executor(graph), source, c.plan.requests, 8,
-                               c.calibration.statistics);
-  const Shares shares(graph, c.plan, c.calibration.statistics);
-  EXPECT_EQ(shares.of(both), 1);
-  EXPECT_EQ(shares.of(graph.node(graph.value(both).producer).inputs[0]), 0);
 }
 
 }  // namespace

@@ -106,7 +106,7 @@ TEST(RecipeText, JsonHoldsTheSameValues) {
   const std::string json = to_json(r);
   EXPECT_TRUE(json.starts_with(R"({"name": "a\"b", "description": "", "target": "", "espdl": "", )"
                                R"("calibration": )"
-                               R"({"method": "sqnr", "percentile": 99.99, "scope": "tensor")"))
+                               R"({"method": "auto", "percentile": 99.99, "scope": "tensor")"))
       << json;
   EXPECT_TRUE(json.ends_with(R"("layer": [{"match": "x", "bits": 16}]})")) << json;
 }

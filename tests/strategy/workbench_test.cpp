@@ -125,7 +125,7 @@ TEST(Workbench, RemembersWhatItHasJudged) {
   const double noise = second.noise.ratio();
   for (int shift = 1; shift <= 9; ++shift) {
     quant::Settings other = bench.settings();
-    other.exponent_shifts["Conv_1"] = shift;
+    other.exponent_shifts["Conv_1_out"] = shift;
     EXPECT_NE(bench.judged(other, Means::MatchOrUndo).noise.ratio(), noise);
   }
   EXPECT_EQ(bench.judged(wide, Means::MatchOrUndo).noise.ratio(), noise) << "forgotten, made again";
