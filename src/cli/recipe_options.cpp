@@ -75,6 +75,9 @@ void add_recipe_changes(CLI::App& app, RecipeOptions& options) {
   app.add_option("--disable-pass", options.disabled_passes, "Leave out a rewriting pass, by name")
       ->type_name("PASS")
       ->group(kGroup);
+  app.add_flag("--use-qdq-ranges", options.qdq_ranges,
+               "Of a network that was quantized before (QDQ): keep its ranges")
+      ->group(kGroup);
   app.add_flag("--no-bias-correction", options.no_bias_correction, "Leave biases as they are")
       ->group(kGroup);
   app.add_flag("--no-scaling", options.no_scaling, "Do not scale layers towards powers of two")
@@ -112,6 +115,7 @@ recipe::Recipe recipe_of(const RecipeOptions& options) {
   change("mixed.budget_kb", options.budget_kb);
   change("mixed.budget_ms", options.budget_ms);
   change("mixed.accuracy_within", options.accuracy_within);
+  if (options.qdq_ranges) changes.emplace_back("calibration.qdq_ranges=true");
   if (options.no_scaling) changes.emplace_back("quantization.scale_layers=false");
   if (options.no_weight_rounding) changes.emplace_back("quantization.round_weights=false");
   if (options.no_bias_correction) changes.emplace_back("quantization.bias_correction=none");

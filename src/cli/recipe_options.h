@@ -24,6 +24,7 @@ struct RecipeOptions {
   std::optional<std::int64_t> calib_count, seed, max_16bit;
   std::vector<std::string> disabled_passes;
   bool no_scaling = false, no_weight_rounding = false, no_bias_correction = false;
+  bool qdq_ranges = false;
 };
 
 /// Adds --recipe and the options that override it.

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -74,6 +75,8 @@ struct Value {
   Tensor constant;
   /// Of an input of whole numbers that the network takes as float32: its type in the file.
   DType given = DType::Undefined;
+  /// What a network that was quantized before gave its integers to reach from and to.
+  std::optional<std::pair<float, float>> stated_range;
   NodeId producer = kNone;
   /// One entry per use: a node that reads the value twice is listed twice.
   std::vector<NodeId> consumers;

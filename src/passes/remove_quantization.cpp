@@ -33,6 +33,29 @@ std::int64_t lowest_of(DType type) {
   }
 }
 
+std::int64_t highest_of(DType type) {
+  switch (type) {
+    case DType::Int8:
+      return 127;
+    case DType::UInt8:
+      return 255;
+    case DType::Int16:
+      return 32767;
+    default:
+      return 65535;
+  }
+}
+
+/// Of integers with one scale.
+std::optional<std::pair<float, float>> range_of(const Graph& graph, const Node& quantize,
+                                                std::int64_t zero) {
+  const auto scale = scalar_of(graph, quantize.input(1));
+  const DType type = graph.value(quantize.outputs.at(0)).dtype;
+  if (!scale || size_of(type) > 2) return std::nullopt;
+  const auto real = [&](std::int64_t q) { return static_cast<float>(q - zero) * *scale; };
+  return std::pair(real(lowest_of(type)), real(highest_of(type)));
+}
+
 bool same_constants(const Graph& graph, ValueId a, ValueId b) {
   if (a == b) return true;
   const Tensor *x = constant_of(graph, a), *y = constant_of(graph, b);
@@ -57,12 +80,17 @@ bool remove_pair(Graph& graph, NodeId id) {
   if (!zero || zero != back_zero) return false;
   const ValueId x = node.inputs[0];
   if (graph.value(x).dtype != DType::Float32) return false;
+  // Of both names: one of them survives.
+  const ValueId result = back.outputs.at(0);
+  graph.value(result).stated_range = range_of(graph, node, *zero);
   // Without a zero point, output_dtype says the type: the integers themselves know it.
   if (*zero == lowest_of(graph.value(back.inputs[0]).dtype) && !is_never_negative(graph, x) &&
       constant_of(graph, x) == nullptr) {
     become(graph, id, "Relu", {x});
     return true;
   }
+  if (constant_of(graph, x) == nullptr)
+    graph.value(x).stated_range = graph.value(result).stated_range;
   if (!bypass(graph, id, x)) become(graph, id, "Identity", {x});
   return true;
 }

@@ -108,6 +108,9 @@ void choose_methods(const Graph& graph, const Settings& settings, Plan& plan) {
   for (ValueId v : graph.inputs())
     if (plan.methods[static_cast<std::size_t>(v)] == Method::Entropy)
       plan.methods[static_cast<std::size_t>(v)] = Method::MinMax;
+  if (settings.stated_ranges)
+    for (std::size_t v = 0; v < graph.value_count(); ++v)
+      if (graph.value(static_cast<ValueId>(v)).stated_range) plan.methods[v] = Method::MinMax;
   for (NodeId id : graph.topological_order()) {
     const std::string& name = graph.node(id).name;
     const auto method = settings.layer_methods.find(name);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/parallel.h"
 #include "quant/bias_correction.h"
@@ -82,13 +83,24 @@ void correct_biases(Graph& graph, const Plan& plan, const LayerInputs& inputs,
   }
 }
 
+/// The statistics with the ranges that a network that was quantized before states.
+calib::Statistics with_stated_ranges(const Graph& graph, calib::Statistics statistics) {
+  for (std::size_t v = 0; v < statistics.values.size(); ++v)
+    if (const auto& range = graph.value(static_cast<ValueId>(v)).stated_range)
+      statistics.values[v].extent = {range->first, range->second, true};
+  return statistics;
+}
+
 }  // namespace
 
 std::vector<float> quantize_activations(Graph& graph, const Plan& plan,
                                         const Calibration& calibration, const Settings& settings) {
   const Widths widths(graph, plan.exponents, settings, plan.wide);
   unshare_constants(graph);
-  const ActivationErrors errors(graph, plan, calibration.statistics);
+  std::optional<calib::Statistics> stated;
+  if (settings.stated_ranges) stated = with_stated_ranges(graph, calibration.statistics);
+  const calib::Statistics& statistics = stated ? *stated : calibration.statistics;
+  const ActivationErrors errors(graph, plan, statistics);
   std::vector<float> factors =
       choose_factors(graph, plan, errors, calibration.inputs, widths, settings);
   apply_factors(graph, plan.scales.sets, factors);

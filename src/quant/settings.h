@@ -25,6 +25,8 @@ struct Settings {
   std::map<std::string, Method> layer_methods;
   double percentile = kDefaultPercentile;
   std::map<std::string, double> layer_percentiles;
+  /// Of a network that was quantized before: its ranges, instead of those that the method finds.
+  bool stated_ranges = false;
   Scope clip_scope = Scope::Tensor;
   /// By tensor: steps by which the exponent of it, and of all that share it, is moved from the
   /// method's choice.

@@ -52,6 +52,9 @@ struct Recipe {
     std::int64_t samples = 0;
     /// 0: samples evenly spread over the data; else drawn at random, the same for the same seed.
     std::int64_t seed = 0;
+    /// Of a network that was quantized before (QuantizeLinear, DequantizeLinear): its own ranges
+    /// where it states them.
+    bool qdq_ranges = false;
 
     bool operator==(const Calibration&) const = default;
   } calibration;

@@ -92,6 +92,7 @@ void visit_keys(R& recipe, Visit&& visit) {
   visit("calibration.scope", c.scope);
   visit("calibration.samples", c.samples, kCounts);
   visit("calibration.seed", c.seed, kCounts);
+  visit("calibration.qdq_ranges", c.qdq_ranges);
 
   auto& q = recipe.quantization;
   visit("quantization.bits", q.bits, kBits);

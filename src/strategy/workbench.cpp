@@ -252,6 +252,7 @@ quant::Settings settings_of(const recipe::Recipe& recipe, const Graph& network,
   settings.method = recipe.calibration.method;
   settings.clip_scope = recipe.calibration.scope;
   settings.percentile = recipe.calibration.percentile;
+  settings.stated_ranges = recipe.calibration.qdq_ranges;
   settings.per_channel_weights =
       recipe.quantization.granularity == recipe::Granularity::Auto
           ? target.per_channel_weights

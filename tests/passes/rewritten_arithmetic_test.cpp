@@ -344,6 +344,17 @@ TEST(RemoveQuantization, PairsGoAndAZeroAtTheLowerEndIsARelu) {
   EXPECT_EQ(operators_of(graph), (Operators{"Relu", "Sin", "Tanh"}));
 }
 
+TEST(RemoveQuantization, RangesStayWithTheValues) {
+  Network n;
+  const ValueId x = n.input("x", {1, 8}), y = n.node("Sin", {x});
+  const ValueId scale = n.scalar(0.5F), zero = n.constant(Tensor::scalar(std::uint8_t{100}));
+  const ValueId back =
+      n.node("DequantizeLinear", {n.node("QuantizeLinear", {y, scale, zero}), scale, zero});
+  Graph graph = n.finish({n.node("Tanh", {back})});
+  EXPECT_EQ(remove_quantization(graph), 1);
+  EXPECT_EQ(graph.value(y).stated_range, std::pair(-50.F, 77.5F));
+}
+
 TEST(RemoveQuantization, ATypeWithoutAZeroPointCountsFromItsMiddle) {
   Network n;
   const ValueId x = n.input("x", {1, 8}), scale = n.scalar(0.1F);
