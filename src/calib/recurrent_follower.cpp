@@ -1,21 +1,13 @@
 #include "calib/recurrent_follower.h"
 
-#include "ops/op.h"
+#include "ops/recurrent.h"
 
 namespace espquant::calib {
-namespace {
-
-bool is_recurrent(const Node& n) {
-  const ops::OpDef* def = ops::find_op(n.op);
-  return def != nullptr && def->quant == ops::QuantRule::Recurrent;
-}
-
-}  // namespace
 
 RecurrentFollower::RecurrentFollower(const Graph& graph) : graph_(graph) {
   for (const NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
-    if (!is_recurrent(n)) continue;
+    if (!ops::is_recurrent(n)) continue;
     reach_[id];
     for (const ValueId v : n.inputs)
       if (v != kNone && !graph.value(v).is_constant()) inputs_.insert(v);

@@ -17,22 +17,14 @@ std::string noise_percent_of(double ratio) {
                                      : fmt::format("{:.1e} %", 100 * ratio);
 }
 
-const Group* worst_of(const std::vector<Group>& groups, double ratio) {
-  for (const Group& group : groups)
-    if (group.noise.ratio() == ratio) return &group;
-  return nullptr;
-}
-
 }  // namespace
 
 std::string noise_text(const measure::OutputNoise& noise) {
-  const std::vector<Group> groups = noise.groups();
-  const double ratio = noise.ratio();
-  std::string text = noise_percent_of(ratio);
-  const Group* worst = worst_of(groups, ratio);
-  if (worst == nullptr) return text;
-  if (groups.size() > 1)
-    text += fmt::format(", the worst of {}: '{}'", groups.size(), worst->output_name);
+  std::string text = noise_percent_of(noise.ratio());
+  const std::optional<Group> worst = noise.worst();
+  if (!worst) return text;
+  if (const std::size_t count = noise.groups().size(); count > 1)
+    text += fmt::format(", the worst of {}: '{}'", count, worst->output_name);
   if (worst->probabilities)
     text += fmt::format(" (of the scores before Softmax; of the probabilities {})",
                         noise_percent_of(worst->probabilities->ratio()));
@@ -54,12 +46,11 @@ std::string noise_by_output(const measure::OutputNoise& noise) {
 }
 
 void add_noise(nlohmann::ordered_json& json, const measure::OutputNoise& noise) {
-  const std::vector<Group> groups = noise.groups();
   json["noise_to_signal"] = noise.ratio();
-  if (const Group* worst = worst_of(groups, noise.ratio()); worst && worst->probabilities)
+  if (const std::optional<Group> worst = noise.worst(); worst && worst->probabilities)
     json["noise_to_signal_probabilities"] = worst->probabilities->ratio();
   auto& outputs = json["outputs"] = nlohmann::ordered_json::array();
-  for (const Group& group : groups) {
+  for (const Group& group : noise.groups()) {
     outputs.push_back({{"name", group.output_name}});
     if (!group.name.empty()) outputs.back()["made_of"] = group.name;
     outputs.back()["noise_to_signal"] = group.noise.ratio();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace espquant::measure {
 namespace {
@@ -64,17 +65,18 @@ std::vector<OutputNoise::Part> OutputNoise::groups() const {
   return groups;
 }
 
-double OutputNoise::ratio() const {
-  double worst = 0, without_signal = 0;
-  bool any = false;
-  for (const Part& group : groups()) {
-    if (has_signal(group))
-      worst = std::max(worst, group.noise.ratio());
-    else
-      without_signal = std::max(without_signal, group.noise.ratio());
-    any = any || has_signal(group);
+std::optional<OutputNoise::Part> OutputNoise::worst() const {
+  std::optional<Part> worst;
+  for (Part& group : groups()) {
+    const auto rank = [](const Part& g) { return std::pair(has_signal(g), g.noise.ratio()); };
+    if (!worst || rank(group) > rank(*worst)) worst = std::move(group);
   }
-  return any ? worst : without_signal;
+  return worst;
+}
+
+double OutputNoise::ratio() const {
+  const std::optional<Part> group = worst();
+  return group ? group->noise.ratio() : 0;
 }
 
 double OutputNoise::mean_ratio() const {

@@ -39,7 +39,10 @@ class OutputNoise {
   /// The parts, those of one output together whose root mean squares are less than an order of
   /// magnitude apart; in the order of outputs, the smallest signal first.
   std::vector<Part> groups() const;
-  /// Of the group that loses most; groups without a signal do not count unless there is no other.
+  /// The group that loses most; groups without a signal do not count unless there is no other.
+  /// Nothing where there are no outputs.
+  std::optional<Part> worst() const;
+  /// Of that group; 0 where there is none.
   double ratio() const;
   /// The mean of the groups' ratios: adds up over independent causes, as ratio() does not.
   double mean_ratio() const;

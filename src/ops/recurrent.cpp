@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/op.h"
+
 namespace espquant::ops {
 namespace {
 
@@ -44,6 +46,11 @@ float default_beta(const std::string& name) {
 }
 
 }  // namespace
+
+bool is_recurrent(const Node& node) {
+  const OpDef* def = find_op(node.op);
+  return def != nullptr && def->quant == QuantRule::Recurrent;
+}
 
 Shape Recurrence::sequence_shape() const {
   if (batch_first) return {batch, steps, directions, hidden};

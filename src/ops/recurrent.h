@@ -13,6 +13,9 @@
 /// comes first in X, Y and the states.
 namespace espquant::ops {
 
+/// Of a GRU or an LSTM.
+bool is_recurrent(const Node& node);
+
 struct Recurrence {
   std::int64_t directions = 1, steps = 0, batch = 0, input = 0, hidden = 0;
   bool backward_only = false, batch_first = false;

@@ -13,11 +13,30 @@
 namespace espquant::passes {
 namespace {
 
+// Those that run twice.
+constexpr Pass kRemoveDead{"remove_dead", "removes nodes whose results nobody reads", remove_dead,
+                           true};
+constexpr Pass kFoldConstants{"fold_constants", "computes what depends on no input",
+                              fold_constants};
+constexpr Pass kRemoveIdentity{"remove_identity", "removes nodes that return their input",
+                               remove_identity};
+constexpr Pass kFuseHardSwish{"fuse_hard_swish", "x * clip(x + 3, 0, 6) / 6 becomes HardSwish",
+                              fuse_hard_swish};
+constexpr Pass kFuseSwish{"fuse_swish", "x * Sigmoid(x) becomes Swish", fuse_swish};
+constexpr Pass kFuseGelu{"fuse_gelu", "x * (1 + erf(x / sqrt 2)) / 2 becomes Gelu", fuse_gelu};
+constexpr Pass kFuseLayerNormalization{
+    "fuse_layer_normalization", "its parts become LayerNormalization", fuse_layer_normalization};
+constexpr Pass kFuseLpNormalization{"fuse_lp_normalization", "x / norm(x) becomes LpNormalization",
+                                    fuse_lp_normalization};
+constexpr Pass kFuseRmsNormalization{"fuse_rms_normalization", "its parts become RMSNormalization",
+                                     fuse_rms_normalization};
+constexpr Pass kFuseSoftmax{"fuse_softmax", "exp(x) / sum(exp(x)) becomes Softmax", fuse_softmax};
+
 constexpr std::array kPasses = {
-    Pass{"remove_dead", "removes nodes whose results nobody reads", remove_dead, true},
+    kRemoveDead,
     Pass{"float_inputs", "inputs of whole numbers that are cast to float are taken as floats",
          float_inputs, true},
-    Pass{"fold_constants", "computes what depends on no input", fold_constants},
+    kFoldConstants,
     Pass{"upgrade_opset", "rewrites operators of older sets in the meaning of the newest",
          upgrade_opset, true},
     Pass{"explicit_arguments",
@@ -33,17 +52,16 @@ constexpr std::array kPasses = {
          plain_recurrent},
     Pass{"unroll_recurrent", "LSTM and GRU that the chip lacks become operators, step by step",
          unroll_recurrent},
-    Pass{"remove_identity", "removes nodes that return their input", remove_identity},
+    kRemoveIdentity,
     Pass{"merge_clips", "Relu, Min, Max and Clip in a row become one", merge_clips},
     // Patterns are looked for before anything rewrites their parts.
-    Pass{"fuse_hard_swish", "x * clip(x + 3, 0, 6) / 6 becomes HardSwish", fuse_hard_swish},
-    Pass{"fuse_swish", "x * Sigmoid(x) becomes Swish", fuse_swish},
-    Pass{"fuse_gelu", "x * (1 + erf(x / sqrt 2)) / 2 becomes Gelu", fuse_gelu},
-    Pass{"fuse_layer_normalization", "its parts become LayerNormalization",
-         fuse_layer_normalization},
-    Pass{"fuse_lp_normalization", "x / norm(x) becomes LpNormalization", fuse_lp_normalization},
-    Pass{"fuse_rms_normalization", "its parts become RMSNormalization", fuse_rms_normalization},
-    Pass{"fuse_softmax", "exp(x) / sum(exp(x)) becomes Softmax", fuse_softmax},
+    kFuseHardSwish,
+    kFuseSwish,
+    kFuseGelu,
+    kFuseLayerNormalization,
+    kFuseLpNormalization,
+    kFuseRmsNormalization,
+    kFuseSoftmax,
     Pass{"space_to_batch", "a convolution between SpaceToBatch and BatchToSpace gets a dilation",
          space_to_batch},
     Pass{"expand_einsum", "Einsum becomes Transpose, MatMul, Mul and ReduceSum", expand_einsum},
@@ -74,14 +92,13 @@ constexpr std::array kPasses = {
     Pass{"merge_bias_add", "constant Add, Sub, Mul and Div per channel into the weights before",
          merge_bias_add},
     // Once more: what merging the moves between their parts brought together.
-    Pass{"fuse_hard_swish", "x * clip(x + 3, 0, 6) / 6 becomes HardSwish", fuse_hard_swish},
-    Pass{"fuse_swish", "x * Sigmoid(x) becomes Swish", fuse_swish},
-    Pass{"fuse_gelu", "x * (1 + erf(x / sqrt 2)) / 2 becomes Gelu", fuse_gelu},
-    Pass{"fuse_layer_normalization", "its parts become LayerNormalization",
-         fuse_layer_normalization},
-    Pass{"fuse_lp_normalization", "x / norm(x) becomes LpNormalization", fuse_lp_normalization},
-    Pass{"fuse_rms_normalization", "its parts become RMSNormalization", fuse_rms_normalization},
-    Pass{"fuse_softmax", "exp(x) / sum(exp(x)) becomes Softmax", fuse_softmax},
+    kFuseHardSwish,
+    kFuseSwish,
+    kFuseGelu,
+    kFuseLayerNormalization,
+    kFuseLpNormalization,
+    kFuseRmsNormalization,
+    kFuseSoftmax,
     Pass{"shape_prelu", "PRelu of any rank becomes one of N,C,H,W", shape_prelu},
     Pass{"reduce_extremes", "Max and Min of two activations become ReduceMax and ReduceMin",
          reduce_extremes},
@@ -97,11 +114,11 @@ constexpr std::array kPasses = {
          decompose_group_normalization},
     Pass{"decompose_conv_transpose", "ConvTranspose becomes InsertZeros and Conv",
          decompose_conv_transpose},
-    Pass{"fold_constants", "computes what depends on no input", fold_constants},
-    Pass{"remove_identity", "removes nodes that return their input", remove_identity},
+    kFoldConstants,
+    kRemoveIdentity,
     Pass{"spread_operands", "a Div by or of a single element takes it several times",
          spread_operands},
-    Pass{"remove_dead", "removes nodes whose results nobody reads", remove_dead, true},
+    kRemoveDead,
 };
 
 bool is_disabled(const Pass& pass, const PassOptions& options) {

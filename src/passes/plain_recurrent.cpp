@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ops/recurrent.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
@@ -7,8 +8,6 @@
 /// (ESP-DL 3.19). Backwards is forwards over the reversed sequence.
 namespace espquant::passes {
 namespace {
-
-bool is_recurrent(const Node& n) { return n.op == "LSTM" || n.op == "GRU"; }
 
 /// `v` with axes permuted; where that moves only axes of extent 1, a Reshape, which costs nothing.
 ValueId in_order(Graph& graph, ValueId v, const std::vector<std::int64_t>& perm,
@@ -107,7 +106,7 @@ bool drop_lengths(Graph& graph, NodeId id) {
 
 std::int64_t plain_recurrent(Graph& graph) {
   return for_each_node(graph, [&](NodeId id) {
-    if (!is_recurrent(graph.node(id))) return false;
+    if (!ops::is_recurrent(graph.node(id))) return false;
     const bool shortened = drop_lengths(graph, id);
     // Steps beyond a sequence's end stay where they are.
     if (graph.node(id).input(4) != kNone) return shortened;

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "ops/executor.h"
 #include "ops/op.h"
+#include "ops/recurrent.h"
 #include "passes/pass_manager.h"
 #include "passes/rewrite.h"
 
@@ -74,7 +75,7 @@ Graph reduced(const Graph& graph, const BatchAxes& axes, std::int64_t batch) {
   for (const NodeId id : single.topological_order()) {
     const std::string op = single.node(id).op;
     if (op == "Reshape" || op == "Expand") settle_target(single, id, batch);
-    if (op != "LSTM" && op != "GRU") continue;
+    if (!ops::is_recurrent(single.node(id))) continue;
     const std::size_t axis = single.node(id).attributes.get_int("layout", 0) != 0 ? 0 : 1;
     settle_constant(single, id, 4, 0, batch);
     settle_constant(single, id, 5, axis, batch);

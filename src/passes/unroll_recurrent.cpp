@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 
+#include "ops/recurrent.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
@@ -332,7 +333,7 @@ bool split_batch(Graph& graph, NodeId id) {
 }
 
 bool unroll(Graph& graph, NodeId id) {
-  if (graph.node(id).op != "LSTM" && graph.node(id).op != "GRU") return false;
+  if (!ops::is_recurrent(graph.node(id))) return false;
   const std::int64_t directions = shape_of(graph, graph.node(id).inputs[1])[0];
   if (runs_for_one(graph.node(id), static_cast<std::size_t>(directions))) {
     if (shape_of(graph, graph.node(id).inputs[0])[1] == 1) return false;

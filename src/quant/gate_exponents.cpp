@@ -32,11 +32,6 @@ double mean_square_of(const calib::ValueStatistics& s) {
   return s.count > 0 ? s.sum_squares / static_cast<double>(s.count) : 0;
 }
 
-bool is_recurrent(const Node& n) {
-  const ops::OpDef* def = ops::find_op(n.op);
-  return def != nullptr && def->quant == ops::QuantRule::Recurrent;
-}
-
 float range_of(const TensorQuant& q) {
   return std::ldexp(static_cast<float>(q.max_q() + 1), q.exponent());
 }
@@ -152,7 +147,7 @@ bool only_moves(const Graph& graph, ValueId v) {
   if (producer == kNone) return true;
   const Node& n = graph.node(producer);
   const ops::OpDef* def = ops::find_op(n.op);
-  return is_recurrent(n) || n.op == "Concat" ||
+  return ops::is_recurrent(n) || n.op == "Concat" ||
          (def != nullptr && def->quant == ops::QuantRule::PassThrough);
 }
 
@@ -229,7 +224,7 @@ void assign_gate_exponents(Graph& graph, const Plan& plan, const calib::Statisti
                            const Widths& widths) {
   const auto groups = plan.exponents.members();
   for (const NodeId id : graph.topological_order())
-    if (is_recurrent(graph.node(id)) && is_quantizable(graph, state_of(graph.node(id))))
+    if (ops::is_recurrent(graph.node(id)) && is_quantizable(graph, state_of(graph.node(id))))
       cover_initial_state(graph, graph.node(id), groups, plan);
   std::map<NodeId, int> exponents;
   // Layers that hand a cell to each other, or read parts of one input, have one exponent.
@@ -237,7 +232,7 @@ void assign_gate_exponents(Graph& graph, const Plan& plan, const calib::Statisti
   for (const NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
     const auto seen = statistics.recurrent.find(id);
-    if (!is_recurrent(n) || state_of(n) == kNone || seen == statistics.recurrent.end() ||
+    if (!ops::is_recurrent(n) || state_of(n) == kNone || seen == statistics.recurrent.end() ||
         !has_constant_weights(graph, n))
       continue;
     exponents[id] =

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "lower/lower.h"
+#include "ops/recurrent.h"
 #include "quant/quantize.h"
 #include "schedule/in_place_writes.h"
 
@@ -17,8 +18,8 @@ constexpr float kReach = 1;
 /// Arithmetic whose constants only set ranges. Bounds, powers and scales of a Resize are what the
 /// node does.
 bool has_tame_constants(std::string_view op) {
-  constexpr std::array<std::string_view, 10> kOps = {
-      "Add", "Concat", "Conv", "Div", "GRU", "Gemm", "LSTM", "MatMul", "Mul", "Sub"};
+  constexpr std::array<std::string_view, 10> kOps = {"Add",  "Concat", "Conv",   "Div", "GRU",
+                                                     "Gemm", "LSTM",   "MatMul", "Mul", "Sub"};
   return std::find(kOps.begin(), kOps.end(), op) != kOps.end();
 }
 
@@ -29,9 +30,8 @@ void tame_constants(Graph& graph) {
   for (std::size_t i = 0; i < graph.value_count(); ++i) {
     Value& value = graph.value(static_cast<ValueId>(i));
     if (!value.is_constant() || value.constant.dtype() != DType::Float32) continue;
-    const bool tame = std::all_of(value.consumers.begin(), value.consumers.end(), [&](NodeId id) {
-      return has_tame_constants(graph.node(id).op);
-    });
+    const bool tame = std::all_of(value.consumers.begin(), value.consumers.end(),
+                                  [&](NodeId id) { return has_tame_constants(graph.node(id).op); });
     const auto fits = [](float x) { return std::abs(x) <= kMost; };
     const auto data = value.constant.data<float>();
     if (!tame || std::all_of(data.begin(), data.end(), fits)) continue;
@@ -55,8 +55,7 @@ calib::ValueStatistics uniform(const Value& value, const calib::Request& request
   return s;
 }
 
-calib::Statistics uniform_statistics(const Graph& graph,
-                                     std::span<const calib::Request> requests) {
+calib::Statistics uniform_statistics(const Graph& graph, std::span<const calib::Request> requests) {
   calib::Statistics statistics;
   statistics.samples = 1;
   statistics.values.resize(graph.value_count());
@@ -66,8 +65,7 @@ calib::Statistics uniform_statistics(const Graph& graph,
     statistics.values[i] = uniform(value, requests.empty() ? calib::Request() : requests[i]);
   }
   for (const NodeId id : graph.topological_order())
-    if (const std::string& op = graph.node(id).op; op == "LSTM" || op == "GRU")
-      statistics.recurrent[id] = {4 * kReach, 4 * kReach};
+    if (ops::is_recurrent(graph.node(id))) statistics.recurrent[id] = {4 * kReach, 4 * kReach};
   return statistics;
 }
 
