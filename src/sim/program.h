@@ -29,6 +29,7 @@ class Program {
   /// Prepares every node in order. Throws what the operators throw, with the node's name. `model`
   /// must outlive it.
   Program(const espdl::Model& model, const Target& target, Options options = {});
+  Program(espdl::Model&&, const Target&, Options = {}) = delete;
   ~Program();
 
   struct Fault {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <string>
 
 #include "base/error.h"
 #include "data/npz.h"
@@ -16,6 +17,8 @@ namespace fs = std::filesystem;
 class NpzFramesTest : public testing::Test {
  protected:
   NpzFramesTest() {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::path(testing::TempDir()) / (std::string("espquant_npz_frames_") + test->name());
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }
@@ -26,7 +29,7 @@ class NpzFramesTest : public testing::Test {
         std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
   }
 
-  const fs::path folder_ = fs::path(testing::TempDir()) / "espquant_npz_frames";
+  fs::path folder_;
   const std::vector<NpzFrames::Array> arrays_ = {{"y", DType::Int8, {1, 3}},
                                                  {"a", DType::Float32, {2}}};
 };

@@ -118,7 +118,8 @@ TEST(LowerResize, NearestToASmallerExponentSaturates) {
                              -5, 8);
   const Graph graph = net.finish({y});
   for (const char* chip : kChips) {
-    const sim::Program program(lower(graph, find_target(chip)).model, find_target(chip));
+    const Lowered lowered = lower(graph, find_target(chip));
+    const sim::Program program(lowered.model, find_target(chip));
     EXPECT_TRUE(program.faults().empty()) << chip;
     sim::Program::Frame frame(program);
     frame.set(program.inputs()[0],
