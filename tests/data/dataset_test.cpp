@@ -14,6 +14,7 @@
 #include "tests/data/image_fixtures.h"
 #include "tests/data/patterns.h"
 #include "tests/support/shared.h"
+#include "tests/support/temporary_folder.h"
 
 namespace espquant::data {
 namespace {
@@ -23,14 +24,6 @@ using Arrays = std::map<std::string, Tensor>;
 
 class DatasetTest : public testing::Test {
  protected:
-  DatasetTest() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(testing::TempDir()) / (std::string("espquant_dataset_") + test->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~DatasetTest() override { fs::remove_all(folder_); }
-
   fs::path put(const std::string& name, std::span<const std::byte> content) const {
     OutputFiles files;
     files.add(folder_ / name, content);
@@ -57,7 +50,8 @@ class DatasetTest : public testing::Test {
     return {ErrorCode::Internal, "no error"};
   }
 
-  fs::path folder_;
+  const test::TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.root();
 };
 
 Tensor ramp(DType dtype, const Shape& shape) {

@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <string>
 
 #include "base/error.h"
 #include "data/npz.h"
 #include "data/zip_writer.h"
+#include "tests/support/temporary_folder.h"
 
 namespace espquant::data {
 namespace {
@@ -16,20 +16,10 @@ namespace fs = std::filesystem;
 
 class NpzFramesTest : public testing::Test {
  protected:
-  NpzFramesTest() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(testing::TempDir()) / (std::string("espquant_npz_frames_") + test->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~NpzFramesTest() override { fs::remove_all(folder_); }
+  std::size_t files_in_folder() const { return temporary_.entries().size(); }
 
-  std::size_t files_in_folder() const {
-    return static_cast<std::size_t>(
-        std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
-  }
-
-  fs::path folder_;
+  const test::TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.root();
   const std::vector<NpzFrames::Array> arrays_ = {{"y", DType::Int8, {1, 3}},
                                                  {"a", DType::Float32, {2}}};
 };

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "data/npz.h"
 #include "tests/data/image_fixtures.h"
+#include "tests/support/temporary_folder.h"
 
 namespace espquant::data {
 namespace {
@@ -13,14 +14,6 @@ namespace fs = std::filesystem;
 
 class OpenExtents : public testing::Test {
  protected:
-  OpenExtents() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(testing::TempDir()) / (std::string("espquant_extents_") + test->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~OpenExtents() override { fs::remove_all(folder_); }
-
   void put(const std::string& name, std::span<const std::byte> content) const {
     OutputFiles files;
     files.add(folder_ / name, content);
@@ -37,7 +30,8 @@ class OpenExtents : public testing::Test {
     return extents_of_data(folder_, std::vector<InputSpec>{{"x", open}}, settings).at(0);
   }
 
-  fs::path folder_;
+  const test::TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.root();
 };
 
 TEST_F(OpenExtents, SamplesStandInFrontOfTheInputsAxesOrInPlaceOfItsBatch) {

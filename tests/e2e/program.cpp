@@ -147,24 +147,6 @@ void expect_one_error(const Outcome& outcome, int exit_code, const std::string& 
   EXPECT_EQ(outcome.out, "");
 }
 
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "espquant-XXXXXX").string();
-  folder_ = mkdtemp(pattern.data());
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
-}
-
-std::vector<std::string> TemporaryFolder::entries() const {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_))
-    names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 void write_text(const std::string& path, std::string_view text) { std::ofstream(path) << text; }
 
 void write_arrays(const std::string& path, const std::map<std::string, Tensor>& arrays) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <map>
 #include <string>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "base/tensor.h"
 #include "espdl/model.h"
 #include "espdl/writer.h"
+#include "tests/support/temporary_folder.h"
 
 /// Runs the real program, and makes files for it.
 namespace espquant::test {
@@ -29,22 +29,6 @@ Outcome run_with_file_limit(const std::vector<std::string>& arguments);
 Outcome run_shell(const std::string& command);
 /// The same as run_program() in a terminal of so many columns: `out` is what it shows.
 Outcome run_in_terminal(const std::vector<std::string>& arguments, int columns);
-
-/// A folder that goes with the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
-  /// Names of what lies in it.
-  std::vector<std::string> entries() const;
-
- private:
-  std::filesystem::path folder_;
-};
 
 void write_text(const std::string& path, std::string_view text);
 void write_arrays(const std::string& path, const std::map<std::string, Tensor>& arrays);

@@ -10,6 +10,7 @@
 #include "espdl/writer.h"
 #include "tests/espdl/expect_error.h"
 #include "tests/espdl/sample_model.h"
+#include "tests/support/temporary_folder.h"
 
 /// Files that our own writer would not write, built by hand: Identity of one tensor, and one
 /// parameter.
@@ -234,15 +235,16 @@ TEST(Reader, TrueFloatListsAreReadAsFloat32) {
 }
 
 TEST(Reader, ErrorsNameTheFile) {
-  const auto path = std::filesystem::temp_directory_path() / "espquant_reader_test.espdl";
+  const test::TemporaryFolder folder;
+  const std::string path = folder.path("cut.espdl");
   {
     OutputFiles files;
     files.add(path, std::string_view("EDL2 but no more"));
     files.commit();
   }
-  expect_error(ErrorCode::Malformed, path.string(), [&] { read_model_file(path); });
+  expect_error(ErrorCode::Malformed, path, [&] { read_model_file(path); });
   std::filesystem::remove(path);
-  expect_error(ErrorCode::Io, path.string(), [&] { read_model_file(path); });
+  expect_error(ErrorCode::Io, path, [&] { read_model_file(path); });
 }
 
 }  // namespace

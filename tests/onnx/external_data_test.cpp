@@ -1,10 +1,10 @@
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "onnx/import.h"
 #include "tests/support/errors.h"
 #include "tests/support/model_bytes.h"
+#include "tests/support/temporary_folder.h"
 
 namespace espquant::onnx {
 namespace {
@@ -15,13 +15,11 @@ namespace fs = std::filesystem;
 class ExternalData : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::temp_directory_path() / fs::path("espquant_external_" + std::to_string(::getpid()));
     fs::create_directories(folder() / "sub");
     const float values[] = {0, 0, 1, 2, 3};
     write(folder() / "data.bin", std::as_bytes(std::span(values)));
     write(root_ / "secret.bin", std::as_bytes(std::span(values)));
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   static void write(const fs::path& path, std::span<const std::byte> bytes) {
     OutputFiles files;
@@ -53,7 +51,8 @@ class ExternalData : public testing::Test {
     return error.code();
   }
 
-  fs::path root_;
+  const test::TemporaryFolder temporary_;
+  const fs::path root_ = temporary_.root();
 };
 
 TEST_F(ExternalData, IsReadFromTheModelsFolder) {

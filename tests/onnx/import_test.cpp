@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "tests/support/errors.h"
 #include "tests/support/model_bytes.h"
+#include "tests/support/temporary_folder.h"
 
 namespace espquant::onnx {
 namespace {
@@ -251,7 +252,8 @@ TEST(Import, RefusesInputsThatAreNotTensors) {
 
 TEST(Import, EveryTruncationIsReadOrRefusedAndNamesTheFile) {
   const auto whole = test::bytes_of(test::whole_add_model());
-  const auto path = std::filesystem::temp_directory_path() / "espquant_truncated.onnx";
+  const test::TemporaryFolder folder;
+  const std::string path = folder.path("truncated.onnx");
   for (std::size_t length = 0; length < whole.size(); ++length) {
     OutputFiles files;
     files.add(path, std::span(whole).first(length));
@@ -259,11 +261,10 @@ TEST(Import, EveryTruncationIsReadOrRefusedAndNamesTheFile) {
     try {
       import_model(path);
     } catch (const Error& e) {
-      EXPECT_EQ(e.file(), path.string());
+      EXPECT_EQ(e.file(), path);
       EXPECT_NE(e.code(), ErrorCode::Internal) << e.what();
     }
   }
-  std::filesystem::remove(path);
 }
 
 TEST(Import, EveryBitFlipIsReadOrRefused) {

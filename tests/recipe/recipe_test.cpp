@@ -8,6 +8,7 @@
 #include "recipe/embedded_recipes.h"
 #include "tests/support/errors.h"
 #include "tests/support/source_dir.h"
+#include "tests/support/temporary_folder.h"
 
 namespace espquant::recipe {
 namespace {
@@ -315,7 +316,8 @@ TEST(Recipes, UnknownOnesAreCorrected) {
 }
 
 TEST(Recipes, FilesWithoutANameAreCalledAsTheFile) {
-  const std::string path = testing::TempDir() + "my recipe.toml";
+  const test::TemporaryFolder folder;
+  const std::string path = folder.path("my recipe.toml");
   std::ofstream(path) << "[quantization]\nbits = 16\n";
   const Recipe r = find_recipe(path);
   EXPECT_EQ(r.name, "my_recipe");
