@@ -40,20 +40,14 @@ std::string recipe_in(const std::string& file) {
 }
 
 void print_recipe(const RecipesCommand& command) {
-  if (std::filesystem::path(command.name).extension() == ".espdl") {
-    const std::string text = recipe_in(command.name);
-    const recipe::Recipe used = recipe::parse_recipe(text, command.name);
-    if (command.json)
-      fmt::print("{}\n", nlohmann::ordered_json::parse(recipe::to_json(used)).dump(2));
-    else
-      fmt::print("{}", text);
-    return;
-  }
-  const recipe::Recipe recipe = recipe::find_recipe(command.name);
+  const bool made_by_it = std::filesystem::path(command.name).extension() == ".espdl";
+  const std::string text = made_by_it ? recipe_in(command.name) : "";
+  const recipe::Recipe recipe =
+      made_by_it ? recipe::parse_recipe(text, command.name) : recipe::find_recipe(command.name);
   if (command.json)
     fmt::print("{}\n", nlohmann::ordered_json::parse(recipe::to_json(recipe)).dump(2));
   else
-    fmt::print("{}", recipe::find_recipe_text(command.name));
+    fmt::print("{}", made_by_it ? text : recipe::find_recipe_text(command.name));
 }
 
 }  // namespace

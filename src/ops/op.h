@@ -89,6 +89,9 @@ std::span<const OpDef> all_ops();
 /// Null when there is no such operator.
 const OpDef* find_op(std::string_view type);
 
+/// Whether there is such an operator, and its tensors share their exponents by this rule.
+bool follows(const Node& node, QuantRule rule);
+
 /// As find_op, but throws Error(Unsupported) with the node's name and the nearest operator that
 /// exists.
 const OpDef& op_of(const Node& node);

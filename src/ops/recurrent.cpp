@@ -47,10 +47,7 @@ float default_beta(const std::string& name) {
 
 }  // namespace
 
-bool is_recurrent(const Node& node) {
-  const OpDef* def = find_op(node.op);
-  return def != nullptr && def->quant == QuantRule::Recurrent;
-}
+bool is_recurrent(const Node& node) { return follows(node, QuantRule::Recurrent); }
 
 Shape Recurrence::sequence_shape() const {
   if (batch_first) return {batch, steps, directions, hidden};

@@ -148,6 +148,11 @@ const OpDef* find_op(std::string_view type) {
   return it != ops.end() && it->type == type ? &*it : nullptr;
 }
 
+bool follows(const Node& node, QuantRule rule) {
+  const OpDef* def = find_op(node.op);
+  return def != nullptr && def->quant == rule;
+}
+
 namespace {
 
 bool is_known(const Node& node) {

@@ -29,9 +29,7 @@ Tensor part_labels(const Graph& graph, const Node& concat) {
 
 std::optional<std::vector<Tensor>> moved_labels(const Graph& graph, const Node& n,
                                                 std::size_t input, const Tensor& labels) {
-  if (input != 0) return std::nullopt;
-  const ops::OpDef* def = ops::find_op(n.op);
-  if (def == nullptr || def->quant != ops::QuantRule::PassThrough) return std::nullopt;
+  if (input != 0 || !ops::follows(n, ops::QuantRule::PassThrough)) return std::nullopt;
   std::vector<const Tensor*> inputs{&labels};
   for (std::size_t i = 1; i < n.inputs.size(); ++i) {
     const ValueId v = n.inputs[i];

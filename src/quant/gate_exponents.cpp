@@ -146,9 +146,7 @@ bool only_moves(const Graph& graph, ValueId v) {
   const NodeId producer = graph.value(v).producer;
   if (producer == kNone) return true;
   const Node& n = graph.node(producer);
-  const ops::OpDef* def = ops::find_op(n.op);
-  return ops::is_recurrent(n) || n.op == "Concat" ||
-         (def != nullptr && def->quant == ops::QuantRule::PassThrough);
+  return ops::is_recurrent(n) || n.op == "Concat" || ops::follows(n, ops::QuantRule::PassThrough);
 }
 
 int exponent_for(const Graph& graph, const Node& n, const ops::RecurrentReach& seen,

@@ -14,18 +14,14 @@ constexpr int kOctavesBelow = 4, kOctavesAbove = 1;
 // Ranges are the same up to rounding.
 constexpr float kSameRange = 1.001F;
 
-bool aligns_operands(const Node& n) {
-  const ops::OpDef* def = ops::find_op(n.op);
-  return def != nullptr && def->quant == ops::QuantRule::AlignInputs;
-}
+bool aligns_operands(const Node& n) { return ops::follows(n, ops::QuantRule::AlignInputs); }
 
 std::vector<bool> rounded_values(const Graph& graph) {
   std::vector<bool> rounded(graph.value_count(), false);
   for (ValueId v : graph.inputs()) rounded[static_cast<std::size_t>(v)] = is_quantizable(graph, v);
   for (NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
-    const ops::OpDef* def = ops::find_op(n.op);
-    if (def != nullptr && def->quant == ops::QuantRule::PassThrough) continue;
+    if (ops::follows(n, ops::QuantRule::PassThrough)) continue;
     if (following_activation(graph, id) != kNone) continue;
     for (ValueId v : n.outputs)
       if (v != kNone) rounded[static_cast<std::size_t>(v)] = is_quantizable(graph, v);
@@ -73,9 +69,8 @@ std::vector<bool> results_of(const Graph& graph, const ValueSets& exponents) {
   const std::vector<NodeId> order = graph.topological_order();
   for (auto id = order.rbegin(); id != order.rend(); ++id) {
     const Node& n = graph.node(*id);
-    const ops::OpDef* def = ops::find_op(n.op);
-    const bool shows = def != nullptr && (def->quant == ops::QuantRule::FloatOutput ||
-                                          def->quant == ops::QuantRule::PassThrough);
+    const bool shows = ops::follows(n, ops::QuantRule::FloatOutput) ||
+                       ops::follows(n, ops::QuantRule::PassThrough);
     if (shows && n.inputs[0] != kNone &&
         std::any_of(n.outputs.begin(), n.outputs.end(),
                     [&](ValueId v) { return v != kNone && results[static_cast<std::size_t>(v)]; }))

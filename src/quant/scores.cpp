@@ -29,8 +29,7 @@ void widen(const Graph& graph, ValueId scores, std::vector<bool>& wide) {
     const NodeId id = graph.value(v).producer;
     if (id == kNone) continue;
     const Node& n = graph.node(id);
-    const ops::OpDef* def = ops::find_op(n.op);
-    const bool moves = def != nullptr && def->quant == ops::QuantRule::PassThrough;
+    const bool moves = ops::follows(n, ops::QuantRule::PassThrough);
     // A product of activations: what it reads is as inexact as it is large.
     const bool product = n.op == "MatMul" && !is_weighted(graph, n);
     if (!moves && !product && !passes_errors_on(n.op)) continue;

@@ -54,8 +54,7 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
       if (named != settings.layer_bits.end()) a.by_name = std::max(a.by_name, named->second);
       // Asked for by a rewrite.
       if (n.attributes.get_int("least_bits", 0) == 16) a.by_name = 16;
-      const ops::OpDef* def = ops::find_op(n.op);
-      if (def == nullptr || def->quant != ops::QuantRule::PassThrough) produced[group(v)] = true;
+      if (!ops::follows(n, ops::QuantRule::PassThrough)) produced[group(v)] = true;
     }
     // A cell state has 16 bits whatever the layer's width (ESP-DL 3.19). In fewer it would lose
     // from run to run.
@@ -90,8 +89,7 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
 }
 
 int Widths::of(const Graph& graph, const Node& n) const {
-  const ops::OpDef* def = ops::find_op(n.op);
-  const bool float_output = def != nullptr && def->quant == ops::QuantRule::FloatOutput;
+  const bool float_output = ops::follows(n, ops::QuantRule::FloatOutput);
   const auto& deciding = float_output ? n.inputs : n.outputs;
   for (ValueId v : deciding)
     if (is_quantizable(graph, v)) return of(v);

@@ -80,9 +80,8 @@ void merge(Observed& all, const Observed& one) {
 }  // namespace
 
 bool only_moves_data(const Node& n) {
-  const ops::OpDef* def = ops::find_op(n.op);
-  return def != nullptr && def->quant == ops::QuantRule::PassThrough && n.op != "Neg" &&
-         n.op != "ReduceMin" && !takes_largest(n.op);
+  return ops::follows(n, ops::QuantRule::PassThrough) && n.op != "Neg" && n.op != "ReduceMin" &&
+         !takes_largest(n.op);
 }
 
 float Range::reach() const { return std::max(std::abs(low), std::abs(high)); }

@@ -107,16 +107,11 @@ void subtract_means(const Channels& channels, const ChannelMeans& means, std::sp
   });
 }
 
-bool follows_rule(const Node& n, ops::QuantRule rule) {
-  const ops::OpDef* def = ops::find_op(n.op);
-  return def != nullptr && def->quant == rule;
-}
-
 /// By ValueId: whether weighted layers read the value, be it added up, averaged or moved before,
 /// and nothing else does. Their biases make up for its mean.
 std::vector<bool> means_made_up_for(const Graph& graph) {
   const auto is_linear = [](const Node& n) {
-    return follows_rule(n, ops::QuantRule::PassThrough) || n.op == "AveragePool" ||
+    return ops::follows(n, ops::QuantRule::PassThrough) || n.op == "AveragePool" ||
            n.op == "GlobalAveragePool" || n.op == "ReduceMean" || n.op == "Add" || n.op == "Sub" ||
            n.op == "Concat";
   };
@@ -139,6 +134,14 @@ std::vector<bool> means_made_up_for(const Graph& graph) {
   return found;
 }
 
+/// At most `count` of them, evenly spread, the last among them.
+std::vector<std::size_t> spread_to_last(const std::vector<std::size_t>& all, std::size_t count) {
+  count = std::min(all.size(), count);
+  std::vector<std::size_t> picked;
+  for (std::size_t i = 0; i < count; ++i) picked.push_back(all[(i + 1) * all.size() / count - 1]);
+  return picked;
+}
+
 /// Samples of all magnitudes of inputs, the largest among them.
 std::vector<std::size_t> pick_samples(std::span<const std::vector<Tensor>> samples) {
   std::vector<float> largest;
@@ -152,11 +155,7 @@ std::vector<std::size_t> pick_samples(std::span<const std::vector<Tensor>> sampl
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return largest[a] < largest[b]; });
-  const std::size_t count = std::min(order.size(), kNoiseSamples);
-  std::vector<std::size_t> picked;
-  for (std::size_t i = 0; i < count; ++i)
-    picked.push_back(order[(i + 1) * order.size() / count - 1]);
-  return picked;
+  return spread_to_last(order, kNoiseSamples);
 }
 
 class NoiseSearch {
@@ -185,11 +184,7 @@ class NoiseSearch {
       g.open = {g.first_choice, g.first_choice - 1};
       if (clips(g)) g.open.push_back(g.first_choice + 1);
     }
-    std::vector<std::size_t> few;
-    for (std::size_t i = 0; i < std::min(picked.size(), kNoiseLookSamples); ++i)
-      few.push_back(
-          picked[(i + 1) * picked.size() / std::min(picked.size(), kNoiseLookSamples) - 1]);
-    measure(few);
+    measure(spread_to_last(picked, kNoiseLookSamples));
     keep_doubtful();
     const std::vector<std::size_t> many = affordable(picked);
     for (measure(many); open_next(); measure(many)) {
@@ -402,13 +397,9 @@ class NoiseSearch {
     double cost = 0;
     for (const Rounded& g : groups_) cost += g.part * static_cast<double>(g.open.size());
     const double most = cost > 0 ? (kNoisePasses - spent_) / cost : 0;
-    const auto count = static_cast<std::size_t>(
-        std::clamp(most, static_cast<double>(std::min(picked.size(), kNoiseLookSamples)),
-                   static_cast<double>(picked.size())));
-    std::vector<std::size_t> few;
-    for (std::size_t i = 0; i < count; ++i)
-      few.push_back(picked[(i + 1) * picked.size() / count - 1]);
-    return few;
+    const double count = std::clamp(most, static_cast<double>(kNoiseLookSamples),
+                                    static_cast<double>(kNoiseSamples));
+    return spread_to_last(picked, static_cast<std::size_t>(count));
   }
 
   /// Goes on where an exponent at the edge is the best.

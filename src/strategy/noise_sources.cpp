@@ -9,16 +9,11 @@
 namespace espquant::strategy {
 namespace {
 
-bool follows(const Node& n, ops::QuantRule rule) {
-  const ops::OpDef* def = ops::find_op(n.op);
-  return def != nullptr && def->quant == rule;
-}
-
 /// What computes from a value, be it moved about before.
 void collect_readers(const Graph& graph, ValueId v, std::vector<NodeId>& readers) {
   for (NodeId id : graph.value(v).consumers) {
     const Node& n = graph.node(id);
-    if (!follows(n, ops::QuantRule::PassThrough)) {
+    if (!ops::follows(n, ops::QuantRule::PassThrough)) {
       readers.push_back(id);
       continue;
     }
@@ -41,7 +36,7 @@ std::vector<MovableLayer> movable_layers(const Workbench& bench, const quant::Se
       const Node& n = graph.node(id);
       const ValueId v = quant::first_rounded_output(graph, n);
       if (quant::is_weighted(graph, n) != weighted || v == kNone ||
-          follows(n, ops::QuantRule::FloatOutput))
+          ops::follows(n, ops::QuantRule::FloatOutput))
         continue;
       const ValueId group = exponents.find(v);
       const auto slot = static_cast<std::size_t>(group);
@@ -98,7 +93,8 @@ std::vector<SharedTensor> shared_tensors(const Workbench& bench,
       const Node& n = graph.node(reader);
       if (n.outputs.empty() || n.outputs[0] == kNone) return;
       // What gives out floats reads either width.
-      if (follows(n, ops::QuantRule::FloatOutput) || !quant::is_quantizable(graph, n.outputs[0]))
+      if (ops::follows(n, ops::QuantRule::FloatOutput) ||
+          !quant::is_quantizable(graph, n.outputs[0]))
         continue;
       // A reader that never has 16 bits keeps its copy at 8.
       if (!add(n.outputs[0])) return;

@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "ops/op.h"
+#include "ops/recurrent.h"
 #include "quant/gate_exponents.h"
 #include "quant/groups.h"
 
@@ -13,11 +13,8 @@ namespace {
 
 std::vector<const Node*> recurrent_layers(const Graph& graph) {
   std::vector<const Node*> layers;
-  for (const NodeId id : graph.topological_order()) {
-    const ops::OpDef* def = ops::find_op(graph.node(id).op);
-    if (def != nullptr && def->quant == ops::QuantRule::Recurrent)
-      layers.push_back(&graph.node(id));
-  }
+  for (const NodeId id : graph.topological_order())
+    if (ops::is_recurrent(graph.node(id))) layers.push_back(&graph.node(id));
   return layers;
 }
 

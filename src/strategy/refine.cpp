@@ -1,7 +1,6 @@
 #include "strategy/refine.h"
 
 #include <map>
-#include <optional>
 
 #include "quant/errors.h"
 #include "strategy/trials.h"
@@ -21,23 +20,29 @@ struct Doubt {
   int step = 0;
 };
 
+quant::Plan plan_for(const Workbench& bench, const quant::Settings& settings) {
+  quant::Plan plan = bench.plan();
+  quant::choose_methods(bench.network(), settings, plan);
+  return plan;
+}
+
 /// Which steps from the chosen exponents are in doubt.
 class Doubts {
  public:
   Doubts(const Workbench& bench, const quant::Settings& settings, const Candidate& made)
       : graph_(bench.network()),
-        plan_(bench.plan()),
+        plan_(plan_for(bench, settings)),
         measured_(bench.calibration().statistics.step_noise),
         made_(made),
-        widths_(graph_, plan_.exponents, settings, plan_.wide) {
-    quant::choose_methods(graph_, settings, plan_);
-    errors_.emplace(graph_, plan_, bench.calibration().statistics);
-  }
+        widths_(graph_, plan_.exponents, settings, plan_.wide),
+        errors_(graph_, plan_, bench.calibration().statistics),
+        groups_(plan_.exponents.members()),
+        seen_(graph_.value_count(), false) {}
+  Doubts(const Doubts&) = delete;
+  Doubts& operator=(const Doubts&) = delete;
 
   /// In the order in which the tensors are computed.
   std::vector<Doubt> all() {
-    groups_ = plan_.exponents.members();
-    seen_.assign(graph_.value_count(), false);
     for (ValueId v : graph_.inputs()) see(v);
     for (NodeId id : graph_.topological_order())
       for (ValueId v : graph_.node(id).outputs) see(v);
@@ -58,11 +63,11 @@ class Doubts {
   }
 
   bool is_doubtful(std::size_t group, float factor, int exponent, int step) const {
-    const auto members = errors_->members(groups_[group]);
+    const auto members = errors_.members(groups_[group]);
     if (members.empty()) return false;
     if (measured_.contains(static_cast<ValueId>(group)))
-      return errors_->loss(members, factor, exponent + step, 8) <
-             kMeasuredDoubtful * errors_->loss(members, factor, exponent, 8);
+      return errors_.loss(members, factor, exponent + step, 8) <
+             kMeasuredDoubtful * errors_.loss(members, factor, exponent, 8);
     const auto v = static_cast<std::size_t>(members.front().value);
     // Looked at, and nothing came near.
     if (plan_.methods[v] == quant::Method::Auto && !plan_.results[v]) return false;
@@ -71,8 +76,8 @@ class Doubts {
     auto by_themselves = members;
     for (auto& member : by_themselves) member.share = 1;
     const auto is_near = [&](const auto& seen) {
-      return errors_->relative(seen, factor, exponent + step, 8) <
-             kDoubtful * errors_->relative(seen, factor, exponent, 8);
+      return errors_.relative(seen, factor, exponent + step, 8) <
+             kDoubtful * errors_.relative(seen, factor, exponent, 8);
     };
     return is_near(members) || is_near(by_themselves);
   }
@@ -82,7 +87,7 @@ class Doubts {
   const std::map<ValueId, calib::StepNoise>& measured_;
   const Candidate& made_;
   quant::Widths widths_;
-  std::optional<quant::ActivationErrors> errors_;
+  quant::ActivationErrors errors_;
   std::vector<std::vector<ValueId>> groups_;
   std::vector<bool> seen_;
   std::vector<Doubt> doubts_;

@@ -30,7 +30,7 @@ inline constexpr std::int64_t kLeastReconstructionSamples = 16;
 class Workbench {
  public:
   /// Calibrates `network` (simplified) on all samples of `source`, with their labels if there are
-  /// any. Settings given to make() may differ in widths of layers and in switches, not in target;
+  /// any. Settings given to make() may differ in widths of layers and in switches, not in target
   /// or methods.
   Workbench(Graph network, quant::Settings settings, calib::SampleSource source,
             std::span<const std::int64_t> labels = {}, const StageProgress& progress = {});
