@@ -19,6 +19,7 @@ struct Context {
 /// Options live in a struct of the command, kept alive by a std::shared_ptr in the callback.
 void add_inspect(CLI::App& app, Context& context);
 void add_latency(CLI::App& app, Context& context);
+void add_optimize(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
 void add_check(CLI::App& app, Context& context);
 void add_package(CLI::App& app, Context& context);

@@ -11,6 +11,7 @@
 #include "cost/in_place.h"
 #include "cost/latency.h"
 #include "cost/memory_plan.h"
+#include "schedule/fragment.h"
 
 namespace espquant::schedule {
 namespace {
@@ -28,7 +29,7 @@ bool is_alias(const espdl::Node& node) {
 }
 
 /// What a remedy changes of a model. Its constants are only added to.
-struct Rewrite {
+struct Change {
   Remedy remedy = Remedy::Order;
   std::vector<espdl::Node> nodes;
   std::vector<espdl::ValueInfo> values;
@@ -39,7 +40,7 @@ struct Rewrite {
 class Remedies {
  public:
   Remedies(const espdl::Model& model, const cost::MemoryPlan& plan, const cost::Overwrite& loss)
-      : model_(model), lost_(loss.tensor), writer_(loss.step) {
+      : model_(model), lost_(loss.tensor), writer_(loss.step), names_(model) {
     const std::string& written = model.nodes[writer_].outputs.front();
     const auto place = std::find_if(plan.tensors.begin(), plan.tensors.end(),
                                     [&](const auto& t) { return t.name == written; });
@@ -50,16 +51,10 @@ class Remedies {
     is_freed_ = !share_memory(plan, *place, *lost);
     for (const auto& tensor : plan.tensors)
       if (share_memory(plan, tensor, *lost)) family_.insert(tensor.name);
-    for (const auto& node : model.nodes) {
-      names_.insert(node.name);
-      names_.insert(node.outputs.begin(), node.outputs.end());
-    }
-    for (const auto& constant : model.initializers) names_.insert(constant.name);
-    for (const auto& value : model.values) names_.insert(value.name);
   }
 
-  std::vector<Rewrite> all() {
-    std::vector<Rewrite> found;
+  std::vector<Change> all() {
+    std::vector<Change> found;
     if (is_freed_) {
       if (is_output_alias()) found.push_back(output_last(Remedy::Last));
       return found;
@@ -73,7 +68,7 @@ class Remedies {
   }
 
   /// Always gets on: no tensor shares memory that had its own before.
-  Rewrite guard() {
+  Change guard() {
     if (is_freed_) {
       ESPQUANT_ASSERT(is_output_alias(), "memory is freed that is still read: " + lost_);
       return output_last(Remedy::Copy);
@@ -82,7 +77,7 @@ class Remedies {
   }
 
  private:
-  Rewrite unchanged(Remedy remedy) const { return {remedy, model_.nodes, model_.values, {}}; }
+  Change unchanged(Remedy remedy) const { return {remedy, model_.nodes, model_.values, {}}; }
 
   static const cost::TensorPlace* owner_of(const cost::MemoryPlan& plan,
                                            const cost::TensorPlace& tensor) {
@@ -109,8 +104,8 @@ class Remedies {
   /// The output is made anew behind the last node that reads its memory under any name; who read it
   /// before, reads what it was made from. As Remedy::Copy, a Transpose that moves nothing makes it,
   /// which is never in place.
-  Rewrite output_last(Remedy remedy) {
-    Rewrite rewrite = unchanged(remedy);
+  Change output_last(Remedy remedy) {
+    Change change = unchanged(remedy);
     const auto at = static_cast<std::size_t>(producer_of_lost() - model_.nodes.begin());
     std::size_t last = at;
     for (std::size_t n = at + 1; n < model_.nodes.size(); ++n)
@@ -118,11 +113,11 @@ class Remedies {
         if (family_.contains(name)) last = n;
     const std::string early = unique(lost_ + "_early");
     bool is_read = remedy == Remedy::Copy;
-    for (auto& node : rewrite.nodes) {
+    for (auto& node : change.nodes) {
       is_read |= contains(node.inputs, lost_);
       redirect(node, lost_, early);
     }
-    espdl::Node again = rewrite.nodes[at];
+    espdl::Node again = change.nodes[at];
     if (is_read) {
       espdl::ValueInfo value = *model_.find_value(lost_);
       if (remedy == Remedy::Copy) {
@@ -134,17 +129,17 @@ class Remedies {
         again.inputs = {early};
       }
       again.name = unique(lost_ + "_again");
-      rewrite.nodes[at].outputs = {early};
+      change.nodes[at].outputs = {early};
       value.name = early;
-      rewrite.values.push_back(std::move(value));
+      change.values.push_back(std::move(value));
     }
-    rewrite.nodes.insert(rewrite.nodes.begin() + static_cast<std::ptrdiff_t>(last) + 1,
+    change.nodes.insert(change.nodes.begin() + static_cast<std::ptrdiff_t>(last) + 1,
                          std::move(again));
-    if (!is_read) rewrite.nodes.erase(rewrite.nodes.begin() + static_cast<std::ptrdiff_t>(at));
-    return rewrite;
+    if (!is_read) change.nodes.erase(change.nodes.begin() + static_cast<std::ptrdiff_t>(at));
+    return change;
   }
 
-  std::optional<Rewrite> behind_the_last_reader() const {
+  std::optional<Change> behind_the_last_reader() const {
     if (contains(model_.outputs, lost_)) return std::nullopt;
     std::size_t last = writer_;
     for (std::size_t n = writer_ + 1; n < model_.nodes.size(); ++n)
@@ -153,66 +148,62 @@ class Remedies {
     for (std::size_t n = writer_ + 1; n <= last; ++n)
       for (const auto& name : model_.nodes[n].inputs)
         if (contains(outputs, name)) return std::nullopt;
-    Rewrite rewrite = unchanged(Remedy::Order);
-    const auto begin = rewrite.nodes.begin() + static_cast<std::ptrdiff_t>(writer_);
-    std::rotate(begin, begin + 1, rewrite.nodes.begin() + static_cast<std::ptrdiff_t>(last) + 1);
-    return rewrite;
+    Change change = unchanged(Remedy::Order);
+    const auto begin = change.nodes.begin() + static_cast<std::ptrdiff_t>(writer_);
+    std::rotate(begin, begin + 1, change.nodes.begin() + static_cast<std::ptrdiff_t>(last) + 1);
+    return change;
   }
 
-  Rewrite readers_through_alias() {
+  Change readers_through_alias() {
     const std::string alias = unique(lost_ + "_kept");
-    Rewrite rewrite = with_alias(Remedy::Alias, lost_, alias);
-    for (std::size_t n = writer_ + 1; n < rewrite.nodes.size(); ++n)
-      if (rewrite.nodes[n].outputs.front() != alias) redirect(rewrite.nodes[n], lost_, alias);
-    return rewrite;
+    Change change = with_alias(Remedy::Alias, lost_, alias);
+    for (std::size_t n = writer_ + 1; n < change.nodes.size(); ++n)
+      if (change.nodes[n].outputs.front() != alias) redirect(change.nodes[n], lost_, alias);
+    return change;
   }
 
   /// The application reads what the new alias shows; nodes before it, what showed it until now.
-  Rewrite output_through_alias() {
+  Change output_through_alias() {
     const std::string early = unique(lost_ + "_early");
-    Rewrite rewrite = with_alias(Remedy::Alias, lost_, lost_);
+    Change change = with_alias(Remedy::Alias, lost_, lost_);
     bool is_read = false;
     for (std::size_t n = 0; n < writer_; ++n) {
-      is_read |= contains(rewrite.nodes[n].inputs, lost_);
-      redirect(rewrite.nodes[n], lost_, early);
+      is_read |= contains(change.nodes[n].inputs, lost_);
+      redirect(change.nodes[n], lost_, early);
     }
     const auto producer =
-        std::find_if(rewrite.nodes.begin(), rewrite.nodes.end(),
+        std::find_if(change.nodes.begin(), change.nodes.end(),
                      [&](const auto& node) { return contains(node.outputs, lost_); });
     if (is_read) {
       std::replace(producer->outputs.begin(), producer->outputs.end(), lost_, early);
       espdl::ValueInfo value = *model_.find_value(lost_);
       value.name = early;
-      rewrite.values.push_back(std::move(value));
+      change.values.push_back(std::move(value));
     } else {
-      rewrite.nodes.erase(producer);
+      change.nodes.erase(producer);
     }
-    return rewrite;
+    return change;
   }
 
   /// A Reshape of what the writer takes, described as `like`, in front of the writer.
-  Rewrite with_alias(Remedy remedy, const std::string& like, const std::string& output) {
-    Rewrite rewrite = unchanged(remedy);
+  Change with_alias(Remedy remedy, const std::string& like, const std::string& output) {
+    Change change = unchanged(remedy);
     espdl::ValueInfo value = *model_.find_value(like);
     const Shape shape = value.shape;
-    rewrite.shape = espdl::Constant{
-        unique(output + "_shape"),
-        Tensor::of<std::int64_t>({static_cast<std::int64_t>(shape.size())}, std::span(shape)),
-        {0},
-        ""};
+    change.shape = list_constant(unique(output + "_shape"), shape);
     espdl::Node node;
     node.op = "Reshape";
     node.name = unique(output + "_node");
-    node.inputs = {chosen_, rewrite.shape->name};
+    node.inputs = {chosen_, change.shape->name};
     node.outputs = {output};
     node.attributes["quant_type"] = std::string(espdl::quant_type_of(value.dtype));
     if (output != like) {
       value.name = output;
-      rewrite.values.push_back(std::move(value));
+      change.values.push_back(std::move(value));
     }
-    rewrite.nodes.insert(rewrite.nodes.begin() + static_cast<std::ptrdiff_t>(writer_),
+    change.nodes.insert(change.nodes.begin() + static_cast<std::ptrdiff_t>(writer_),
                          std::move(node));
-    return rewrite;
+    return change;
   }
 
   /// The tensor that it is an alias of, in the end.
@@ -227,11 +218,7 @@ class Remedies {
     std::replace(node.inputs.begin(), node.inputs.end(), from, to);
   }
 
-  std::string unique(const std::string& base) {
-    std::string name = base;
-    for (int n = 1; !names_.insert(name).second; ++n) name = fmt::format("{}_{}", base, n);
-    return name;
-  }
+  std::string unique(const std::string& base) { return names_.unique(base); }
 
   const espdl::Model& model_;
   const std::string lost_;
@@ -241,16 +228,16 @@ class Remedies {
   /// All names of the memory in which the lost tensor lies.
   std::set<std::string, std::less<>> family_;
   bool is_freed_ = false;
-  std::set<std::string, std::less<>> names_;
+  Names names_;
 };
 
-/// Swaps the rewrite and what it replaces: twice changes nothing.
-void exchange(espdl::Model& model, Rewrite& rewrite, bool add) {
-  std::swap(model.nodes, rewrite.nodes);
-  std::swap(model.values, rewrite.values);
-  if (!rewrite.shape) return;
+/// Swaps the change and what it replaces: twice changes nothing.
+void exchange(espdl::Model& model, Change& change, bool add) {
+  std::swap(model.nodes, change.nodes);
+  std::swap(model.values, change.values);
+  if (!change.shape) return;
   if (add)
-    model.initializers.push_back(*rewrite.shape);
+    model.initializers.push_back(*change.shape);
   else
     model.initializers.pop_back();
 }
@@ -264,28 +251,28 @@ struct Price {
 };
 
 Price price_of(espdl::Model& model, const Target& target, const cost::LatencyOptions& latency,
-               Rewrite& rewrite) {
-  exchange(model, rewrite, true);
+               Change& change) {
+  exchange(model, change, true);
   const cost::MemoryPlan plan = cost::plan_memory(model, target);
   const Price price{plan.overwrites.size(),
                     cost::estimate_latency(model, target, latency).milliseconds,
                     plan.activation_bytes(), model.nodes.size()};
-  exchange(model, rewrite, false);
+  exchange(model, change, false);
   return price;
 }
 
 /// The best of what leaves fewer losses; else what always gets on.
-Rewrite choose(espdl::Model& model, const Target& target, const cost::LatencyOptions& latency,
+Change choose(espdl::Model& model, const Target& target, const cost::LatencyOptions& latency,
                const cost::MemoryPlan& plan) {
   Remedies remedies(model, plan, plan.overwrites.front());
-  std::optional<Rewrite> best;
+  std::optional<Change> best;
   Price least{.losses = plan.overwrites.size()};
-  for (Rewrite& rewrite : remedies.all()) {
-    const Price price = price_of(model, target, latency, rewrite);
+  for (Change& change : remedies.all()) {
+    const Price price = price_of(model, target, latency, change);
     if (price.losses >= plan.overwrites.size()) continue;
     if (best && price.key() >= least.key()) continue;
     least = price;
-    best = std::move(rewrite);
+    best = std::move(change);
   }
   return best ? std::move(*best) : remedies.guard();
 }
@@ -304,9 +291,9 @@ std::vector<MovedWrite> protect_from_in_place_writes(espdl::Model& model, const 
     const cost::Overwrite& loss = plan.overwrites.front();
     ESPQUANT_ASSERT(moved.size() < most,
                     "no order of nodes keeps the plan from losing " + loss.tensor);
-    Rewrite rewrite = choose(model, target, latency, plan);
-    moved.push_back({loss.node, loss.tensor, rewrite.remedy});
-    exchange(model, rewrite, true);
+    Change change = choose(model, target, latency, plan);
+    moved.push_back({loss.node, loss.tensor, change.remedy});
+    exchange(model, change, true);
   }
 }
 

@@ -1,0 +1,170 @@
+#include "schedule/optimize.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "cli/board_options.h"
+#include "cli/commands.h"
+#include "cli/model_file.h"
+#include "cli/quantized_files.h"
+#include "report/compile_request.h"
+#include "report/cost_table.h"
+#include "report/table.h"
+#include "schedule/same_integers.h"
+#include "strategy/last_gate.h"
+
+namespace espquant::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct OptimizeCommand {
+  ModelFile file;
+  fs::path out;
+  std::string fit = "latency";
+  std::vector<std::string> disabled;
+  cost::PlannerOptions planner;
+  BoardOptions board;
+  bool compile_request = true;
+  bool json = false;
+};
+
+/// One of the two models in figures.
+struct ScheduleFigures {
+  report::Cost cost;
+  std::size_t file_bytes = 0, nodes = 0;
+};
+
+nlohmann::ordered_json schedule_json(const ScheduleFigures& figures) {
+  return {{"milliseconds", figures.cost.latency.milliseconds},
+          {"activations", figures.cost.memory.activation_bytes()},
+          {"ram", figures.cost.memory.ram_bytes()},
+          {"file", figures.file_bytes},
+          {"nodes", figures.nodes}};
+}
+
+void print_comparison(const ScheduleFigures& before, const ScheduleFigures& after) {
+  using enum report::Table::Align;
+  report::Table table({{"", Left}, {"before", Right}, {"after", Right}, {"", Right}});
+  const auto row = [&](const char* name, std::string a, std::string b, double from, double to) {
+    table.add_row({name, std::move(a), std::move(b),
+                   from > 0 ? fmt::format("{:+.1f} %", 100 * (to - from) / from) : ""});
+  };
+  const auto bytes_row = [&](const char* name, std::size_t a, std::size_t b) {
+    row(name, report::with_separators(static_cast<std::int64_t>(a)),
+        report::with_separators(static_cast<std::int64_t>(b)), static_cast<double>(a),
+        static_cast<double>(b));
+  };
+  const double from = before.cost.latency.milliseconds, to = after.cost.latency.milliseconds;
+  row("ms, estimated", report::milliseconds_text(from), report::milliseconds_text(to), from, to);
+  bytes_row("bytes of activations", before.cost.memory.activation_bytes(),
+            after.cost.memory.activation_bytes());
+  bytes_row("bytes of RAM in all", before.cost.memory.ram_bytes(), after.cost.memory.ram_bytes());
+  bytes_row("bytes of the file", before.file_bytes, after.file_bytes);
+  bytes_row("nodes", before.nodes, after.nodes);
+  fmt::print("{}", table.to_string());
+}
+
+fs::path request_beside(const fs::path& out) {
+  fs::path path = out;
+  return path.replace_extension(".compile_req.yml");
+}
+
+void write_optimized(const OptimizeCommand& command, const espdl::Model& model,
+                     const Target& target, const strategy::SoundFile& file) {
+  OutputFiles output;
+  output.add(command.out, file.bytes());
+  if (command.compile_request)
+    output.add(request_beside(command.out),
+               report::to_yaml(report::compile_request(model, target),
+                               fmt::format("{}, {}", command.out.filename().string(),
+                                           target.name)));
+  output.commit();
+}
+
+void run_optimize(const OptimizeCommand& command, const Context& context) {
+  if (!command.file.key.empty())
+    throw Error(ErrorCode::Usage, "the result would not be encrypted any more")
+        .remedy("Decrypt the file first, and encrypt the result");
+  const schedule::OptimizeOptions options{schedule::parse_goal(command.fit), command.disabled};
+  const auto bytes = read_file(command.file.path);
+  const espdl::Model model = espdl::read_model(bytes, command.file.read_options());
+  const Target& target = command.file.target_to_run(model);
+  const schedule::Conditions conditions{target, command.board.latency_for(target),
+                                        command.planner};
+  const auto made = schedule::optimize(model, conditions, options);
+  schedule::require_same_integers(model, made.model, target);
+  const auto file = strategy::pass_last_gate(made.model, target, &model);
+  const auto figures = [&](const espdl::Model& one, std::size_t size) {
+    return ScheduleFigures{
+        report::cost_of(one, target, command.planner, conditions.latency), size, one.nodes.size()};
+  };
+  const auto before = figures(model, bytes.size());
+  const auto after = figures(made.model, file.bytes().size());
+  write_optimized(command, made.model, target, file);
+  if (command.json) {
+    nlohmann::ordered_json json{{"file", command.out.string()},
+                                {"target", target.name},
+                                {"espdl", target.release.version},
+                                {"fit", command.fit}};
+    json["rewrites"] = nlohmann::ordered_json::array();
+    for (const auto& record : made.done)
+      json["rewrites"].push_back({{"name", record.name}, {"changes", record.changes}});
+    json["before"] = schedule_json(before);
+    json["after"] = schedule_json(after);
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return;
+  }
+  if (context.quiet) return;
+  print_comparison(before, after);
+  std::vector<std::string> done;
+  for (const auto& record : made.done)
+    done.push_back(fmt::format("{} {}", record.name, record.changes));
+  fmt::print("\nfor {}, ESP-DL {}: {}\nWrote {}: every integer as before\n", target.name,
+             target.release.version,
+             done.empty() ? "nothing helps" : fmt::format("{}", fmt::join(done, ", ")),
+             command.out.string());
+}
+
+}  // namespace
+
+void add_optimize(CLI::App& app, Context& context) {
+  auto& sub = *app.add_subcommand(
+      "optimize", "Rearrange an .espdl for its chip: the same integers, sooner or in less memory");
+  const auto command = std::make_shared<OptimizeCommand>();
+  add_model_file(sub, command->file);
+  sub.add_option("--fit", command->fit,
+                 "What for: latency, ram=SIZE (bytes for activations; K and M behind a number are "
+                 "1024 and 1024 K), or ram=SIZE,latency")
+      ->capture_default_str()
+      ->type_name("GOAL");
+  sub.add_option("--out,-o", command->out, "The result")->required()->type_name("FILE");
+  sub.add_option("--disable", command->disabled, "A rewrite to leave out; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
+  add_target(sub, command->file);
+  add_board(sub, command->board);
+  sub.add_flag_callback(
+      "--parameters-in-flash", [command] { command->planner.copy_parameters = false; },
+      "dl::Model does not copy parameters to RAM (param_copy = false)");
+  add_compile_request_flag(sub, command->compile_request);
+  sub.add_flag("--json", command->json, "Print JSON");
+  sub.footer(
+      "Examples:\n"
+      "  espquant optimize model.espdl --out faster.espdl\n"
+      "  espquant optimize model.espdl --fit ram=200K,latency --out smaller.espdl\n"
+      "  espquant optimize model.espdl --espdl 3.3.9 --out faster.espdl\n");
+  sub.callback([command, &context] {
+    try {
+      run_optimize(*command, context);
+    } catch (Error& error) {
+      throw error.file(command->file.path.string());
+    }
+  });
+}
+
+}  // namespace espquant::cli

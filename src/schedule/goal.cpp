@@ -1,0 +1,56 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <limits>
+
+#include "base/error.h"
+#include "schedule/optimize.h"
+
+namespace espquant::schedule {
+namespace {
+
+constexpr std::string_view kGoals = "A goal is latency, ram=200K, or both: ram=200K,latency";
+
+Error not_understood(std::string_view what) {
+  return Error(ErrorCode::Usage, fmt::format("'{}' is no goal", what))
+      .remedy(std::string(kGoals));
+}
+
+std::size_t bytes_of(std::string_view text, std::string_view goal) {
+  std::size_t unit = 1;
+  if (!text.empty()) {
+    const char last = text.back();
+    if (last == 'K' || last == 'k') unit = std::size_t{1} << 10;
+    if (last == 'M' || last == 'm') unit = std::size_t{1} << 20;
+    if (unit > 1) text.remove_suffix(1);
+  }
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  constexpr std::size_t kMost = std::numeric_limits<std::int32_t>::max();
+  if (error != std::errc() || end != text.data() + text.size() || number == 0 ||
+      number > kMost / unit)
+    throw not_understood(goal);
+  return number * unit;
+}
+
+}  // namespace
+
+Goal parse_goal(std::string_view text) {
+  constexpr std::string_view kRam = "ram=";
+  Goal goal;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    const std::string_view part = text.substr(at, comma - at);
+    at = comma + 1;
+    if (part == "latency" && !goal.latency) {
+      goal.latency = true;
+    } else if (part.starts_with(kRam) && !goal.ram) {
+      goal.ram = bytes_of(part.substr(kRam.size()), part);
+    } else {
+      throw not_understood(part);
+    }
+  }
+  return goal;
+}
+
+}  // namespace espquant::schedule

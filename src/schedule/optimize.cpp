@@ -1,0 +1,81 @@
+#include "schedule/optimize.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "schedule/in_place_writes.h"
+#include "schedule/rewrites.h"
+
+namespace espquant::schedule {
+namespace {
+
+using Serves = Rewrite::Serves;
+
+constexpr std::array kRewrites = {
+    Rewrite{"split_filters", "filters beyond the cache become several that fit it", Serves::Latency,
+            [](espdl::Model& model, const Conditions& conditions, const Goal&) {
+              return split_filters(model, conditions);
+            }},
+};
+
+void check_names(const std::vector<std::string>& disabled) {
+  std::vector<std::string> names;
+  for (const auto& rewrite : kRewrites) names.emplace_back(rewrite.name);
+  for (const auto& name : disabled) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    const std::string near = nearest_name(name, names);
+    throw Error(ErrorCode::Usage, fmt::format("there is no rewrite '{}'", name))
+        .remedy(near.empty() ? fmt::format("The rewrites are: {}", fmt::join(names, ", "))
+                             : fmt::format("Did you mean '{}'?", near));
+  }
+}
+
+void set_metadata(espdl::Model& model, std::string_view key, std::string value) {
+  for (auto& [known, text] : model.metadata)
+    if (known == key) {
+      text = std::move(value);
+      return;
+    }
+  model.metadata.emplace_back(key, std::move(value));
+}
+
+void note_in_metadata(espdl::Model& model, const Conditions& conditions,
+                      const std::vector<RewriteRecord>& done) {
+  std::vector<std::string> parts;
+  for (const auto& record : done)
+    parts.push_back(fmt::format("{} {}", record.name, record.changes));
+  if (parts.empty()) return;
+  set_metadata(model, "target", std::string(conditions.target.name));
+  set_metadata(model, "espquant.espdl", std::string(conditions.target.release.version));
+  set_metadata(model, "espquant.schedule", fmt::format("{}", fmt::join(parts, ", ")));
+}
+
+}  // namespace
+
+std::span<const Rewrite> all_rewrites() { return kRewrites; }
+
+Optimized optimize(const espdl::Model& model, const Conditions& conditions,
+                   const OptimizeOptions& options) {
+  check_names(options.disabled);
+  Optimized result{model, {}};
+  for (const auto& rewrite : kRewrites) {
+    if (std::find(options.disabled.begin(), options.disabled.end(), rewrite.name) !=
+        options.disabled.end())
+      continue;
+    if (rewrite.serves == Serves::Latency ? !options.goal.latency : !options.goal.ram) continue;
+    const std::int64_t changes = rewrite.run(result.model, conditions, options.goal);
+    if (changes > 0) result.done.push_back({std::string(rewrite.name), changes});
+  }
+  const auto moved =
+      protect_from_in_place_writes(result.model, conditions.target, conditions.latency);
+  if (!moved.empty())
+    result.done.push_back({"in_place_writes", static_cast<std::int64_t>(moved.size())});
+  note_in_metadata(result.model, conditions, result.done);
+  return result;
+}
+
+}  // namespace espquant::schedule
