@@ -10,4 +10,12 @@ namespace espquant {
 /// pen; else "".
 std::string nearest_name(std::string_view name, std::span<const std::string> candidates);
 
+/// Whether the byte goes on with a UTF-8 character.
+constexpr bool is_utf8_continuation(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
+
+/// A word of a command line to type: quoted where the shell would read it otherwise.
+std::string shell_word(const std::string& word);
+
 }  // namespace espquant

@@ -7,13 +7,14 @@
 #include "base/file.h"
 #include "cli/analyze_network.h"
 #include "cli/commands.h"
-#include "cli/data_doubts.h"
 #include "cli/model_file.h"
-#include "cli/network.h"
-#include "cli/port_metadata.h"
+#include "cli/notes.h"
 #include "cli/progress.h"
-#include "cli/saturation_report.h"
 #include "cli/validators.h"
+#include "job/data_doubts.h"
+#include "job/outline.h"
+#include "job/port_metadata.h"
+#include "job/saturation_report.h"
 
 namespace espquant::cli {
 namespace {
@@ -22,13 +23,13 @@ namespace {
 constexpr std::int64_t kFileSamples = 100;
 
 struct AnalyzeCommand {
-  ModelFile file;
-  NetworkOptions network;
+  job::ModelFile file;
+  job::NetworkOptions network;
   /// Of an .espdl; calibration, recipe and order are the network's.
-  DataOptions data;
+  job::DataOptions data;
   std::filesystem::path reference, csv, calib;
-  RecipeOptions recipe;
-  AnalysisView view;
+  job::RecipeOptions recipe;
+  job::AnalysisView view;
   bool json = false;
 };
 
@@ -62,16 +63,17 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
                    "saturation is measured as if it were not");
   const bool compared = !command.reference.empty();
   const Graph network =
-      compared ? load_network(command.reference, command.network, model) : outline(model);
+      compared ? job::load_network(command.reference, command.network, model) : job::outline(model);
   std::unique_ptr<ops::Executor> reference;
   if (compared)
     reference =
         std::make_unique<ops::Executor>(network, ops::Executor::Options{.observe_all = false});
-  DataOptions options = command.data;
+  job::DataOptions options = command.data;
   if (options.count == 0) options.count = kFileSamples;
-  const Data data = open_data(options, network, preprocess_settings(model));
-  question_data(data, options, network);
-  question_ranges(data, model);
+  const job::Data data =
+      job::open_data(options, network, print_note, job::preprocess_settings(model));
+  job::question_data(data, options, network);
+  job::question_ranges(data, model);
   Progress bar("analyze", static_cast<std::int64_t>(data.chosen.size()),
                context.quiet || command.json);
   const measure::SaturationReport report =
@@ -79,13 +81,13 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
                                   [&](std::int64_t done, std::int64_t) { bar.update(done); });
   if (!command.csv.empty()) {
     OutputFiles files;
-    files.add(command.csv, saturation_csv(report));
+    files.add(command.csv, job::saturation_csv(report));
     files.commit();
   }
   if (command.json) {
-    fmt::print("{}", saturation_json(report, program.target(), command.file.path.string()));
+    fmt::print("{}", job::saturation_json(report, program.target(), command.file.path.string()));
   } else if (!context.quiet) {
-    fmt::print("{}", saturation_text(report, program.target(), command.view.rows));
+    fmt::print("{}", job::saturation_text(report, program.target(), command.view.rows));
   }
 }
 
@@ -99,13 +101,13 @@ void run_analyze(const AnalyzeCommand& command, Context& context) {
     analyze_espdl(command, context);
 }
 
-std::map<std::string, AnalysisOrder> orders() {
-  return {{"output", AnalysisOrder::Output}, {"accumulated", AnalysisOrder::Accumulated},
-          {"alone", AnalysisOrder::Alone},   {"clipped", AnalysisOrder::Clipped},
-          {"spread", AnalysisOrder::Spread}, {"network", AnalysisOrder::Network}};
+std::map<std::string, job::AnalysisOrder> orders() {
+  return {{"output", job::AnalysisOrder::Output}, {"accumulated", job::AnalysisOrder::Accumulated},
+          {"alone", job::AnalysisOrder::Alone},   {"clipped", job::AnalysisOrder::Clipped},
+          {"spread", job::AnalysisOrder::Spread}, {"network", job::AnalysisOrder::Network}};
 }
 
-std::vector<std::string> words_of(const std::map<std::string, AnalysisOrder>& meanings) {
+std::vector<std::string> words_of(const std::map<std::string, job::AnalysisOrder>& meanings) {
   std::vector<std::string> words;
   for (const auto& [word, meaning] : meanings) words.push_back(word);
   return words;

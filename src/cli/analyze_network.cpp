@@ -6,10 +6,10 @@
 #include <memory>
 
 #include "base/file.h"
-#include "cli/data_doubts.h"
 #include "cli/notes.h"
 #include "cli/progress.h"
 #include "cli/quantized_files.h"
+#include "job/data_doubts.h"
 
 namespace espquant::cli {
 namespace {
@@ -17,8 +17,9 @@ namespace {
 // As `quantize` reports noise: the ratios of a few dozen samples differ by some percent.
 constexpr std::int64_t kNetworkSamples = 32;
 
-strategy::QuantizedModel quantize(const NetworkAnalysis& command, Graph imported, const Data& data,
-                                  recipe::Recipe recipe, const Target& target, bool quiet) {
+strategy::QuantizedModel quantize(const NetworkAnalysis& command, Graph imported,
+                                  const job::Data& data, recipe::Recipe recipe,
+                                  const Target& target, bool quiet) {
   strategy::QuantizeOptions options;
   options.target = &target;
   options.report_samples = 0;
@@ -36,7 +37,7 @@ strategy::QuantizedModel quantize(const NetworkAnalysis& command, Graph imported
   try {
     return strategy::quantize_model(std::move(imported), data.source(), options, progress);
   } catch (Error& error) {
-    throw located(error, command.model, command.recipe);
+    throw job::located(error, command.model, command.recipe);
   }
 }
 
@@ -47,44 +48,45 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
     throw Error(ErrorCode::Usage, "an .onnx is quantized first, which needs calibration data")
         .file(command.model.string())
         .remedy("Add --calib DATA: .npz, .npy, or a folder of images");
-  recipe::Recipe recipe = recipe_of(command.recipe);
-  const Target& target = target_for(command.target, recipe);
-  Graph imported = import_network(command.model, command.network, command.calib, target);
+  recipe::Recipe recipe = job::recipe_of(command.recipe);
+  const Target& target = job::target_for(command.target, recipe, print_note);
+  Graph imported =
+      job::import_network(command.model, command.network, command.calib, target, print_note);
   recipe.target = std::string(target.name);
   recipe.espdl = std::string(target.release.version);
-  DataOptions calib = command.calib;
+  job::DataOptions calib = command.calib;
   calib.count = recipe.calibration.samples;
   calib.seed = recipe.calibration.seed;
-  const Data data = open_data_for(calib, imported);
-  question_calibration(data, calib, imported);
-  std::optional<Data> other;
+  const job::Data data = job::open_data_for(calib, imported, print_note);
+  job::question_calibration(data, calib, imported);
+  std::optional<job::Data> other;
   if (!command.data.empty()) {
-    DataOptions options = command.calib;
+    job::DataOptions options = command.calib;
     options.path = command.data;
-    other = open_data(options, imported);
-    question_data(*other, options, imported);
+    other = job::open_data(options, imported, print_note);
+    job::question_data(*other, options, imported);
   }
   const bool quiet = context.quiet || command.json;
   const strategy::QuantizedModel made =
       quantize(command, std::move(imported), data, std::move(recipe), target, quiet);
   print_warnings(made.warnings);
-  print_notes(notes_of(made));
+  print_notes(job::notes_of(made));
   const calib::SampleSource source = other ? other->source() : data.source();
   const auto samples =
       strategy::evenly_spread(source.count, command.count > 0 ? command.count : kNetworkSamples);
   const analysis::Analysis analysis = analysis::analyze(made, target, source, samples);
   if (!command.csv.empty()) {
     OutputFiles files;
-    files.add(command.csv, analysis_csv(analysis, command.view));
+    files.add(command.csv, job::analysis_csv(analysis, command.view));
     files.commit();
   }
   if (command.json) {
-    fmt::print("{}", analysis_json(analysis, made.recipe, target, command.view));
+    fmt::print("{}", job::analysis_json(analysis, made.recipe, target, command.view));
     return;
   }
   if (context.quiet) return;
   fmt::print("{} for {}, calibrated on {} samples\n\n{}", made.recipe.name, target.name,
-             data.chosen.size(), analysis_text(analysis, command.view));
+             data.chosen.size(), job::analysis_text(analysis, command.view));
 }
 
 }  // namespace espquant::cli

@@ -2,25 +2,25 @@
 
 #include <filesystem>
 
-#include "cli/analysis_report.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
 #include "cli/network_options.h"
 #include "cli/recipe_options.h"
+#include "job/analysis_report.h"
 
 namespace espquant::cli {
 
 /// What `analyze` is asked of an .onnx.
 struct NetworkAnalysis {
   std::filesystem::path model;
-  NetworkOptions network;
-  DataOptions calib;
+  job::NetworkOptions network;
+  job::DataOptions calib;
   /// What the noise is measured on; of the calibration data where the path is empty.
   std::filesystem::path data;
   std::int64_t count = 0;
   std::string target;
-  RecipeOptions recipe;
-  AnalysisView view;
+  job::RecipeOptions recipe;
+  job::AnalysisView view;
   std::filesystem::path csv;
   bool json = false;
 };

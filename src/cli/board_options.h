@@ -1,28 +1,12 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
-#include <optional>
 
-#include "cost/board_file.h"
-#include "cost/latency.h"
+#include "job/board.h"
 
 namespace espquant::cli {
 
-/// --board: constants of a user's own board, and --cores.
-struct BoardOptions {
-  std::filesystem::path file;
-  int cores = 1;
-
-  /// Nothing without --board. Throws Error(Usage) where the file is for another chip than `target`,
-  /// and prints a note where it is for a release with other kernels.
-  std::optional<cost::Board> board_for(const Target& target) const;
-  /// With that board and those cores.
-  cost::LatencyOptions latency_for(const Target& target) const;
-  /// What a file given as --board was made for.
-  std::optional<cost::BoardFile> read() const;
-};
-
-void add_board(CLI::App& command, BoardOptions& options);
+/// --board and --cores.
+void add_board(CLI::App& command, job::BoardOptions& options);
 
 }  // namespace espquant::cli

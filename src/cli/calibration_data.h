@@ -2,27 +2,12 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <memory>
 #include <string>
-#include <vector>
 
-#include "calib/calibrate.h"
-#include "data/dataset.h"
-#include "graph/graph.h"
+#include "job/data.h"
 
+/// The options of every command that takes data.
 namespace espquant::cli {
-
-/// Where a command's data come from and how they become the network's inputs.
-struct DataOptions {
-  std::filesystem::path path;
-  /// key=value settings of the preprocessing, and a TOML file with the same keys.
-  std::vector<std::string> preprocess;
-  std::filesystem::path preprocess_file;
-  /// A file with the names of the classes in the network's order.
-  std::filesystem::path classes;
-  std::int64_t count = 0;  ///< 0: all
-  std::int64_t seed = 0;   ///< 0: `count` samples evenly spread; else drawn at random
-};
 
 /// --calib.
 CLI::Option* add_calib(CLI::App& command, std::filesystem::path& path);
@@ -31,45 +16,12 @@ CLI::Option* add_data(CLI::App& command, std::filesystem::path& path, const std:
 /// --count: on how many samples of it. 0, and the default, is what `otherwise` says.
 CLI::Option* add_count(CLI::App& command, std::int64_t& count, const std::string& otherwise);
 /// --preprocess and --preprocess-file; `otherwise` says what holds without them.
-void add_preprocess(CLI::App& command, DataOptions& options, const std::string& otherwise);
+void add_preprocess(CLI::App& command, job::DataOptions& options, const std::string& otherwise);
 
 /// --classes.
-void add_classes(CLI::App& command, DataOptions& options);
-
-/// What data for a network must fit. Throws Error(Malformed) for one without inputs.
-std::vector<data::InputSpec> input_specs(const Graph& network);
+void add_classes(CLI::App& command, job::DataOptions& options);
 
 /// For the page of help of a command that has add_preprocess(): every key, its values and default.
 std::string preprocess_help();
-
-struct Data {
-  std::unique_ptr<data::Dataset> dataset;
-  data::Preprocess preprocess;
-  std::vector<std::size_t> chosen;
-  /// That the network tells apart; 0 where it is not known.
-  std::int64_t class_count = 0;
-
-  /// Refers to this object.
-  calib::SampleSource source() const;
-  /// Labels of the chosen samples; empty when there are none, or, with a note, when they mean
-  /// nothing to the network. Which folder is which class is noted, too.
-  std::vector<std::int64_t> labels() const;
-};
-
-/// `stored`, overridden by the file of the options, overridden by their key=value settings. Throws
-/// Error(Usage) for a key that one of these gives twice.
-data::Settings given_settings(const DataOptions& options, const data::Settings& stored);
-
-/// The names in the file of the options; none without one.
-std::vector<std::string> class_names(const DataOptions& options);
-
-/// Opens the data for the inputs of `network`. `stored` and `classes` are settings and names found
-/// in a model's metadata; the options override.
-Data open_data(const DataOptions& options, const Graph& network, const data::Settings& stored = {},
-               std::span<const std::string> classes = {});
-
-/// The same for a network that is to be quantized. Where it fixes a batch of several and the data
-/// are samples of one, its batch becomes one, which is said on stderr.
-Data open_data_for(const DataOptions& options, Graph& network);
 
 }  // namespace espquant::cli

@@ -10,19 +10,19 @@
 #include "cli/commands.h"
 #include "cli/list_operators.h"
 #include "cli/model_file.h"
-#include "cli/wrap.h"
 #include "espdl/package.h"
 #include "measure/planned_memory.h"
 #include "report/table.h"
+#include "report/wrap.h"
 #include "sim/made_for.h"
 
 namespace espquant::cli {
 namespace {
 
 struct CheckCommand {
-  ModelFile file;
-  NetworkOptions network;
-  BoardOptions board;
+  job::ModelFile file;
+  job::NetworkOptions network;
+  job::BoardOptions board;
   bool list = false, markdown = false;
   bool json = false;
 };
@@ -43,7 +43,7 @@ struct Checked {
   }
 };
 
-Checked check_one(const ModelFile& file, std::span<const std::byte> bytes, std::string name) {
+Checked check_one(const job::ModelFile& file, std::span<const std::byte> bytes, std::string name) {
   espdl::ReadOptions options = file.read_options();
   options.name = name;
   std::vector<Error> unreadable;
@@ -63,7 +63,7 @@ Checked check_one(const ModelFile& file, std::span<const std::byte> bytes, std::
 }
 
 /// The named model, else all of a package.
-std::vector<Checked> check_file(const ModelFile& file) try {
+std::vector<Checked> check_file(const job::ModelFile& file) try {
   const auto bytes = read_file(file.path);
   if (!espdl::is_package(bytes)) return {check_one(file, bytes, "")};
   if (!file.name.empty()) return {check_one(file, bytes, file.name)};
@@ -95,12 +95,12 @@ std::string check_table_of(const std::vector<sim::Finding>& findings) {
   report::Table table({{"node"}, {"rule"}, {"what is wrong, and the remedy"}});
   for (const auto& finding : findings) {
     if (&finding != &findings.front()) table.add_row({""});
-    auto place = wrapped(place_of(finding), kPlaceWidth);
+    auto place = report::wrapped(place_of(finding), kPlaceWidth);
     if (!finding.op.empty() && finding.op != place_of(finding))
       place.push_back(report::shortened(fmt::format("({})", finding.op), kPlaceWidth));
-    auto rule = wrapped(finding.rule, kRuleWidth);
-    for (auto& line : wrapped(finding.name, kRuleWidth)) rule.push_back(std::move(line));
-    const auto text = wrapped(text_of(finding), kTextWidth);
+    auto rule = report::wrapped(finding.rule, kRuleWidth);
+    for (auto& line : report::wrapped(finding.name, kRuleWidth)) rule.push_back(std::move(line));
+    const auto text = report::wrapped(text_of(finding), kTextWidth);
     const auto line_of = [](const std::vector<std::string>& lines, std::size_t i) {
       return i < lines.size() ? lines[i] : std::string();
     };

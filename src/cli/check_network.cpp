@@ -6,11 +6,12 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "cli/wrap.h"
+#include "cli/notes.h"
 #include "onnx/import.h"
 #include "report/cost_table.h"
 #include "report/network.h"
 #include "report/table.h"
+#include "report/wrap.h"
 
 namespace espquant::cli {
 namespace {
@@ -25,13 +26,14 @@ CheckedNetwork surveyed(const NetworkCheck& command) try {
   const Target& chip = find_target(command.target.empty() ? "esp32s3" : command.target);
   const Target& target = command.espdl.empty() ? chip : chip.under(find_release(command.espdl));
   std::vector<Error> refused;
-  Graph graph = read_network(command.model, command.network, refused);
+  Graph graph = job::read_network(command.model, command.network, refused);
   onnx::check_finite_constants(graph);
   Graph known = graph;
   ops::infer_known_shapes(known);
   const report::Network figures = report::describe(known);
   return {target,
-          survey::survey(std::move(graph), target, refused, command.board.latency_for(target)),
+          survey::survey(std::move(graph), target, refused,
+                         command.board.latency_for(target, print_note)),
           figures.macs, figures.parameters};
 } catch (Error& error) {
   throw error.file(command.model.string());
@@ -88,7 +90,8 @@ std::string refusals_text(const survey::Survey& survey) {
   std::string text;
   for (const std::string& sentence : sentences) {
     const std::string whole = fmt::format("{}: {}", fmt::join(nodes[sentence], ", "), sentence);
-    for (const std::string& line : wrapped(whole, report::prose_width())) text += line + '\n';
+    for (const std::string& line : report::wrapped(whole, report::prose_width()))
+      text += line + '\n';
     text += '\n';
   }
   return text;
@@ -129,7 +132,7 @@ std::string cut_text(const survey::Cut& cut) {
       "The chip can run the rest. Leave those nodes to the application: quantize with\n"
       "    {}\n"
       "or with --cut-tail, which finds the same\n",
-      options_of(cut));
+      job::options_of(cut));
 }
 
 nlohmann::ordered_json network_check_json(const NetworkCheck& command,
@@ -155,7 +158,8 @@ nlohmann::ordered_json network_check_json(const NetworkCheck& command,
                              {"parameter_bytes", cost.memory.parameter_bytes},
                              {"ram_bytes", cost.memory.ram_bytes()}});
   if (const auto& cut = checked.survey.cut; !cut.empty())
-    json["cut"] = {{"inputs", cut.inputs}, {"outputs", cut.outputs}, {"option", options_of(cut)}};
+    json["cut"] = {
+        {"inputs", cut.inputs}, {"outputs", cut.outputs}, {"option", job::options_of(cut)}};
   return json;
 }
 

@@ -12,10 +12,10 @@ namespace espquant::cli {
 /// What `check` is asked of an .onnx.
 struct NetworkCheck {
   std::filesystem::path model;
-  NetworkOptions network;
+  job::NetworkOptions network;
   /// Empty: esp32s3, and the newest release.
   std::string target, espdl;
-  BoardOptions board;
+  job::BoardOptions board;
   bool json = false;
 };
 

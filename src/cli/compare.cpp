@@ -11,13 +11,14 @@
 #include "cli/board_options.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
-#include "cli/data_doubts.h"
 #include "cli/model_file.h"
 #include "cli/network_options.h"
-#include "cli/noise_report.h"
 #include "cli/notes.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
+#include "job/data_doubts.h"
+#include "job/noise_report.h"
+#include "job/quantized_files.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -28,15 +29,15 @@ using nlohmann::ordered_json;
 
 struct CompareCommand {
   fs::path model;
-  NetworkOptions network;
-  DataOptions data;
+  job::NetworkOptions network;
+  job::DataOptions data;
   fs::path test;
   std::int64_t count = 0;
   fs::path out = ".";
   std::string target, name;
   std::vector<std::string> recipes{"int8", "mixed", "balanced"};
-  RecipeOptions changes;
-  BoardOptions board;
+  job::RecipeOptions changes;
+  job::BoardOptions board;
   bool compile_request = true;
   bool json = false;
 
@@ -46,16 +47,16 @@ struct CompareCommand {
 /// Recipes that calibrate on the same samples.
 struct Group {
   recipe::Recipe::Calibration calibration;
-  Data data;
+  job::Data data;
   std::unique_ptr<strategy::Preparation> preparation;
 };
 
 std::vector<recipe::Recipe> recipes_of(const CompareCommand& command) {
   std::vector<recipe::Recipe> recipes;
   for (const std::string& name : command.recipes) {
-    RecipeOptions options = command.changes;
+    job::RecipeOptions options = command.changes;
     options.recipe = name;
-    recipes.push_back(recipe_of(options));
+    recipes.push_back(job::recipe_of(options));
     const std::string& called = recipes.back().name;
     if (std::any_of(recipes.begin(), recipes.end() - 1,
                     [&](const recipe::Recipe& r) { return r.name == called; }))
@@ -66,9 +67,9 @@ std::vector<recipe::Recipe> recipes_of(const CompareCommand& command) {
 }
 
 const Target& common_target(const std::string& given, const std::vector<recipe::Recipe>& recipes) {
-  const Target& first = target_for(given, recipes.front());
+  const Target& first = job::target_for(given, recipes.front(), print_note);
   for (const recipe::Recipe& recipe : recipes)
-    if (&target_for(given, recipe) != &first)
+    if (&job::target_for(given, recipe, print_note) != &first)
       throw Error(ErrorCode::Usage,
                   fmt::format("the recipes '{}' and '{}' are for different chips or releases",
                               recipes.front().name, recipe.name))
@@ -82,13 +83,13 @@ Group& group_for(const recipe::Recipe& recipe, bool labels, const CompareCommand
     if (known.calibration.samples == recipe.calibration.samples &&
         known.calibration.seed == recipe.calibration.seed)
       return known;
-  DataOptions options = command.data;
+  job::DataOptions options = command.data;
   options.count = recipe.calibration.samples;
   options.seed = recipe.calibration.seed;
   Group& group = groups.emplace_back();
   group.calibration = recipe.calibration;
-  group.data = open_data_for(options, imported);
-  question_calibration(group.data, options, imported);
+  group.data = job::open_data_for(options, imported, print_note);
+  job::question_calibration(group.data, options, imported);
   group.preparation = std::make_unique<strategy::Preparation>(
       imported, group.data.source(), labels ? group.data.labels() : std::vector<std::int64_t>{});
   return group;
@@ -101,8 +102,8 @@ std::vector<strategy::Contender> contenders_of(const CompareCommand& command, Gr
   const bool labels = std::any_of(recipes.begin(), recipes.end(), [](const recipe::Recipe& r) {
     return r.mixed.accuracy_within.has_value();
   });
-  const cost::LatencyOptions latency = command.board.latency_for(target);
-  const std::vector<std::string> classes = class_names(command.data);
+  const cost::LatencyOptions latency = command.board.latency_for(target, print_note);
+  const std::vector<std::string> classes = job::class_names(command.data);
   std::vector<strategy::Contender> contenders;
   for (recipe::Recipe& recipe : recipes) {
     Group& group = group_for(recipe, labels, command, imported, groups);
@@ -110,7 +111,7 @@ std::vector<strategy::Contender> contenders_of(const CompareCommand& command, Gr
     contender.shared = group.preparation.get();
     contender.options.target = &target;
     contender.options.latency = latency;
-    contender.options.metadata = metadata_of(group.data.preprocess, recipe, classes);
+    contender.options.metadata = job::metadata_of(group.data.preprocess, recipe, classes);
     recipe.target = std::string(target.name);
     recipe.espdl = std::string(target.release.version);
     contender.options.recipe = std::move(recipe);
@@ -160,7 +161,7 @@ std::string compare_table_of(const std::vector<strategy::Compared>& results) {
 }
 
 void print_comparison(const std::vector<strategy::Compared>& results, const Target& target,
-                      const CompareCommand& command, const Data& calibration) {
+                      const CompareCommand& command, const job::Data& calibration) {
   fmt::print("{} for {}, calibrated on {} samples\n", command.network_name(), target.name,
              calibration.chosen.size());
   if (calibration.dataset->holds_pictures())
@@ -198,7 +199,7 @@ ordered_json compare_json_of(const strategy::Compared& r, const std::vector<fs::
   j["layers"] = r.nodes;
   j["layers_16bit"] = r.wide_nodes;
   j["layers_w8a16"] = r.narrow_weights;
-  add_noise(j, *r.evaluation.noise);
+  job::add_noise(j, *r.evaluation.noise);
   if (r.evaluation.accuracy) j["accuracy"] = *r.evaluation.accuracy;
   if (r.evaluation.agreement) j["agreement"] = *r.evaluation.agreement;
   j["milliseconds"] = r.merits.milliseconds;
@@ -241,28 +242,29 @@ void print_notes_of(const std::vector<strategy::Compared>& results) {
       print_note(fmt::format("recipe '{}' is refused: {}", r.recipe.name, r.refusal));
     for (const std::string& warning : r.warnings)
       print_warning(fmt::format("{}: {}", r.recipe.name, warning));
-    for (const std::string& note : notes_of(r))
+    for (const std::string& note : job::notes_of(r))
       print_note(fmt::format("{}: {}", r.recipe.name, note));
   }
 }
 
 void run_compare(const CompareCommand& command, Context& context) {
   const bool quiet = context.quiet || command.json;
-  Graph imported = import_network(command.model, command.network, command.data,
-                                  common_target(command.target, recipes_of(command)));
+  Graph imported =
+      job::import_network(command.model, command.network, command.data,
+                          common_target(command.target, recipes_of(command)), print_note);
   std::deque<Group> groups;
   const std::vector<strategy::Contender> contenders = contenders_of(command, imported, groups);
   const Target& target = *contenders.front().options.target;
 
-  Data test;
+  job::Data test;
   if (!command.test.empty()) {
-    DataOptions options = command.data;
+    job::DataOptions options = command.data;
     options.path = command.test;
     options.count = command.count;
-    test = open_data(options, imported);
-    question_data(test, options, imported);
+    test = job::open_data(options, imported, print_note);
+    job::question_data(test, options, imported);
   }
-  const Data& measured = command.test.empty() ? groups.front().data : test;
+  const job::Data& measured = command.test.empty() ? groups.front().data : test;
   const std::vector<strategy::Compared> results = strategy::compare_recipes(
       contenders, measured.source(), measured.labels(), show_stages(quiet));
   refuse_if_nothing_is_left(results, command.model);
@@ -272,9 +274,9 @@ void run_compare(const CompareCommand& command, Context& context) {
   for (const strategy::Compared& r : results) {
     files.emplace_back();
     if (r.refusal.empty())
-      files.back() =
-          add_quantized(output, command.out, command.network_name(), r.recipe.name, r.model, target,
-                        *r.file, groups.front().data.preprocess, command.compile_request);
+      files.back() = job::add_quantized(output, command.out, command.network_name(), r.recipe.name,
+                                        r.model, target, *r.file, groups.front().data.preprocess,
+                                        command.compile_request);
   }
   ordered_json json = compare_json_of(results, files, target, command);
   const fs::path summary = command.out / "compare.json";

@@ -49,7 +49,7 @@ void refuse_same_file(const EncryptionCommand& command) {
 
 void run(const EncryptionCommand& command, Change change, const Context& context) {
   refuse_same_file(command);
-  const espdl::Key key = read_key(command.key);
+  const espdl::Key key = job::read_key(command.key);
   const auto file = read_file(command.in);
   const bool packaged = espdl::is_package(file);
   std::vector<std::byte> changed;

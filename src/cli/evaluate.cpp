@@ -8,22 +8,23 @@
 
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
-#include "cli/data_doubts.h"
 #include "cli/model_file.h"
-#include "cli/network.h"
 #include "cli/network_options.h"
-#include "cli/noise_report.h"
-#include "cli/port_metadata.h"
+#include "cli/notes.h"
 #include "cli/progress.h"
+#include "job/data_doubts.h"
+#include "job/noise_report.h"
+#include "job/outline.h"
+#include "job/port_metadata.h"
 #include "measure/planned_memory.h"
 
 namespace espquant::cli {
 namespace {
 
 struct EvaluateCommand {
-  ModelFile file;
-  NetworkOptions network;
-  DataOptions data;
+  job::ModelFile file;
+  job::NetworkOptions network;
+  job::DataOptions data;
   std::filesystem::path reference;
   sim::Options simulation;
   bool json = false;
@@ -36,15 +37,16 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
   print_overwrites(measure::compute_in_planned_memory(program), kComputedAsPlanned);
   const bool compared = !command.reference.empty();
   const Graph network =
-      compared ? load_network(command.reference, command.network, model) : outline(model);
+      compared ? job::load_network(command.reference, command.network, model) : job::outline(model);
   std::unique_ptr<ops::Executor> reference;
   if (compared)
     reference =
         std::make_unique<ops::Executor>(network, ops::Executor::Options{.observe_all = false});
-  const Data data =
-      open_data(command.data, network, preprocess_settings(model), stored_classes(model));
-  question_data(data, command.data, network);
-  question_ranges(data, model);
+  const job::Data data =
+      job::open_data(command.data, network, print_note, job::preprocess_settings(model),
+                     job::stored_classes(model));
+  job::question_data(data, command.data, network);
+  job::question_ranges(data, model);
   Progress bar("evaluate", static_cast<std::int64_t>(data.chosen.size()),
                context.quiet || command.json);
   const auto result =
@@ -55,7 +57,7 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
     if (data.dataset->holds_pictures())
       for (const auto& [key, value] : data::to_settings(data.preprocess))
         j["preprocess"][key] = value;
-    if (result.noise) add_noise(j, *result.noise);
+    if (result.noise) job::add_noise(j, *result.noise);
     if (result.accuracy) j["accuracy"] = *result.accuracy;
     if (result.reference_accuracy) j["reference_accuracy"] = *result.reference_accuracy;
     if (result.agreement) j["agreement"] = *result.agreement;
@@ -65,13 +67,13 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
   if (data.dataset->holds_pictures())
     fmt::print("Pictures         {}\n", data::describe(data.preprocess));
   fmt::print("Samples          {}\n", result.samples);
-  if (result.noise) fmt::print("Noise to signal  {}\n", noise_text(*result.noise));
+  if (result.noise) fmt::print("Noise to signal  {}\n", job::noise_text(*result.noise));
   if (result.accuracy) fmt::print("Accuracy         {:.2f} %\n", 100 * *result.accuracy);
   if (result.reference_accuracy)
     fmt::print("Float accuracy   {:.2f} %\n", 100 * *result.reference_accuracy);
   if (result.agreement) fmt::print("Agreement        {:.2f} %\n", 100 * *result.agreement);
   if (!result.noise) return;
-  const std::string by_output = noise_by_output(*result.noise);
+  const std::string by_output = job::noise_by_output(*result.noise);
   if (!by_output.empty()) fmt::print("\n{}", by_output);
 }
 

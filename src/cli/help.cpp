@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "cli/wrap.h"
 #include "report/page.h"
+#include "report/wrap.h"
 
 namespace espquant::cli {
 
@@ -18,7 +18,7 @@ std::string in_two_columns(const std::string& lead, std::string_view text) {
     block += '\n' + std::string(kLead, ' ');
   else
     block.resize(kLead, ' ');
-  const auto lines = wrapped(text, page > kLead + kLeastText ? page - kLead : kLeastText);
+  const auto lines = report::wrapped(text, page > kLead + kLeastText ? page - kLead : kLeastText);
   for (const std::string& line : lines) {
     if (&line != &lines.front()) block += std::string(kLead, ' ');
     block += line + '\n';

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "cli/network_options.h"
+#include "cli/notes.h"
 #include "espdl/info.h"
 #include "espdl/package.h"
 #include "ops/op.h"
@@ -19,14 +20,14 @@ namespace espquant::cli {
 namespace {
 
 struct InspectCommand {
-  ModelFile file;
-  NetworkOptions network;
+  job::ModelFile file;
+  job::NetworkOptions network;
   bool simplified = false;
   bool json = false;
   bool info = false;
   bool cost = false;
   cost::PlannerOptions planner;
-  BoardOptions board;
+  job::BoardOptions board;
 };
 
 void usage(const std::string& message) { throw Error(ErrorCode::Usage, message); }
@@ -35,7 +36,7 @@ void inspect_onnx(const InspectCommand& command) try {
   if (command.info || command.cost || !command.file.key.empty() || !command.file.name.empty() ||
       !command.file.target.empty())
     usage("--info, --cost, --key, --model and --target are for .espdl files");
-  Graph graph = read_network(command.file.path, command.network);
+  Graph graph = job::read_network(command.file.path, command.network);
   if (command.simplified)
     graph = passes::simplify(std::move(graph));
   else
@@ -52,7 +53,7 @@ std::string edition_of(const espdl::Header& header) {
 }
 
 /// Container and size of the chosen model, whose file is known to be sound.
-report::FileFacts inspect_facts_of(std::span<const std::byte> bytes, const ModelFile& file) {
+report::FileFacts inspect_facts_of(std::span<const std::byte> bytes, const job::ModelFile& file) {
   report::FileFacts facts;
   facts.path = file.path.string();
   if (espdl::is_package(bytes)) {
@@ -76,7 +77,8 @@ report::FileFacts inspect_facts_of(std::span<const std::byte> bytes, const Model
 /// Nothing, but a line on stderr, where the file says too little.
 std::optional<report::Cost> cost_of(const espdl::Model& model, const InspectCommand& command) try {
   const Target& target = command.file.target_for(model);
-  return report::cost_of(model, target, command.planner, command.board.latency_for(target));
+  return report::cost_of(model, target, command.planner,
+                         command.board.latency_for(target, print_note));
 } catch (const Error& error) {
   if (command.cost || !command.board.file.empty() || error.code() == ErrorCode::Usage) throw;
   fmt::print(stderr, "espquant: memory and latency are not known: {}\n", error.what());

@@ -10,6 +10,7 @@
 #include "cli/board_options.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
+#include "cli/notes.h"
 #include "cost/profile.h"
 #include "report/cost_table.h"
 #include "report/table.h"
@@ -20,8 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct LatencyCommand {
-  ModelFile file;
-  BoardOptions board;
+  job::ModelFile file;
+  job::BoardOptions board;
   cost::PlannerOptions planner;
   fs::path profile, save;
   bool json = false;
@@ -101,7 +102,7 @@ void run_latency(const LatencyCommand& command, const Context& context) {
         .remedy("Leave out --cores");
   const espdl::Model model = command.file.load();
   const Target& target = command.file.target_for(model);
-  cost::LatencyOptions options = command.board.latency_for(target);
+  cost::LatencyOptions options = command.board.latency_for(target, print_note);
   std::optional<cost::Profile> profile;
   std::optional<cost::ProfileFit> fitted;
   if (!command.profile.empty()) {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "cli/wrap.h"
 #include "report/table.h"
+#include "report/wrap.h"
 #include "survey/operator_table.h"
 
 namespace espquant::cli {
@@ -46,8 +46,9 @@ std::string groups_table() {
   const survey::OperatorGroup* before = nullptr;
   for (const auto& group : survey::operator_groups()) {
     if (before != nullptr && before->way != group.way) table.add_rule();
-    const auto names = wrapped(fmt::format("{}", fmt::join(group.operators, ", ")), kNamesWidth);
-    const auto note = wrapped(plain(group.note), kNoteWidth);
+    const auto names =
+        report::wrapped(fmt::format("{}", fmt::join(group.operators, ", ")), kNamesWidth);
+    const auto note = report::wrapped(plain(group.note), kNoteWidth);
     const bool titled = before == nullptr || before->way != group.way;
     for (std::size_t i = 0; i < std::max(names.size(), note.size()); ++i)
       table.add_row({titled && i == 0 ? std::string(title_of(group.way)) : "",

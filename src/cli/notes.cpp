@@ -1,5 +1,6 @@
 #include "cli/notes.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -35,15 +36,6 @@ void print_warning(std::string_view text) { fmt::print(stderr, "espquant: warnin
 
 void print_warnings(const std::vector<std::string>& texts) {
   for (const std::string& text : texts) print_warning(text);
-}
-
-std::string shell_word(const std::string& word) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./+:,=@%";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
-  std::string quoted = "'";
-  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + '\'';
 }
 
 void silence_notes() { notes_are_silent = true; }

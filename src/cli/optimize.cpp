@@ -10,6 +10,7 @@
 #include "cli/board_options.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
+#include "cli/notes.h"
 #include "cli/quantized_files.h"
 #include "report/compile_request.h"
 #include "report/cost_table.h"
@@ -23,12 +24,12 @@ namespace {
 namespace fs = std::filesystem;
 
 struct OptimizeCommand {
-  ModelFile file;
+  job::ModelFile file;
   fs::path out;
   std::string fit = "latency";
   std::vector<std::string> disabled;
   cost::PlannerOptions planner;
-  BoardOptions board;
+  job::BoardOptions board;
   bool compile_request = true;
   bool json = false;
 };
@@ -79,10 +80,10 @@ void write_optimized(const OptimizeCommand& command, const espdl::Model& model,
   OutputFiles output;
   output.add(command.out, file.bytes());
   if (command.compile_request)
-    output.add(request_beside(command.out),
-               report::to_yaml(report::compile_request(model, target),
-                               fmt::format("{}, {}", command.out.filename().string(),
-                                           target.name)));
+    output.add(
+        request_beside(command.out),
+        report::to_yaml(report::compile_request(model, target),
+                        fmt::format("{}, {}", command.out.filename().string(), target.name)));
   output.commit();
 }
 
@@ -94,14 +95,14 @@ void run_optimize(const OptimizeCommand& command, const Context& context) {
   const auto bytes = read_file(command.file.path);
   const espdl::Model model = espdl::read_model(bytes, command.file.read_options());
   const Target& target = command.file.target_to_run(model);
-  const schedule::Conditions conditions{target, command.board.latency_for(target),
+  const schedule::Conditions conditions{target, command.board.latency_for(target, print_note),
                                         command.planner};
   const auto made = schedule::optimize(model, conditions, options);
   schedule::require_same_integers(model, made.model, target);
   const auto file = strategy::pass_last_gate(made.model, target, &model);
   const auto figures = [&](const espdl::Model& one, std::size_t size) {
-    return ScheduleFigures{
-        report::cost_of(one, target, command.planner, conditions.latency), size, one.nodes.size()};
+    return ScheduleFigures{report::cost_of(one, target, command.planner, conditions.latency), size,
+                           one.nodes.size()};
   };
   const auto before = figures(model, bytes.size());
   const auto after = figures(made.model, file.bytes().size());

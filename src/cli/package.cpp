@@ -34,7 +34,7 @@ struct EntryFacts {
 
 std::vector<EntryFacts> package_facts_of(const espdl::Package& package, const std::string& key) {
   std::optional<espdl::Key> parsed;
-  if (!key.empty()) parsed = read_key(key);
+  if (!key.empty()) parsed = job::read_key(key);
   std::vector<EntryFacts> all;
   for (const auto& entry : package.entries) {
     EntryFacts facts{entry, espdl::parse_header(entry.file), std::nullopt};

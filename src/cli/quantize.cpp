@@ -8,18 +8,20 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "cli/board_options.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
-#include "cli/data_doubts.h"
 #include "cli/model_file.h"
 #include "cli/network_options.h"
-#include "cli/noise_report.h"
 #include "cli/notes.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
 #include "cli/validators.h"
 #include "espdl/statistics.h"
+#include "job/data_doubts.h"
+#include "job/noise_report.h"
+#include "job/quantized_files.h"
 #include "measure/evaluate.h"
 #include "report/cost_table.h"
 #include "report/table.h"
@@ -33,31 +35,31 @@ namespace fs = std::filesystem;
 
 struct QuantizeCommand {
   fs::path model;
-  NetworkOptions network;
-  DataOptions calib;
+  job::NetworkOptions network;
+  job::DataOptions calib;
   fs::path data;
   fs::path out = ".";
   std::string target;
   std::string name;
-  RecipeOptions recipe;
-  BoardOptions board;
+  job::RecipeOptions recipe;
+  job::BoardOptions board;
   bool no_test_values = false;
   bool compile_request = true;
   std::int64_t count = 0, report_samples = 0;
   bool json = false;
 };
 
-strategy::QuantizeOptions options_of(const QuantizeCommand& command, const Data& data,
+strategy::QuantizeOptions options_of(const QuantizeCommand& command, const job::Data& data,
                                      recipe::Recipe recipe, const Target& target) {
   strategy::QuantizeOptions options;
   options.target = &target;
-  options.latency = command.board.latency_for(target);
+  options.latency = command.board.latency_for(target, print_note);
   constexpr std::int64_t kReportSamples = 32;
   options.report_samples = command.report_samples > 0 ? command.report_samples
                            : command.count > 0        ? command.count
                                                       : kReportSamples;
   options.test_values = !command.no_test_values;
-  options.metadata = metadata_of(data.preprocess, recipe, class_names(command.calib));
+  options.metadata = job::metadata_of(data.preprocess, recipe, job::class_names(command.calib));
   if (recipe.mixed.accuracy_within) options.labels = data.labels();
   options.recipe = std::move(recipe);
   return options;
@@ -172,7 +174,7 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
                                         const Target& target, const std::vector<fs::path>& files,
                                         const std::optional<measure::Evaluation>& test,
                                         const espdl::SizeByKind& size, const report::Cost& cost,
-                                        const Data& data) {
+                                        const job::Data& data) {
   nlohmann::ordered_json j;
   for (const auto& f : files) j["files"].push_back(f.string());
   j["target"] = target.name;
@@ -180,7 +182,7 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
   j["strategy"] = result.recipe.name;
   for (const auto& s : result.stages)
     j["stages"].push_back({{"name", s.name}, {"seconds", s.seconds}});
-  add_noise(j, test && test->noise ? *test->noise : result.noise.output);
+  job::add_noise(j, test && test->noise ? *test->noise : result.noise.output);
   j["noise_samples"] = test ? test->samples : result.noise.samples;
   j["size"] = {{"total", size.total()},         {"filters", size.filters},
                {"biases", size.biases},         {"tables", size.tables},
@@ -226,33 +228,34 @@ nlohmann::ordered_json quantize_json_of(const strategy::QuantizedModel& result,
     j["goals_met"] = result.goals_met;
   }
   j["warnings"] = result.warnings;
-  j["notes"] = notes_of(result);
+  j["notes"] = job::notes_of(result);
   j["recipe"] = nlohmann::ordered_json::parse(recipe::to_json(result.recipe));
   return j;
 }
 
 void run_quantize(const QuantizeCommand& command, Context& context) {
   const bool quiet = context.quiet || command.json;
-  recipe::Recipe recipe = recipe_of(command.recipe);
-  const Target& target = target_for(command.target, recipe);
+  recipe::Recipe recipe = job::recipe_of(command.recipe);
+  const Target& target = job::target_for(command.target, recipe, print_note);
   const auto begin = std::chrono::steady_clock::now();
-  Graph imported = import_network(command.model, command.network, command.calib, target);
+  Graph imported =
+      job::import_network(command.model, command.network, command.calib, target, print_note);
   const double import_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   recipe.target = std::string(target.name);
   recipe.espdl = std::string(target.release.version);
-  DataOptions calib = command.calib;
+  job::DataOptions calib = command.calib;
   calib.count = recipe.calibration.samples;
   calib.seed = recipe.calibration.seed;
-  const Data data = open_data_for(calib, imported);
-  question_calibration(data, calib, imported);
+  const job::Data data = job::open_data_for(calib, imported, print_note);
+  job::question_calibration(data, calib, imported);
   strategy::StageProgress progress = show_stages(quiet);
   const strategy::QuantizeOptions options = options_of(command, data, std::move(recipe), target);
   strategy::QuantizedModel result = [&] {
     try {
       return strategy::quantize_model(std::move(imported), data.source(), options, progress);
     } catch (Error& error) {
-      throw located(error, command.model, command.recipe);
+      throw job::located(error, command.model, command.recipe);
     }
   }();
   progress = {};
@@ -267,12 +270,12 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   };
   if (!command.data.empty()) {
     timed("evaluate", [&] {
-      DataOptions test_options = command.calib;
+      job::DataOptions test_options = command.calib;
       test_options.path = command.data;
       test_options.count = command.count;
       test_options.seed = 0;
-      const Data test_data = open_data(test_options, result.network);
-      question_data(test_data, test_options, result.network);
+      const job::Data test_data = job::open_data(test_options, result.network, print_note);
+      job::question_data(test_data, test_options, result.network);
       const sim::Program program(result.model, target);
       const ops::Executor reference(result.network, {.observe_all = false});
       test = measure::evaluate(program, result.network, &reference, test_data.source(),
@@ -288,14 +291,14 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
     const strategy::SoundFile file = strategy::pass_last_gate(result, target);
     size = espdl::size_by_kind(result.model, file.bytes().size());
     OutputFiles output;
-    files = add_quantized(
+    files = job::add_quantized(
         output, command.out, command.name.empty() ? command.model.stem().string() : command.name,
         result.recipe.name, result.model, target, file, data.preprocess, command.compile_request);
     output.commit();
   });
 
   print_warnings(result.warnings);
-  print_notes(notes_of(result));
+  print_notes(job::notes_of(result));
   const report::Cost cost = report::cost_of(result.model, target, {}, options.latency);
   if (command.json) {
     fmt::print("{}\n", quantize_json_of(result, target, files, test, size, cost, data).dump(2));
@@ -310,17 +313,18 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
              data.chosen.size());
   if (data.dataset->holds_pictures()) fmt::print("Pictures: {}\n", data::describe(data.preprocess));
   fmt::print("Noise to signal at the output, simulated: {} ({} calibration samples)\n",
-             noise_text(result.noise.output), result.noise.samples);
+             job::noise_text(result.noise.output), result.noise.samples);
   if (test) {
     if (test->noise)
-      fmt::print("On {} test samples: noise to signal {}", test->samples, noise_text(*test->noise));
+      fmt::print("On {} test samples: noise to signal {}", test->samples,
+                 job::noise_text(*test->noise));
     if (test->accuracy)
       fmt::print(", accuracy {:.2f} % (float {:.2f} %)", 100 * *test->accuracy,
                  100 * *test->reference_accuracy);
     fmt::print("\n");
   }
   const std::string by_output =
-      noise_by_output(test && test->noise ? *test->noise : result.noise.output);
+      job::noise_by_output(test && test->noise ? *test->noise : result.noise.output);
   if (!by_output.empty()) fmt::print("\n{}\n", by_output);
   print_size(size);
   print_cost(cost);

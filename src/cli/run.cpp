@@ -10,16 +10,16 @@
 #include "base/file.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
-#include "cli/frames.h"
 #include "cli/model_file.h"
 #include "cli/notes.h"
-#include "cli/port_metadata.h"
 #include "cli/progress.h"
 #include "cli/validators.h"
 #include "data/dataset.h"
 #include "data/image.h"
 #include "data/npz.h"
 #include "data/npz_frames.h"
+#include "job/frames.h"
+#include "job/port_metadata.h"
 #include "measure/planned_memory.h"
 #include "report/table.h"
 
@@ -27,9 +27,9 @@ namespace espquant::cli {
 namespace {
 
 struct RunCommand {
-  ModelFile file;
+  job::ModelFile file;
   std::vector<std::string> inputs;
-  DataOptions pictures;
+  job::DataOptions pictures;
   std::filesystem::path output;
   sim::Options simulation;
   std::int64_t count = 0;
@@ -50,12 +50,12 @@ class InputReader {
  public:
   InputReader(const RunCommand& command, const sim::Program& program, bool quiet)
       : command_(command), program_(program), quiet_(quiet) {
-    for (const std::size_t input : program.inputs()) ports_.push_back(port_of(program, input));
+    for (const std::size_t input : program.inputs()) ports_.push_back(job::port_of(program, input));
   }
 
   Frames read() {
     for (const std::string& argument : command_.inputs) read_argument(argument);
-    for (const Port& port : ports_)
+    for (const job::Port& port : ports_)
       if (!frames_.contains(port.name))
         throw Error(ErrorCode::Usage, "nothing is given for this input")
             .tensor(port.name)
@@ -75,7 +75,7 @@ class InputReader {
  private:
   /// "FILE", or "NAME=FILE" where NAME is one of the model's inputs.
   void read_argument(const std::string& argument) {
-    for (const Port& port : ports_)
+    for (const job::Port& port : ports_)
       if (argument.starts_with(port.name + '=')) {
         read_file_for(&port, argument.substr(port.name.size() + 1));
         return;
@@ -84,7 +84,7 @@ class InputReader {
   }
 
   /// `port` is null when the file itself must name the inputs.
-  void read_file_for(const Port* port, const std::filesystem::path& path) try {
+  void read_file_for(const job::Port* port, const std::filesystem::path& path) try {
     if (!command_.raw && path.extension() == ".npz") {
       read_archive(port, path);
       return;
@@ -94,14 +94,14 @@ class InputReader {
           .remedy(fmt::format("Say which: --input {}=FILE, or give an .npz that names them",
                               ports_.front().name));
     if (command_.raw || path.extension() == ".bin")
-      add(*port, frames_of_bytes(*port, read_file(path)));
+      add(*port, job::frames_of_bytes(*port, read_file(path)));
     else if (path.extension() == ".npy")
       add_array(*port, data::read_npy(path), path);
     else if (std::filesystem::is_directory(path))
       add_samples(*port, path);
     else if (data::has_image_extension(path))
-      add(*port, frames_of(*port, data::apply(preprocess_of(*port), data::read_image(path)),
-                           program_.target()));
+      add(*port, job::frames_of(*port, data::apply(preprocess_of(*port), data::read_image(path)),
+                                program_.target()));
     else
       throw Error(ErrorCode::Usage, "not a kind of input that is known")
           .remedy("Give .jpg, .png, .npy, .npz or .bin, or --raw for the chip's own bytes");
@@ -109,14 +109,14 @@ class InputReader {
     throw error.file(path.string());
   }
 
-  void read_archive(const Port* port, const std::filesystem::path& path) {
+  void read_archive(const job::Port* port, const std::filesystem::path& path) {
     const auto npz = data::Npz::open(path);
     if (port != nullptr && npz.names().size() == 1) {
       add_array(*port, npz.read(npz.names().front()), path);
       return;
     }
     bool found = false;
-    for (const Port& candidate : ports_) {
+    for (const job::Port& candidate : ports_) {
       if (port != nullptr && port != &candidate) continue;
       for (const std::string& key : {"input:" + candidate.name, candidate.name}) {
         if (!npz.has(key)) continue;
@@ -140,34 +140,35 @@ class InputReader {
   }
 
   /// Bytes are pictures, other numbers are inputs as they are.
-  void add_array(const Port& port, const Tensor& array, const std::filesystem::path& path) {
-    const bool as_numbers = takes_integers(program_.model(), port.name) && !is_float(array.dtype());
+  void add_array(const job::Port& port, const Tensor& array, const std::filesystem::path& path) {
+    const bool as_numbers =
+        job::takes_integers(program_.model(), port.name) && !is_float(array.dtype());
     if (array.dtype() == DType::UInt8 && port.desc.dtype != DType::UInt8 && ports_.size() == 1)
       add_samples(port, path);
     else if (as_numbers)
-      add(port, frames_of(port, array.cast(DType::Float32), program_.target()));
+      add(port, job::frames_of(port, array.cast(DType::Float32), program_.target()));
     else
-      add(port, frames_of(port, array, program_.target()));
+      add(port, job::frames_of(port, array, program_.target()));
   }
 
   /// As calibration data are read: a folder of pictures, or arrays beside labels.
-  void add_samples(const Port& port, const std::filesystem::path& path) {
+  void add_samples(const job::Port& port, const std::filesystem::path& path) {
     const std::vector<data::InputSpec> spec{
-        {port.name, network_shape(port), takes_integers(program_.model(), port.name)}};
+        {port.name, job::network_shape(port), job::takes_integers(program_.model(), port.name)}};
     const auto dataset =
         data::open_dataset(path, spec, data::preprocess_for(spec.front(), settings_of_pictures()));
     for (std::size_t i = 0; i < dataset->size(); ++i)
-      add(port, frames_of(port, dataset->sample(i).front(), program_.target()));
+      add(port, job::frames_of(port, dataset->sample(i).front(), program_.target()));
   }
 
   /// What the file says, overridden by the command line.
   data::Settings settings_of_pictures() const {
-    return given_settings(command_.pictures, preprocess_settings(program_.model()));
+    return job::given_settings(command_.pictures, job::preprocess_settings(program_.model()));
   }
 
-  data::Preprocess preprocess_of(const Port& port) {
-    const data::InputSpec spec{port.name, network_shape(port),
-                               takes_integers(program_.model(), port.name)};
+  data::Preprocess preprocess_of(const job::Port& port) {
+    const data::InputSpec spec{port.name, job::network_shape(port),
+                               job::takes_integers(program_.model(), port.name)};
     const auto settings = settings_of_pictures();
     if (settings.empty() && !quiet_)
       print_note(
@@ -182,7 +183,7 @@ class InputReader {
     return preprocess;
   }
 
-  void add(const Port& port, std::vector<Tensor> frames) {
+  void add(const job::Port& port, std::vector<Tensor> frames) {
     auto& all = frames_[port.name];
     std::move(frames.begin(), frames.end(), std::back_inserter(all));
   }
@@ -190,7 +191,7 @@ class InputReader {
   const RunCommand& command_;
   const sim::Program& program_;
   bool quiet_;
-  std::vector<Port> ports_;
+  std::vector<job::Port> ports_;
   Frames frames_;
 };
 
@@ -203,7 +204,7 @@ std::vector<std::size_t> wanted_tensors(const RunCommand& command, const sim::Pr
 }
 
 struct Result {
-  Port port;
+  job::Port port;
   std::int64_t count = 0;
   /// All for an .npy file, else only those that are shown.
   std::vector<Tensor> frames;
@@ -212,9 +213,9 @@ struct Result {
 constexpr std::size_t kFramesShown = 10;
 
 /// The type and shape that one frame of the port is written in.
-data::NpzFrames::Array array_of(const RunCommand& command, const Port& port) {
+data::NpzFrames::Array array_of(const RunCommand& command, const job::Port& port) {
   const Tensor zero(port.desc.dtype, port.desc.shape);
-  const Tensor written = command.writes_integers() ? zero : dequantized(port, zero);
+  const Tensor written = command.writes_integers() ? zero : job::dequantized(port, zero);
   return {port.name, written.dtype(), written.shape()};
 }
 
@@ -222,7 +223,7 @@ std::vector<Result> results_of(const RunCommand& command, const sim::Program& pr
                                std::span<const std::size_t> tensors) {
   std::vector<Result> results;
   for (const std::size_t tensor : tensors) {
-    results.push_back({port_of(program, tensor), 0, {}});
+    results.push_back({job::port_of(program, tensor), 0, {}});
     // ESP-DL's layout for all: the network's is known at its ends only.
     if (command.all_tensors) results.back().port.perm.reset();
   }
@@ -251,7 +252,7 @@ std::vector<Result> simulate(const RunCommand& command, const sim::Program& prog
     frame.run();
     for (std::size_t r = 0; r < tensors.size(); ++r) {
       const Tensor stored = frame.tensor(tensors[r]);
-      outputs[r] = command.writes_integers() ? stored : dequantized(results[r].port, stored);
+      outputs[r] = command.writes_integers() ? stored : job::dequantized(results[r].port, stored);
       ++results[r].count;
       if (!npz || (!command.all_tensors && i < kFramesShown))
         results[r].frames.push_back(outputs[r]);
@@ -322,12 +323,12 @@ void execute(const RunCommand& command, const Context& context) {
         .remedy("Write an .npz file");
   const auto results = simulate(command, program, inputs, context.quiet, files);
   if (extension == ".npy")
-    files.add(command.output, data::write_npy(joined(results.front().frames)));
+    files.add(command.output, data::write_npy(job::joined(results.front().frames)));
   files.commit();
   if (context.quiet) return;
   for (const auto& result : results)
     if (!command.all_tensors && is_classifier_like(result.port.desc))
-      print_top(result, command.writes_integers(), stored_classes(model));
+      print_top(result, command.writes_integers(), job::stored_classes(model));
   fmt::print("{}: tensors {}, frames {}\n", command.output.string(), results.size(),
              inputs.begin()->second.size());
 }

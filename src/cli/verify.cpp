@@ -18,7 +18,7 @@ namespace espquant::cli {
 namespace {
 
 struct VerifyCommand {
-  ModelFile file;
+  job::ModelFile file;
   std::filesystem::path against;
   sim::VerifyOptions options;
   sim::Options simulation;

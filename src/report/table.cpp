@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace espquant::report {
 namespace {
@@ -16,19 +17,17 @@ constexpr std::string_view kEllipsis = "..";
 /// A column is not made narrower than this: less than that says nothing.
 constexpr std::size_t kLeastWidth = 8;
 
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
-
 /// Code points: names in a model are UTF-8.
 std::size_t width_of(std::string_view text) {
   return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_utf8_continuation(c); }));
 }
 
 /// The byte at which code point `n` starts.
 std::size_t byte_of(std::string_view text, std::size_t n) {
   std::size_t at = 0;
   for (; at < text.size(); ++at)
-    if (!is_continuation(text[at]) && n-- == 0) break;
+    if (!is_utf8_continuation(text[at]) && n-- == 0) break;
   return at;
 }
 

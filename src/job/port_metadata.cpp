@@ -1,4 +1,4 @@
-#include "cli/port_metadata.h"
+#include "job/port_metadata.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "lower/lower.h"
 
-namespace espquant::cli {
+namespace espquant::job {
 namespace {
 
 std::vector<std::string> split(std::string_view text, char separator) {
@@ -77,4 +77,4 @@ Shape network_shape(const Shape& stored, std::span<const std::int64_t> perm) {
   return shape;
 }
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

@@ -1,4 +1,4 @@
-#include "cli/saturation_report.h"
+#include "job/saturation_report.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 
 #include "report/table.h"
 
-namespace espquant::cli {
+namespace espquant::job {
 namespace {
 
 using measure::LayerSaturation;
@@ -161,4 +161,4 @@ std::string saturation_csv(const SaturationReport& report) {
   return csv;
 }
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

@@ -1,15 +1,15 @@
-#include "cli/analysis_report.h"
+#include "job/analysis_report.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "cli/noise_report.h"
-#include "cli/wrap.h"
+#include "job/noise_report.h"
 #include "report/table.h"
+#include "report/wrap.h"
 
-namespace espquant::cli {
+namespace espquant::job {
 namespace {
 
 using analysis::Analysis;
@@ -77,7 +77,7 @@ std::string analysis_table_of(const std::vector<const AnalyzedLayer*>& layers, s
 /// The first line behind `lead`, the others as far in.
 std::string paragraph(const std::string& lead, std::string_view text) {
   std::string block;
-  for (const std::string& line : wrapped(text, kWidth - lead.size()))
+  for (const std::string& line : report::wrapped(text, kWidth - lead.size()))
     block += fmt::format("{:{}}{}\n", block.empty() ? lead : "", lead.size(), line);
   return block;
 }
@@ -199,4 +199,4 @@ std::string analysis_csv(const Analysis& analysis, const AnalysisView& view) {
   return csv;
 }
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

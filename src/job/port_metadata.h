@@ -10,7 +10,7 @@
 #include "espdl/model.h"
 
 /// What an .espdl says, in its metadata, about the outside of its inputs and outputs.
-namespace espquant::cli {
+namespace espquant::job {
 
 /// How pictures become the input: the metadata that data::to_settings() names. Empty when the file
 /// says nothing.
@@ -32,4 +32,4 @@ bool takes_integers(const espdl::Model& model, std::string_view input);
 /// The network's shape of a tensor that is stored as `stored`.
 Shape network_shape(const Shape& stored, std::span<const std::int64_t> perm);
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

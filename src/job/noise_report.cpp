@@ -1,4 +1,4 @@
-#include "cli/noise_report.h"
+#include "job/noise_report.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "report/table.h"
 
-namespace espquant::cli {
+namespace espquant::job {
 namespace {
 
 using Group = measure::OutputNoise::Part;
@@ -59,4 +59,4 @@ void add_noise(nlohmann::ordered_json& json, const measure::OutputNoise& noise) 
   }
 }
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

@@ -1,8 +1,8 @@
-#include "cli/network.h"
+#include "job/outline.h"
 
-#include "cli/port_metadata.h"
+#include "job/port_metadata.h"
 
-namespace espquant::cli {
+namespace espquant::job {
 
 Graph outline(const espdl::Model& model) {
   Graph graph;
@@ -22,4 +22,4 @@ Graph outline(const espdl::Model& model) {
   return graph;
 }
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

@@ -5,7 +5,7 @@
 #include "analysis/analysis.h"
 
 /// `analyze` of an .onnx in words, as JSON and as CSV.
-namespace espquant::cli {
+namespace espquant::job {
 
 enum class AnalysisOrder {
   Output,
@@ -30,4 +30,4 @@ std::string analysis_json(const analysis::Analysis& analysis, const recipe::Reci
                           const Target& target, const AnalysisView& view);
 std::string analysis_csv(const analysis::Analysis& analysis, const AnalysisView& view);
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

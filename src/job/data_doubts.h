@@ -1,10 +1,10 @@
 #pragma once
 
-#include "cli/calibration_data.h"
 #include "espdl/model.h"
+#include "job/data.h"
 
 /// Notes on data that a command takes but that may not be what was meant.
-namespace espquant::cli {
+namespace espquant::job {
 
 /// On how the data were made: what the source left out, settings that do not fit each other, values
 /// that suggest a wrong preparation.
@@ -16,4 +16,4 @@ void question_calibration(const Data& data, const DataOptions& options, const Gr
 /// On inputs that lie beyond what those of `model` can hold.
 void question_ranges(const Data& data, const espdl::Model& model);
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

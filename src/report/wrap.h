@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
-namespace espquant::cli {
+namespace espquant::report {
 
 /// The text in lines of at most `width` bytes, broken at spaces; a longer word is broken where it
 /// must, never inside a UTF-8 character. At least one line.
 std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 
-}  // namespace espquant::cli
+}  // namespace espquant::report

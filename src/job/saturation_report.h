@@ -5,7 +5,7 @@
 #include "measure/saturation.h"
 
 /// `analyze` of an .espdl in words, as JSON and as CSV.
-namespace espquant::cli {
+namespace espquant::job {
 
 /// The worst layers first, at most `rows` of them (0: all); below it the totals, and a sentence for
 /// each layer whose outputs saturation changes.
@@ -17,4 +17,4 @@ std::string saturation_json(const measure::SaturationReport& report, const Targe
                             const std::string& file);
 std::string saturation_csv(const measure::SaturationReport& report);
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

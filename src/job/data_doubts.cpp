@@ -1,13 +1,12 @@
-#include "cli/data_doubts.h"
+#include "job/data_doubts.h"
 
 #include <fmt/format.h>
 
 #include <cmath>
 
-#include "cli/notes.h"
 #include "strategy/workbench.h"
 
-namespace espquant::cli {
+namespace espquant::job {
 namespace {
 
 /// Enough to see what is wrong with all, and soon read.
@@ -39,31 +38,31 @@ struct Reach {
 }  // namespace
 
 void question_data(const Data& data, const DataOptions& options, const Graph& network) {
-  print_notes(data.dataset->warnings());
+  tell_all(data.tell, data.dataset->warnings());
   const bool given = !options.preprocess.empty() || !options.preprocess_file.empty();
   if (data.dataset->holds_pictures())
-    print_notes(data::doubts(data.preprocess));
+    tell_all(data.tell, data::doubts(data.preprocess));
   else if (given)
-    print_note(
+    data.tell(
         fmt::format("{} holds inputs as they are: --preprocess changes nothing in them, and is "
                     "only written into "
                     "the file for pictures",
                     options.path.string()));
   for (const auto& text :
        data::suspicious_values(*data.dataset, input_specs(network), some_of(data)))
-    print_note(fmt::format("{}: {}", options.path.string(), text));
+    data.tell(fmt::format("{}: {}", options.path.string(), text));
 }
 
 void question_calibration(const Data& data, const DataOptions& options, const Graph& network) {
   question_data(data, options, network);
   const auto samples = static_cast<std::int64_t>(data.chosen.size());
   if (samples < strategy::kLeastReconstructionSamples)
-    print_note(
+    data.tell(
         fmt::format("{} samples to calibrate on are few: weights are not fitted below {}, and "
                     "ranges are a guess",
                     samples, strategy::kLeastReconstructionSamples));
   else if (samples < 2 * strategy::kLeastJudgedSamples)
-    print_note(fmt::format(
+    data.tell(fmt::format(
         "{} samples to calibrate on: below {}, what is tried is judged on the samples that it was "
         "fitted to",
         samples, 2 * strategy::kLeastJudgedSamples));
@@ -92,7 +91,7 @@ void question_ranges(const Data& data, const espdl::Model& model) {
     const double share =
         static_cast<double>(r.beyond) / static_cast<double>(std::max<std::int64_t>(r.values, 1));
     if (share > kWorthANote)
-      print_note(fmt::format(
+      data.tell(fmt::format(
           "input '{}': {:.0f} % of the values lie beyond {:.4g} to {:.4g}, which the model can "
           "take; "
           "they reach from {:.4g} to {:.4g}: are they scaled as those it was calibrated on?",
@@ -100,4 +99,4 @@ void question_ranges(const Data& data, const espdl::Model& model) {
   }
 }
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

@@ -1,4 +1,4 @@
-#include "cli/frames.h"
+#include "job/frames.h"
 
 #include <fmt/format.h>
 
@@ -9,11 +9,11 @@
 #include <numeric>
 
 #include "base/fixed_point.h"
-#include "cli/port_metadata.h"
 #include "data/dataset.h"
 #include "data/npz_frames.h"
+#include "job/port_metadata.h"
 
-namespace espquant::cli {
+namespace espquant::job {
 namespace {
 
 using Perm = std::vector<std::int64_t>;
@@ -147,4 +147,4 @@ Tensor joined(const std::vector<Tensor>& frames) {
   return whole;
 }
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

@@ -7,7 +7,7 @@
 #include "sim/program.h"
 
 /// Between the arrays that users have and the tensors that a chip holds.
-namespace espquant::cli {
+namespace espquant::job {
 
 /// The outside of one input or output of a program.
 struct Port {
@@ -40,4 +40,4 @@ Tensor dequantized(const Port& port, const Tensor& stored);
 /// Frames of one shape along the first axis, or along one more where the first is not of extent 1.
 Tensor joined(const std::vector<Tensor>& frames);
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

@@ -5,7 +5,7 @@
 
 #include "measure/output_noise.h"
 
-namespace espquant::cli {
+namespace espquant::job {
 
 /// "0.081 %", and of which output, part or scores that is, where there is more than one answer.
 std::string noise_text(const measure::OutputNoise& noise);
@@ -17,4 +17,4 @@ std::string noise_by_output(const measure::OutputNoise& noise);
 /// `outputs` with both for each output and part.
 void add_noise(nlohmann::ordered_json& json, const measure::OutputNoise& noise);
 
-}  // namespace espquant::cli
+}  // namespace espquant::job

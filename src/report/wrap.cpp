@@ -1,16 +1,16 @@
-#include "cli/wrap.h"
+#include "report/wrap.h"
 
-namespace espquant::cli {
+#include "base/text.h"
+
+namespace espquant::report {
 namespace {
-
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
 /// Bytes of the first line of a text that is longer than `width`.
 std::size_t line_length(std::string_view text, std::size_t width) {
   const auto space = text.substr(0, width + 1).rfind(' ');
   if (space != std::string_view::npos && space > 0) return space;
   std::size_t length = width;
-  while (length > 1 && is_continuation(text[length])) --length;
+  while (length > 1 && is_utf8_continuation(text[length])) --length;
   return length;
 }
 
@@ -28,4 +28,4 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
   return lines;
 }
 
-}  // namespace espquant::cli
+}  // namespace espquant::report

@@ -1,0 +1,69 @@
+#include "job/model_file.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/file.h"
+#include "sim/made_for.h"
+#include "sim/program.h"
+
+namespace espquant::job {
+namespace {
+
+bool is_hexadecimal(std::string_view text) {
+  return text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const auto first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+}  // namespace
+
+espdl::Key read_key(const std::string& digits_or_file) {
+  constexpr std::uint64_t kLargestKeyFile = 4096;
+  espdl::Key key;
+  if (is_hexadecimal(digits_or_file) && !std::filesystem::exists(digits_or_file))
+    return espdl::parse_key(digits_or_file);
+  const std::filesystem::path path = digits_or_file;
+  if (!std::filesystem::exists(path))
+    // Without repeating it: it may be a key that was mistyped.
+    throw Error(ErrorCode::Usage, "--key gives neither 32 hexadecimal digits nor a file");
+  try {
+    const auto content = read_file(path, kLargestKeyFile);
+    if (content.size() == key.size()) {
+      std::copy(content.begin(), content.end(), key.begin());
+      return key;
+    }
+    return espdl::parse_key(
+        trimmed({reinterpret_cast<const char*>(content.data()), content.size()}));
+  } catch (Error& error) {
+    throw error.file(path.string());
+  }
+}
+
+espdl::ReadOptions ModelFile::read_options() const {
+  espdl::ReadOptions options;
+  options.name = name;
+  if (!key.empty()) options.key = read_key(key);
+  return options;
+}
+
+espdl::Model ModelFile::load() const { return espdl::read_model_file(path, read_options()); }
+
+const Target& ModelFile::target_for(const espdl::Model& model) const {
+  return sim::target_of(model, target, espdl);
+}
+
+const Target& ModelFile::target_to_run(const espdl::Model& model) const try {
+  const Target& chip = target_for(model);
+  sim::require_packed_for(model, chip);
+  return chip;
+} catch (Error& error) {
+  throw error.file(path.string());
+}
+
+}  // namespace espquant::job

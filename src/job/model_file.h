@@ -1,0 +1,34 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "espdl/container.h"
+#include "espdl/model.h"
+#include "espdl/reader.h"
+#include "target/target.h"
+
+namespace espquant::job {
+
+/// Which model a command works on: the options that all commands on .espdl files share.
+struct ModelFile {
+  std::filesystem::path path;
+  /// For an encrypted file: what read_key() takes, else empty.
+  std::string key;
+  /// Of a package.
+  std::string name;
+  /// Empty: what the file was made for.
+  std::string target, espdl;
+
+  espdl::ReadOptions read_options() const;
+  espdl::Model load() const;
+  const Target& target_for(const espdl::Model& model) const;
+  /// The same, to compute as. Throws as sim::require_packed_for.
+  const Target& target_to_run(const espdl::Model& model) const;
+};
+
+/// The key that is written as 32 hexadecimal digits, or that lies in the file of that name: as such
+/// digits or as 16 bytes. Throws Error(Usage), Error(Io).
+espdl::Key read_key(const std::string& digits_or_file);
+
+}  // namespace espquant::job
