@@ -21,6 +21,8 @@ std::string_view to_string(ErrorCode code) {
       return "illegal";
     case ErrorCode::BadData:
       return "bad-data";
+    case ErrorCode::Cancelled:
+      return "cancelled";
     case ErrorCode::Internal:
       return "internal";
   }

@@ -10,6 +10,8 @@
 #include <memory>
 #include <mutex>
 
+#include "base/cancel.h"
+
 namespace espquant {
 namespace {
 
@@ -45,13 +47,18 @@ int thread_count() { return arena()->max_concurrency(); }
 void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& body) {
   if (count <= 0) return;
   auto pool = arena();
+  const CancelFlag* cancel = current_cancel_flag();
   pool->execute([&] {
     tbb::parallel_for(
         tbb::blocked_range<std::int64_t>(0, count, 1),
         [&](const tbb::blocked_range<std::int64_t>& range) {
           // oneDNN's own OpenMP team inside a task would spin against the other tasks.
           omp_set_num_threads(1);
-          for (std::int64_t i = range.begin(); i != range.end(); ++i) body(i);
+          const CancelScope scope(cancel);
+          for (std::int64_t i = range.begin(); i != range.end(); ++i) {
+            throw_if_cancelled();
+            body(i);
+          }
         },
         tbb::simple_partitioner{});
   });

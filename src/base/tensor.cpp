@@ -72,11 +72,22 @@ Tensor::Tensor(DType dtype, Shape shape)
   std::memset(bytes_.get(), 0, byte_size());
 }
 
+Tensor Tensor::of_foreign(DType dtype, Shape shape, std::shared_ptr<const std::byte[]> bytes) {
+  Tensor t;
+  t.dtype_ = dtype;
+  t.size_ = element_count(shape);
+  t.shape_ = std::move(shape);
+  t.bytes_ = std::const_pointer_cast<std::byte[]>(std::move(bytes));
+  t.foreign_ = true;
+  return t;
+}
+
 void Tensor::detach() {
-  if (bytes_.use_count() <= 1) return;
+  if (bytes_.use_count() <= 1 && !foreign_) return;
   auto copy = allocate_bytes(byte_size());
   std::memcpy(copy.get(), bytes_.get(), byte_size());
   bytes_ = std::move(copy);
+  foreign_ = false;
 }
 
 Tensor Tensor::reshaped(Shape shape) const {

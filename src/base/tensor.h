@@ -19,6 +19,10 @@ class Tensor {
   /// Zero-filled.
   Tensor(DType dtype, Shape shape);
 
+  /// Elements that somebody else owns and that stay as they are: writing copies them first. They
+  /// need no alignment beyond that of their type.
+  static Tensor of_foreign(DType dtype, Shape shape, std::shared_ptr<const std::byte[]> bytes);
+
   template <typename T>
   static Tensor of(Shape shape, std::span<const T> values) {
     Tensor t(dtype_of<T>, std::move(shape));
@@ -81,6 +85,7 @@ class Tensor {
   Shape shape_;
   std::int64_t size_ = 0;
   std::shared_ptr<std::byte[]> bytes_;
+  bool foreign_ = false;
 };
 
 /// Uninitialised bytes on a 64-byte boundary, for buffers that are written before they are read.

@@ -6,10 +6,13 @@
 
 #include "base/file.h"
 #include "cli/analyze_network.h"
+#include "cli/calibration_data.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
+#include "cli/network_options.h"
 #include "cli/notes.h"
 #include "cli/progress.h"
+#include "cli/recipe_options.h"
 #include "cli/validators.h"
 #include "job/data_doubts.h"
 #include "job/outline.h"
@@ -35,15 +38,16 @@ struct AnalyzeCommand {
 
 NetworkAnalysis of_network(const AnalyzeCommand& command) {
   NetworkAnalysis network;
-  network.model = command.file.path;
-  network.network = command.network;
-  network.calib = command.data;
-  network.calib.path = command.calib;
-  network.data = command.data.path;
-  network.count = command.data.count;
-  network.target = command.file.target;
-  network.recipe = command.recipe;
-  network.recipe.espdl = command.file.espdl;
+  job::AnalyzeJob& job = network.job;
+  job.model = command.file.path;
+  job.network = command.network;
+  job.calib = command.data;
+  job.calib.path = command.calib;
+  if (!command.data.path.empty()) job.test = command.data;
+  if (command.data.count > 0) job.samples = command.data.count;
+  job.target = command.file.target;
+  job.recipe = command.recipe;
+  job.recipe.espdl = command.file.espdl;
   network.view = command.view;
   network.csv = command.csv;
   network.json = command.json;

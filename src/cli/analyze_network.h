@@ -2,24 +2,15 @@
 
 #include <filesystem>
 
-#include "cli/calibration_data.h"
 #include "cli/commands.h"
-#include "cli/network_options.h"
-#include "cli/recipe_options.h"
 #include "job/analysis_report.h"
+#include "job/analyze.h"
 
 namespace espquant::cli {
 
 /// What `analyze` is asked of an .onnx.
 struct NetworkAnalysis {
-  std::filesystem::path model;
-  job::NetworkOptions network;
-  job::DataOptions calib;
-  /// What the noise is measured on; of the calibration data where the path is empty.
-  std::filesystem::path data;
-  std::int64_t count = 0;
-  std::string target;
-  job::RecipeOptions recipe;
+  job::AnalyzeJob job;
   job::AnalysisView view;
   std::filesystem::path csv;
   bool json = false;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <string_view>
 
 #include "base/error.h"
@@ -132,11 +133,16 @@ class ArrayDataset : public Dataset {
   Tensor labels_;
 };
 
-/// The first of `names` that the archive has and no input is called; else "".
-std::string_view first_present(const Npz& npz, std::span<const std::string_view> names,
+bool has(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+/// The first of `names` that are present and that no input is called; else "".
+std::string_view first_present(const std::vector<std::string>& present,
+                               std::span<const std::string_view> names,
                                std::span<const InputSpec> inputs) {
   for (const std::string_view name : names)
-    if (npz.has(name) && std::ranges::find(inputs, name, &InputSpec::name) == inputs.end())
+    if (has(present, name) && std::ranges::find(inputs, name, &InputSpec::name) == inputs.end())
       return name;
   return {};
 }
@@ -171,21 +177,21 @@ Tensor sample_of(const Tensor& array, std::size_t axis, std::size_t index, Shape
   return out;
 }
 
-std::string array_for(const Npz& npz, const InputSpec& input, std::span<const InputSpec> inputs) {
-  if (npz.has(input.name)) return input.name;
+std::string array_for(const std::vector<std::string>& names, const InputSpec& input,
+                      std::span<const InputSpec> inputs) {
+  if (has(names, input.name)) return input.name;
   if (inputs.size() == 1) {
-    const std::string_view labels = first_present(npz, kLabelNames, inputs);
-    std::vector<std::string> others = npz.names();
+    const std::string_view labels = first_present(names, kLabelNames, inputs);
+    std::vector<std::string> others = names;
     std::erase(others, labels);
     if (others.size() == 1) return others.front();
     for (const std::string_view name : kDataNames)
-      if (npz.has(name) && name != labels) return std::string(name);
+      if (has(names, name) && name != labels) return std::string(name);
   }
-  Error error(
-      ErrorCode::BadData,
-      fmt::format("no array for the input; the file holds {}",
-                  npz.names().empty() ? "none" : fmt::format("{}", fmt::join(npz.names(), ", "))));
-  const std::string near = nearest_name(input.name, npz.names());
+  Error error(ErrorCode::BadData,
+              fmt::format("no array for the input; there are {}",
+                          names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
+  const std::string near = nearest_name(input.name, names);
   error.tensor(input.name)
       .remedy(near.empty() ? "name the array as the input"
                            : fmt::format("rename '{}', if that is it", near));
@@ -200,18 +206,21 @@ std::unique_ptr<Dataset> open_npy_dataset(const std::filesystem::path& path,
   return std::make_unique<ArrayDataset>(std::move(columns), std::vector<std::string>(), Tensor());
 }
 
-std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
-                                          std::span<const InputSpec> inputs,
-                                          const Preprocess& preprocess) {
+namespace {
+
+/// `read` gives the array of one of the names.
+std::unique_ptr<Dataset> dataset_of(const std::vector<std::string>& present,
+                                    const std::function<Tensor(const std::string&)>& read,
+                                    std::span<const InputSpec> inputs,
+                                    const Preprocess& preprocess) {
   ESPQUANT_ASSERT(!inputs.empty(), "a network without inputs");
-  const Npz npz = Npz::open(path);
-  const std::string_view labels_name = first_present(npz, kLabelNames, inputs);
+  const std::string labels_name(first_present(present, kLabelNames, inputs));
   std::vector<Column> columns;
   std::vector<std::string> names;
   for (const InputSpec& input : inputs) {
-    const std::string source = array_for(npz, input, inputs);
+    const std::string source = array_for(present, input, inputs);
     try {
-      columns.emplace_back(npz.read(source), input, preprocess);
+      columns.emplace_back(read(source), input, preprocess);
     } catch (Error& error) {
       throw error.tensor(source);
     }
@@ -223,7 +232,7 @@ std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
   }
   Tensor labels;
   if (!labels_name.empty()) {
-    labels = npz.read(labels_name);
+    labels = read(labels_name);
     if (labels.rank() == 0 || static_cast<std::size_t>(labels.shape()[0]) != columns.front().size())
       throw Error(ErrorCode::BadData,
                   fmt::format("labels of shape {} for {} samples", to_string(labels.shape()),
@@ -231,6 +240,30 @@ std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
           .tensor(labels_name);
   }
   return std::make_unique<ArrayDataset>(std::move(columns), std::move(names), std::move(labels));
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
+                                          std::span<const InputSpec> inputs,
+                                          const Preprocess& preprocess) {
+  const Npz npz = Npz::open(path);
+  return dataset_of(
+      npz.names(), [&](const std::string& name) { return npz.read(name); }, inputs, preprocess);
+}
+
+std::unique_ptr<Dataset> arrays_as_dataset(const NamedArrays& arrays,
+                                           std::span<const InputSpec> inputs,
+                                           const Preprocess& preprocess) {
+  return dataset_of(
+      names_of(arrays), [&](const std::string& name) { return arrays.at(name); }, inputs,
+      preprocess);
+}
+
+std::vector<std::string> names_of(const NamedArrays& arrays) {
+  std::vector<std::string> names;
+  for (const auto& [name, array] : arrays) names.push_back(name);
+  return names;
 }
 
 std::vector<std::int64_t> class_labels(const Tensor& array) {

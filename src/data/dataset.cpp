@@ -95,6 +95,16 @@ std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path,
   throw;
 }
 
+std::unique_ptr<Dataset> open_arrays(const NamedArrays& arrays, std::string_view called,
+                                     std::span<const InputSpec> inputs,
+                                     const Preprocess& preprocess) try {
+  auto dataset = arrays_as_dataset(arrays, inputs, preprocess);
+  dataset->path_ = called;
+  return dataset;
+} catch (Error& error) {
+  throw error.file(called);
+}
+
 std::vector<std::size_t> pick(std::size_t size, std::size_t count,
                               std::optional<std::uint64_t> seed) {
   count = std::min(count, size);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,6 +13,8 @@
 #include "data/preprocess.h"
 
 namespace espquant::data {
+
+using NamedArrays = std::map<std::string, Tensor>;
 
 /// Inputs of a network, sample by sample. Reading a sample changes nothing, so threads may share a
 /// data set.
@@ -53,6 +56,8 @@ class Dataset {
   friend std::unique_ptr<Dataset> open_dataset(const std::filesystem::path&,
                                                std::span<const InputSpec>, const Preprocess&,
                                                std::span<const std::string>);
+  friend std::unique_ptr<Dataset> open_arrays(const NamedArrays&, std::string_view,
+                                              std::span<const InputSpec>, const Preprocess&);
   std::string path_;
 };
 
@@ -84,6 +89,12 @@ std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path,
                                       std::span<const InputSpec> inputs,
                                       const Preprocess& preprocess,
                                       std::span<const std::string> classes = {});
+
+/// Arrays in memory, which are read as those of an .npz are. Their elements are shared. Throws as
+/// open_dataset(); `called` is what messages call them.
+std::unique_ptr<Dataset> open_arrays(const NamedArrays& arrays, std::string_view called,
+                                     std::span<const InputSpec> inputs,
+                                     const Preprocess& preprocess);
 
 /// One name per line, in the order of the network's outputs; blank lines do not count. Throws
 /// Error(BadData) for a name that comes twice and for none at all.

@@ -23,8 +23,15 @@ std::unique_ptr<Dataset> open_image_folder(const std::filesystem::path& path,
 std::unique_ptr<Dataset> open_single_image(const std::filesystem::path& path,
                                            const InputSpec& input, const Preprocess& preprocess);
 
-/// The array that feeds `input`, one of `inputs`. Throws Error(BadData) where there is none.
-std::string array_for(const Npz& npz, const InputSpec& input, std::span<const InputSpec> inputs);
+std::unique_ptr<Dataset> arrays_as_dataset(const NamedArrays& arrays,
+                                           std::span<const InputSpec> inputs,
+                                           const Preprocess& preprocess);
+
+/// The array, of those with these names, that feeds `input`, one of `inputs`. Throws Error(BadData)
+/// where there is none.
+std::string array_for(const std::vector<std::string>& names, const InputSpec& input,
+                      std::span<const InputSpec> inputs);
+std::vector<std::string> names_of(const NamedArrays& arrays);
 
 /// The first picture of a folder, or the one that the path names; nothing where there is none.
 std::optional<std::filesystem::path> first_picture(const std::filesystem::path& path);

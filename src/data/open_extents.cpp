@@ -53,10 +53,14 @@ std::optional<Shape> shape_of_pictures(const Shape& array, const Shape& open) {
   return shape_of_picture(array[last ? 1 : 2], array[last ? 2 : 3], open);
 }
 
-std::optional<Shape> shape_in(const NpyHeader& header, const InputSpec& input) {
-  std::optional<Shape> shape = shape_in_array(header.shape, input.shape);
-  if (!shape && header.dtype == DType::UInt8) shape = shape_of_pictures(header.shape, input.shape);
+std::optional<Shape> shape_in(DType dtype, const Shape& array, const InputSpec& input) {
+  std::optional<Shape> shape = shape_in_array(array, input.shape);
+  if (!shape && dtype == DType::UInt8) shape = shape_of_pictures(array, input.shape);
   return shape;
+}
+
+std::optional<Shape> shape_in(const NpyHeader& header, const InputSpec& input) {
+  return shape_in(header.dtype, header.shape, input);
 }
 
 std::int64_t pixels_of(const Settings& settings, std::string_view key, std::int64_t otherwise) {
@@ -78,7 +82,7 @@ std::vector<std::optional<Shape>> extents_of_data(const fs::path& path,
   if (path.extension() == ".npz" && !fs::is_directory(path)) {
     const Npz npz = Npz::open(path);
     for (std::size_t i = 0; i < inputs.size(); ++i)
-      shapes[i] = shape_in(npz.header(array_for(npz, inputs[i], inputs)), inputs[i]);
+      shapes[i] = shape_in(npz.header(array_for(npz.names(), inputs[i], inputs)), inputs[i]);
     return shapes;
   }
   if (inputs.size() != 1) return shapes;
@@ -92,6 +96,17 @@ std::vector<std::optional<Shape>> extents_of_data(const fs::path& path,
       width = pixels[1];
     }
     shapes[0] = shape_of_picture(height, width, inputs[0].shape);
+  }
+  return shapes;
+}
+
+std::vector<std::optional<Shape>> extents_of_data(const NamedArrays& arrays,
+                                                  std::span<const InputSpec> inputs) {
+  const std::vector<std::string> names = names_of(arrays);
+  std::vector<std::optional<Shape>> shapes;
+  for (const InputSpec& input : inputs) {
+    const Tensor& array = arrays.at(array_for(names, input, inputs));
+    shapes.push_back(shape_in(array.dtype(), array.shape(), input));
   }
   return shapes;
 }

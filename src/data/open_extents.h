@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "data/preprocess.h"
+#include "data/dataset.h"
 
 namespace espquant::data {
 
@@ -16,5 +16,9 @@ namespace espquant::data {
 std::vector<std::optional<Shape>> extents_of_data(const std::filesystem::path& path,
                                                   std::span<const InputSpec> inputs,
                                                   const Settings& settings);
+
+/// The same of arrays in memory.
+std::vector<std::optional<Shape>> extents_of_data(const NamedArrays& arrays,
+                                                  std::span<const InputSpec> inputs);
 
 }  // namespace espquant::data

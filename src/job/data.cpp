@@ -91,8 +91,10 @@ Data open_data(const DataOptions& options, const Graph& network, const Tell& tel
     throw Error(ErrorCode::BadData, fmt::format("{} names of classes, the network tells {} apart",
                                                 given.size(), data.class_count))
         .file(options.classes.string());
-  data.dataset =
-      data::open_dataset(options.path, inputs, data.preprocess, given.empty() ? classes : given);
+  data.dataset = options.arrays ? data::open_arrays(*options.arrays, options.path.string(), inputs,
+                                                    data.preprocess)
+                                : data::open_dataset(options.path, inputs, data.preprocess,
+                                                     given.empty() ? classes : given);
   const std::size_t size = data.dataset->size();
   data.chosen = data::pick(
       size, options.count > 0 ? static_cast<std::size_t>(options.count) : size,

@@ -14,7 +14,10 @@ namespace espquant::job {
 
 /// Where a command's data come from and how they become the network's inputs.
 struct DataOptions {
+  /// A file or folder; what to call `arrays` where those are given.
   std::filesystem::path path;
+  /// In memory, as those of an .npz.
+  std::shared_ptr<const data::NamedArrays> arrays;
   /// key=value settings of the preprocessing, and a TOML file with the same keys.
   std::vector<std::string> preprocess;
   std::filesystem::path preprocess_file;

@@ -84,7 +84,9 @@ void take_extents(Graph& graph, const DataOptions& options, const Tell& tell) {
   const std::vector<data::InputSpec> specs = input_specs(graph);
   std::vector<std::optional<Shape>> shapes;
   try {
-    shapes = data::extents_of_data(options.path, specs, given_settings(options, {}));
+    shapes = options.arrays
+                 ? data::extents_of_data(*options.arrays, specs)
+                 : data::extents_of_data(options.path, specs, given_settings(options, {}));
   } catch (const Error&) {
     // Who opens the data says what is wrong with them.
     return;

@@ -1,0 +1,4 @@
+#pragma once
+
+/// What a program outside the library can see.
+#define ESPQUANT_API __attribute__((visibility("default")))

@@ -1,0 +1,37 @@
+#include "job/analyze.h"
+
+#include "job/data_doubts.h"
+#include "job/quantize.h"
+
+namespace espquant::job {
+
+Analyzed analyze(const AnalyzeJob& job, const Tell& tell, strategy::StageProgress progress) {
+  Prepared prepared = prepare(job.model, job.network, job.calib, job.target, job.recipe, tell);
+  const Data& data = prepared.calibration;
+  std::optional<Data> other;
+  if (job.test) {
+    other = open_data(*job.test, prepared.imported, tell);
+    question_data(*other, *job.test, prepared.imported);
+  }
+  strategy::QuantizeOptions options;
+  options.target = prepared.target;
+  options.report_samples = 0;
+  options.test_values = false;
+  if (prepared.recipe.mixed.accuracy_within) options.labels = data.labels();
+  options.recipe = std::move(prepared.recipe);
+  strategy::QuantizedModel made = [&] {
+    try {
+      return strategy::quantize_model(std::move(prepared.imported), data.source(), options,
+                                      progress);
+    } catch (Error& error) {
+      throw located(error, job.model, job.recipe);
+    }
+  }();
+  progress = {};
+  const calib::SampleSource source = other ? other->source() : data.source();
+  analysis::Analysis analysis = analysis::analyze(
+      made, *prepared.target, source, strategy::evenly_spread(source.count, job.samples));
+  return {prepared.target, std::move(prepared.calibration), std::move(made), std::move(analysis)};
+}
+
+}  // namespace espquant::job

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "job/board.h"
+#include "job/network.h"
+#include "job/recipe.h"
+#include "strategy/compare.h"
+
+namespace espquant::job {
+
+struct CompareJob {
+  std::filesystem::path model;
+  NetworkOptions network;
+  DataOptions calib;
+  /// What is measured on in place of the calibration data.
+  std::optional<DataOptions> test;
+  /// Empty: what the recipes say, else esp32s3.
+  std::string target;
+  std::vector<RecipeOptions> recipes;
+  BoardOptions board;
+};
+
+struct Comparison {
+  const Target* target = nullptr;
+  /// Of the first recipe.
+  Data calibration;
+  bool on_test_data = false;
+  /// In the order of the recipes.
+  std::vector<strategy::Compared> results;
+};
+
+/// Throws Error(Usage) for recipes of one name, or for different chips; Error(Unsupported) where
+/// all are refused; and as strategy::compare_recipes.
+Comparison compare(const CompareJob& job, const Tell& tell,
+                   const strategy::StageProgress& progress = {});
+
+/// Adds the files of each to `output`, see add_quantized. Returns their paths, none for a recipe
+/// that is refused.
+std::vector<std::vector<std::filesystem::path>> add_files(OutputFiles& output,
+                                                          const Comparison& comparison,
+                                                          const std::filesystem::path& folder,
+                                                          const std::string& name,
+                                                          bool compile_request);
+
+/// As docs/json.md has it, without what differs from run to run; `files` lie in `folder`.
+nlohmann::ordered_json json_of(const Comparison& comparison, const std::string& name,
+                               const std::vector<std::vector<std::filesystem::path>>& files,
+                               const std::filesystem::path& folder);
+
+}  // namespace espquant::job

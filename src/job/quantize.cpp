@@ -1,0 +1,107 @@
+#include "job/quantize.h"
+
+#include <chrono>
+
+#include "job/data_doubts.h"
+#include "job/quantized_files.h"
+#include "strategy/lost_outputs.h"
+
+namespace espquant::job {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// Warns where much is lost.
+measure::Evaluation evaluate_on(const DataOptions& options, strategy::QuantizedModel& made,
+                                const Target& target, const Tell& tell) {
+  const Data data = open_data(options, made.network, tell);
+  question_data(data, options, made.network);
+  const sim::Program program(made.model, target);
+  const ops::Executor reference(made.network, {.observe_all = false});
+  measure::Evaluation result =
+      measure::evaluate(program, made.network, &reference, data.source(), data.labels());
+  if (result.noise)
+    if (const auto warning = strategy::warning_of(result.noise->ratio()))
+      made.warnings.push_back(*warning);
+  return result;
+}
+
+}  // namespace
+
+Prepared prepare(const std::filesystem::path& model, const NetworkOptions& network,
+                 const DataOptions& calib, const std::string& target, const RecipeOptions& recipe,
+                 const Tell& tell) {
+  Prepared prepared;
+  prepared.recipe = recipe_of(recipe);
+  const Target& chip = target_for(target, prepared.recipe, tell);
+  prepared.target = &chip;
+  const auto begin = Clock::now();
+  prepared.imported = import_network(model, network, calib, chip, tell);
+  prepared.import_seconds = seconds_since(begin);
+  prepared.recipe.target = std::string(chip.name);
+  prepared.recipe.espdl = std::string(chip.release.version);
+  DataOptions options = calib;
+  options.count = prepared.recipe.calibration.samples;
+  options.seed = prepared.recipe.calibration.seed;
+  prepared.calibration = open_data_for(options, prepared.imported, tell);
+  question_calibration(prepared.calibration, options, prepared.imported);
+  return prepared;
+}
+
+const measure::OutputNoise& Quantized::noise() const {
+  return test && test->noise ? *test->noise : made.noise.output;
+}
+
+Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProgress progress) {
+  Prepared prepared = prepare(job.model, job.network, job.calib, job.target, job.recipe, tell);
+  const Target& target = *prepared.target;
+  const Data& data = prepared.calibration;
+  strategy::QuantizeOptions options;
+  options.target = &target;
+  options.latency = job.board.latency_for(target, tell);
+  options.report_samples = job.report_samples;
+  options.test_values = job.test_values;
+  options.metadata = metadata_of(data.preprocess, prepared.recipe, class_names(job.calib));
+  if (prepared.recipe.mixed.accuracy_within) options.labels = data.labels();
+  options.recipe = std::move(prepared.recipe);
+
+  strategy::QuantizedModel made = [&] {
+    try {
+      return strategy::quantize_model(std::move(prepared.imported), data.source(), options,
+                                      progress);
+    } catch (Error& error) {
+      throw located(error, job.model, job.recipe);
+    }
+  }();
+  progress = {};
+  made.stages.insert(made.stages.begin(), {"import", prepared.import_seconds});
+  std::optional<measure::Evaluation> test;
+  if (job.test) {
+    const auto begin = Clock::now();
+    test = evaluate_on(*job.test, made, target, tell);
+    made.stages.push_back({"evaluate", seconds_since(begin)});
+  }
+  const auto begin = Clock::now();
+  strategy::SoundFile file = strategy::pass_last_gate(made, target);
+  made.stages.push_back({"check", seconds_since(begin)});
+  const espdl::SizeByKind size = espdl::size_by_kind(made.model, file.bytes().size());
+  report::Cost cost = report::cost_of(made.model, target, {}, options.latency);
+  return {&target,         std::move(prepared.calibration),
+          std::move(made), std::move(test),
+          std::move(file), size,
+          std::move(cost)};
+}
+
+std::vector<std::filesystem::path> add_files(OutputFiles& output, const Quantized& quantized,
+                                             const std::filesystem::path& folder,
+                                             const std::string& name, bool compile_request) {
+  return add_quantized(output, folder, name, quantized.made.recipe.name, quantized.made.model,
+                       *quantized.target, quantized.file, quantized.calibration.preprocess,
+                       compile_request);
+}
+
+}  // namespace espquant::job

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <vector>
+
+#include "base/file.h"
+#include "espdl/statistics.h"
+#include "job/board.h"
+#include "job/network.h"
+#include "job/recipe.h"
+#include "measure/evaluate.h"
+#include "report/cost_table.h"
+#include "strategy/last_gate.h"
+#include "strategy/quantize_model.h"
+
+namespace espquant::job {
+
+/// What is quantized, by what, and how it is measured.
+struct QuantizeJob {
+  std::filesystem::path model;
+  NetworkOptions network;
+  DataOptions calib;
+  /// What the result is measured on beside the calibration data.
+  std::optional<DataOptions> test;
+  /// Empty: what the recipe says, else esp32s3.
+  std::string target;
+  RecipeOptions recipe;
+  BoardOptions board;
+  bool test_values = true;
+  /// See strategy::QuantizeOptions.
+  std::int64_t report_samples = 32;
+};
+
+/// A network opened with its calibration data, and the recipe to follow.
+struct Prepared {
+  const Target* target = nullptr;
+  /// With target and release filled in.
+  recipe::Recipe recipe;
+  Graph imported;
+  Data calibration;
+  double import_seconds = 0;
+};
+
+/// Opens both, and tells what is doubtful about them. `calib` without count and seed, which are the
+/// recipe's. Throws as import_network and open_data_for do.
+Prepared prepare(const std::filesystem::path& model, const NetworkOptions& network,
+                 const DataOptions& calib, const std::string& target, const RecipeOptions& recipe,
+                 const Tell& tell);
+
+struct Quantized {
+  const Target* target = nullptr;
+  Data calibration;
+  strategy::QuantizedModel made;
+  /// On QuantizeJob::test.
+  std::optional<measure::Evaluation> test;
+  strategy::SoundFile file;
+  espdl::SizeByKind size;
+  report::Cost cost;
+
+  /// Of the test data where there are any, else of the calibration data.
+  const measure::OutputNoise& noise() const;
+};
+
+/// The whole way to a file that has passed the last gate; nothing is written. Throws as
+/// strategy::quantize_model and pass_last_gate do, errors with the file that they are about.
+Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProgress progress = {});
+
+/// Adds its files to `output`: see add_quantized.
+std::vector<std::filesystem::path> add_files(OutputFiles& output, const Quantized& quantized,
+                                             const std::filesystem::path& folder,
+                                             const std::string& name, bool compile_request);
+
+/// As docs/json.md has it; `files` were written.
+nlohmann::ordered_json json_of(const Quantized& quantized,
+                               const std::vector<std::filesystem::path>& files);
+
+}  // namespace espquant::job
