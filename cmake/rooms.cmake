@@ -1,9 +1,12 @@
 # A room is one folder of src/, built as one static library: espquant_room(sim DEPENDS base espdl LIBS hwy).
 # DEPENDS names rooms, and only rooms listed earlier in src/CMakeLists.txt exist at that point, so a
-# dependency that points upwards fails to configure.
+# dependency that points upwards fails to configure. WITHOUT names files of the folder that stay out.
 function(espquant_room name)
-  cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBS;SOURCES" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBS;SOURCES;WITHOUT" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  foreach(file IN LISTS ROOM_WITHOUT)
+    list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${file})
+  endforeach()
   add_library(espquant_${name} STATIC ${sources} ${ROOM_SOURCES})
   espquant_unity(espquant_${name} ${CMAKE_SOURCE_DIR}/src)
   target_include_directories(espquant_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/src ${CMAKE_SOURCE_DIR}/include)
