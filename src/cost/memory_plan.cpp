@@ -67,6 +67,20 @@ std::size_t stored_bytes(const espdl::Constant& constant) {
   return aligned_size(constant.data.byte_size());
 }
 
+/// The loader copies a constant for each node that names it, as an input or as its table, and of
+/// several copies only forgets the others (dl_model_base.cpp, Model::load; ModelContext::add_tensor).
+std::size_t copied_bytes(const espdl::Model& model, const espdl::ModelIndex& index) {
+  std::size_t sum = 0;
+  const auto add = [&](std::string_view name) {
+    if (const auto* constant = index.initializer(name)) sum += stored_bytes(*constant);
+  };
+  for (const auto& node : model.nodes) {
+    for (const auto& name : node.inputs) add(name);
+    if (node.has("lut")) add(node.get_string("lut", ""));
+  }
+  return sum;
+}
+
 }  // namespace
 
 std::string_view to_string(Memory memory) {
@@ -121,8 +135,8 @@ MemoryPlan plan_memory(const espdl::Model& model, const Target& target,
   plan.internal_bytes = placement.size(Memory::Internal);
   plan.psram_bytes = placement.size(Memory::Psram);
   for (const auto& constant : model.initializers) plan.parameter_bytes += stored_bytes(constant);
-  if (options.copy_parameters) plan.parameter_copy_bytes = plan.parameter_bytes;
   const espdl::ModelIndex index(model);
+  if (options.copy_parameters) plan.parameter_copy_bytes = copied_bytes(model, index);
   for (const auto& node : model.nodes)
     plan.scratch.push_back(scratch_of(node, index, target, options.copy_parameters));
   plan.overwrites = find_overwrites(model, plan.tensors);

@@ -65,7 +65,7 @@ struct MemoryPlan {
   std::size_t internal_bytes = 0, psram_bytes = 0;
   /// Constants, each in whole blocks of 16 bytes.
   std::size_t parameter_bytes = 0;
-  /// Of those, what is copied to RAM beside the file in flash.
+  /// What of those is copied to RAM beside the file in flash: once for each node that reads it.
   std::size_t parameter_copy_bytes = 0;
   /// One per node.
   std::vector<NodeScratch> scratch;

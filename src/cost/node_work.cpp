@@ -177,6 +177,20 @@ bool is_pooling(std::string_view op) {
          op.starts_with("Reduce");
 }
 
+/// What a Slice reads of its input: the lines that it copies, where it takes runs of at least a line.
+double sliced_share(const espdl::Node& node, const espdl::ModelIndex& index, double line_bytes) {
+  const auto* in = node.inputs.empty() ? nullptr : index.value(node.inputs[0]);
+  const auto* out = node.outputs.empty() ? nullptr : index.value(node.outputs[0]);
+  if (in == nullptr || out == nullptr || in->shape.size() != out->shape.size()) return 1;
+  const auto all = static_cast<double>(element_count(in->shape));
+  auto run = static_cast<double>(std::max<std::size_t>(size_of(in->dtype), 1));
+  for (std::size_t axis = in->shape.size(); axis-- > 0;) {
+    run *= static_cast<double>(out->shape[axis]);
+    if (in->shape[axis] != out->shape[axis]) break;
+  }
+  return run < line_bytes || all == 0 ? 1 : static_cast<double>(element_count(out->shape)) / all;
+}
+
 /// Of every operator but convolutions.
 NodeWork loop_work(const espdl::Node& node, const espdl::ModelIndex& index, const Target& target,
                    const Board& board, const WorkOptions& options) {
@@ -198,6 +212,7 @@ NodeWork loop_work(const espdl::Node& node, const espdl::ModelIndex& index, cons
     work.instructions = scalar_instructions(node, rank_of_input(node, index)) * out.elements;
   }
   if (board.line_bytes > 0) work.activation_lines = in.cached_bytes / board.line_bytes;
+  if (node.op == "Slice") work.activation_lines *= sliced_share(node, index, board.line_bytes);
   return work;
 }
 

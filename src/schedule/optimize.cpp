@@ -7,6 +7,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "schedule/fit_memory.h"
 #include "schedule/in_place_writes.h"
 #include "schedule/rewrites.h"
 
@@ -19,6 +20,11 @@ constexpr std::array kRewrites = {
     Rewrite{"split_filters", "filters beyond the cache become several that fit it", Serves::Latency,
             [](espdl::Model& model, const Conditions& conditions, const Goal&) {
               return split_filters(model, conditions);
+            }},
+    Rewrite{"bands", "runs of nodes are computed in bands of rows, one after the other",
+            Serves::Memory,
+            [](espdl::Model& model, const Conditions& conditions, const Goal& goal) {
+              return compute_in_bands(model, conditions, *goal.ram);
             }},
 };
 

@@ -66,5 +66,38 @@ TEST(ZooOptimized, WhatFiltersBeyondTheCacheTakeIsWon) {
   }
 }
 
+/// Of networks whose first activations are the largest.
+struct SmallerCase {
+  std::string name, goal;
+  /// Estimated milliseconds, as a share of those before.
+  double most_time;
+};
+
+TEST(ZooOptimized, LargeActivationsNeverExistWhole) {
+  ESPQUANT_NEEDS_SHARED("golden/zoo");
+  const std::vector<SmallerCase> cases = {
+      {"imagenet_cls_mobilenetv2_s8_v1_s3", "ram=600000", 1.15},
+      {"imagenet_cls_mobilenetv2_s8_v1_p4", "ram=600000", 1.15},
+      {"espdet_pico_224_224_cat_s3", "ram=220000", 1.2},
+      {"espdet_pico_224_224_cat_p4", "ram=220000", 1.2},
+      {"mobilenetv2_0_5_128_128_gesture_s3", "ram=130K", 1.15},
+      {"human_face_feat_mfn_s8_v1_s3", "ram=500K", 1.15},
+      {"coco_detect_yolo11n_320_s8_v1_s3", "ram=600K", 1.15}};
+  for (const auto& one : cases) {
+    SCOPED_TRACE(one.name);
+    const auto goal = schedule::parse_goal(one.goal);
+    const Target& target = chip_of(one.name, "3.3.14");
+    const auto model = espdl::read_model_file(shared_dir() / "golden/zoo" / (one.name + ".espdl"));
+    const auto made = schedule::optimize(model, {target}, {goal, {}});
+    EXPECT_LE(cost::plan_memory(made.model, target).activation_bytes(), *goal.ram);
+    EXPECT_LE(milliseconds_of(made.model, target), one.most_time * milliseconds_of(model, target));
+    const auto npz = data::read_npz(shared_dir() / "golden/zoo" / (one.name + ".npz"));
+    const sim::Program program(made.model, target, kAsOnAPc);
+    for (const auto& check : sim::verify(program, entries(npz, "input:"), entries(npz, "output:"),
+                                         {sim::Tolerance::Exact}))
+      EXPECT_TRUE(check.passed()) << check.name;
+  }
+}
+
 }  // namespace
 }  // namespace espquant::test
