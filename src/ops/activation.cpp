@@ -2,6 +2,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "ops/gradient.h"
 #include "ops/operators.h"
 #include "ops/unary.h"
 
@@ -26,6 +27,10 @@ struct Rectified : Parameterless {
   T operator()(T x) const {
     return x < T{0} ? T{0} : x;
   }
+  template <typename T>
+  T slope(T x) const {
+    return x > T{0} ? T{1} : T{0};
+  }
 };
 
 struct Leaky {
@@ -33,6 +38,10 @@ struct Leaky {
   template <typename T>
   T operator()(T x) const {
     return x < T{0} ? x * static_cast<T>(alpha) : x;
+  }
+  template <typename T>
+  T slope(T x) const {
+    return x < T{0} ? static_cast<T>(alpha) : T{1};
   }
   float alpha;
 };
@@ -42,6 +51,10 @@ struct ExponentialLinear {
   template <typename T>
   T operator()(T x) const {
     return x < T{0} ? static_cast<T>(alpha) * std::expm1(x) : x;
+  }
+  template <typename T>
+  T slope(T x) const {
+    return x < T{0} ? static_cast<T>(alpha) * std::exp(x) : T{1};
   }
   float alpha;
 };
@@ -55,6 +68,10 @@ struct ScaledExponentialLinear {
     const T y = x > T{0} ? x : static_cast<T>(alpha) * std::expm1(x);
     return static_cast<T>(gamma) * y;
   }
+  template <typename T>
+  T slope(T x) const {
+    return static_cast<T>(gamma) * (x > T{0} ? T{1} : static_cast<T>(alpha) * std::exp(x));
+  }
   float alpha, gamma;
 };
 
@@ -65,6 +82,10 @@ struct ContinuousExponentialLinear {
     const T a = static_cast<T>(alpha);
     return x < T{0} ? a * std::expm1(x / a) : x;
   }
+  template <typename T>
+  T slope(T x) const {
+    return x < T{0} ? std::exp(x / static_cast<T>(alpha)) : T{1};
+  }
   float alpha;
 };
 
@@ -73,6 +94,10 @@ struct Logistic : Parameterless {
   template <typename T>
   T operator()(T x) const {
     return logistic(x);
+  }
+  template <typename T>
+  T slope(T x) const {
+    return logistic(x) * logistic(-x);
   }
 };
 
@@ -83,6 +108,11 @@ struct PiecewiseLogistic {
   T operator()(T x) const {
     return std::clamp(static_cast<T>(alpha) * x + static_cast<T>(beta), T{0}, T{1});
   }
+  template <typename T>
+  T slope(T x) const {
+    const T y = static_cast<T>(alpha) * x + static_cast<T>(beta);
+    return y > T{0} && y < T{1} ? static_cast<T>(alpha) : T{0};
+  }
   float alpha, beta;
 };
 
@@ -92,6 +122,11 @@ struct PiecewiseSwish : Parameterless {
   T operator()(T x) const {
     return x * std::clamp(x / T{6} + T{0.5}, T{0}, T{1});
   }
+  template <typename T>
+  T slope(T x) const {
+    if (x <= T{-3}) return T{0};
+    return x >= T{3} ? T{1} : x / T{3} + T{0.5};
+  }
 };
 
 struct HyperbolicTangent : Parameterless {
@@ -99,6 +134,10 @@ struct HyperbolicTangent : Parameterless {
   template <typename T>
   T operator()(T x) const {
     return std::tanh(x);
+  }
+  template <typename T>
+  T slope(T x) const {
+    return T{1} - std::tanh(x) * std::tanh(x);
   }
 };
 
@@ -108,6 +147,10 @@ struct SmoothRectified : Parameterless {
   T operator()(T x) const {
     return log1p_exp(x);
   }
+  template <typename T>
+  T slope(T x) const {
+    return logistic(x);
+  }
 };
 
 struct SoftSign : Parameterless {
@@ -115,6 +158,10 @@ struct SoftSign : Parameterless {
   template <typename T>
   T operator()(T x) const {
     return x / (T{1} + std::abs(x));
+  }
+  template <typename T>
+  T slope(T x) const {
+    return T{1} / ((T{1} + std::abs(x)) * (T{1} + std::abs(x)));
   }
 };
 
@@ -124,6 +171,11 @@ struct MishFunction : Parameterless {
   T operator()(T x) const {
     return x * std::tanh(log1p_exp(x));
   }
+  template <typename T>
+  T slope(T x) const {
+    const T t = std::tanh(log1p_exp(x));
+    return t + x * (T{1} - t * t) * logistic(x);
+  }
 };
 
 struct SwishFunction {
@@ -131,6 +183,11 @@ struct SwishFunction {
   template <typename T>
   T operator()(T x) const {
     return x * logistic(static_cast<T>(alpha) * x);
+  }
+  template <typename T>
+  T slope(T x) const {
+    const T a = static_cast<T>(alpha), s = logistic(a * x);
+    return s + a * x * s * logistic(-a * x);
   }
   float alpha;
 };
@@ -140,6 +197,10 @@ struct Thresholded {
   template <typename T>
   T operator()(T x) const {
     return x > static_cast<T>(alpha) ? x : T{0};
+  }
+  template <typename T>
+  T slope(T x) const {
+    return x > static_cast<T>(alpha) ? T{1} : T{0};
   }
   float alpha;
 };
@@ -151,6 +212,10 @@ struct Shrunk {
   T operator()(T x) const {
     if (x < -static_cast<T>(lambd)) return x + static_cast<T>(bias);
     return x > static_cast<T>(lambd) ? x - static_cast<T>(bias) : T{0};
+  }
+  template <typename T>
+  T slope(T x) const {
+    return std::abs(x) > static_cast<T>(lambd) ? T{1} : T{0};
   }
   float bias, lambd;
 };
@@ -168,6 +233,16 @@ struct GaussianLinear {
     const T scale = std::sqrt(T{2} * std::numbers::inv_pi_v<T>);
     return T{0.5} * x * (T{1} + std::tanh(scale * (x + static_cast<T>(0.044715) * x * x * x)));
   }
+  template <typename T>
+  T slope(T x) const {
+    if (!by_tanh)
+      return T{0.5} * (T{1} + std::erf(x / std::numbers::sqrt2_v<T>)) +
+             x * std::exp(x * x / T{-2}) * std::numbers::inv_sqrtpi_v<T> / std::numbers::sqrt2_v<T>;
+    const T scale = std::sqrt(T{2} * std::numbers::inv_pi_v<T>), cubic = static_cast<T>(0.044715);
+    const T t = std::tanh(scale * (x + cubic * x * x * x));
+    return T{0.5} * (T{1} + t) +
+           T{0.5} * x * (T{1} - t * t) * scale * (T{1} + T{3} * cubic * x * x);
+  }
   bool by_tanh = false;
 };
 
@@ -180,27 +255,37 @@ void infer_gelu(const InferContext& context) {
 }  // namespace
 
 const OpDef kCelu{"Celu", QuantRule::Float, infer_float_map,
-                  run_float_map<ContinuousExponentialLinear>};
-const OpDef kElu{"Elu", QuantRule::Independent, infer_float_map, run_float_map<ExponentialLinear>};
-const OpDef kGelu{"Gelu", QuantRule::Independent, infer_gelu, run_float_map<GaussianLinear>};
+                  run_float_map<ContinuousExponentialLinear>,
+                  gradient_float_map<ContinuousExponentialLinear>};
+const OpDef kElu{"Elu", QuantRule::Independent, infer_float_map, run_float_map<ExponentialLinear>,
+                 gradient_float_map<ExponentialLinear>};
+const OpDef kGelu{"Gelu", QuantRule::Independent, infer_gelu, run_float_map<GaussianLinear>,
+                  gradient_float_map<GaussianLinear>};
 const OpDef kHardSigmoid{"HardSigmoid", QuantRule::Independent, infer_float_map,
-                         run_float_map<PiecewiseLogistic>};
+                         run_float_map<PiecewiseLogistic>, gradient_float_map<PiecewiseLogistic>};
 const OpDef kHardSwish{"HardSwish", QuantRule::Independent, infer_float_map,
-                       run_float_map<PiecewiseSwish>};
-const OpDef kLeakyRelu{"LeakyRelu", QuantRule::Independent, infer_float_map, run_float_map<Leaky>};
-const OpDef kMish{"Mish", QuantRule::Float, infer_float_map, run_float_map<MishFunction>};
-const OpDef kRelu{"Relu", QuantRule::Independent, infer_map, run_number_map<Rectified>};
-const OpDef kSelu{"Selu", QuantRule::Float, infer_float_map,
-                  run_float_map<ScaledExponentialLinear>};
-const OpDef kShrink{"Shrink", QuantRule::Float, infer_float_map, run_float_map<Shrunk>};
-const OpDef kSigmoid{"Sigmoid", QuantRule::Independent, infer_float_map, run_float_map<Logistic>};
-const OpDef kSoftplus{"Softplus", QuantRule::Float, infer_float_map,
-                      run_float_map<SmoothRectified>};
-const OpDef kSoftsign{"Softsign", QuantRule::Float, infer_float_map, run_float_map<SoftSign>};
-const OpDef kSwish{"Swish", QuantRule::Independent, infer_float_map, run_float_map<SwishFunction>};
-const OpDef kTanh{"Tanh", QuantRule::Independent, infer_float_map,
-                  run_float_map<HyperbolicTangent>};
+                       run_float_map<PiecewiseSwish>, gradient_float_map<PiecewiseSwish>};
+const OpDef kLeakyRelu{"LeakyRelu", QuantRule::Independent, infer_float_map, run_float_map<Leaky>,
+                       gradient_float_map<Leaky>};
+const OpDef kMish{"Mish", QuantRule::Float, infer_float_map, run_float_map<MishFunction>,
+                  gradient_float_map<MishFunction>};
+const OpDef kRelu{"Relu", QuantRule::Independent, infer_map, run_number_map<Rectified>,
+                  gradient_float_map<Rectified>};
+const OpDef kSelu{"Selu", QuantRule::Float, infer_float_map, run_float_map<ScaledExponentialLinear>,
+                  gradient_float_map<ScaledExponentialLinear>};
+const OpDef kShrink{"Shrink", QuantRule::Float, infer_float_map, run_float_map<Shrunk>,
+                    gradient_float_map<Shrunk>};
+const OpDef kSigmoid{"Sigmoid", QuantRule::Independent, infer_float_map, run_float_map<Logistic>,
+                     gradient_float_map<Logistic>};
+const OpDef kSoftplus{"Softplus", QuantRule::Float, infer_float_map, run_float_map<SmoothRectified>,
+                      gradient_float_map<SmoothRectified>};
+const OpDef kSoftsign{"Softsign", QuantRule::Float, infer_float_map, run_float_map<SoftSign>,
+                      gradient_float_map<SoftSign>};
+const OpDef kSwish{"Swish", QuantRule::Independent, infer_float_map, run_float_map<SwishFunction>,
+                   gradient_float_map<SwishFunction>};
+const OpDef kTanh{"Tanh", QuantRule::Independent, infer_float_map, run_float_map<HyperbolicTangent>,
+                  gradient_float_map<HyperbolicTangent>};
 const OpDef kThresholdedRelu{"ThresholdedRelu", QuantRule::Float, infer_float_map,
-                             run_float_map<Thresholded>};
+                             run_float_map<Thresholded>, gradient_float_map<Thresholded>};
 
 }  // namespace espquant::ops

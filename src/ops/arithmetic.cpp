@@ -2,6 +2,7 @@
 #include <type_traits>
 
 #include "ops/broadcast.h"
+#include "ops/gradient.h"
 #include "ops/operators.h"
 #include "ops/visit.h"
 
@@ -137,13 +138,53 @@ void run_pow(const RunContext& context) {
   });
 }
 
+/// Each slope takes (a, b, y).
+template <typename SlopeA, typename SlopeB>
+void gradient_of_arithmetic(const GradientContext& context, SlopeA slope_a, SlopeB slope_b) {
+  visit_float(context.in(0).dtype(),
+              [&]<typename T>(T) { add_broadcast_gradients<T>(context, slope_a, slope_b); });
+}
+
+void gradient_add(const GradientContext& context) {
+  const auto one = []<typename T>(T, T, T) { return T{1}; };
+  gradient_of_arithmetic(context, one, one);
+}
+
+void gradient_sub(const GradientContext& context) {
+  gradient_of_arithmetic(
+      context, []<typename T>(T, T, T) { return T{1}; }, []<typename T>(T, T, T) { return T{-1}; });
+}
+
+void gradient_mul(const GradientContext& context) {
+  gradient_of_arithmetic(
+      context, []<typename T>(T, T b, T) { return b; }, []<typename T>(T a, T, T) { return a; });
+}
+
+void gradient_div(const GradientContext& context) {
+  gradient_of_arithmetic(
+      context, []<typename T>(T, T b, T) { return T{1} / b; },
+      []<typename T>(T, T b, T y) { return -y / b; });
+}
+
+void gradient_pow(const GradientContext& context) {
+  if (context.in(1).dtype() != context.in(0).dtype())
+    unsupported("the gradient of a power whose exponent is of another type",
+                "Export the network in float32");
+  gradient_of_arithmetic(
+      context, []<typename T>(T a, T b, T) { return b == T{0} ? T{0} : b * std::pow(a, b - T{1}); },
+      []<typename T>(T a, T, T y) { return a > T{0} ? y * std::log(a) : T{0}; });
+}
+
 }  // namespace
 
-const OpDef kAdd{"Add", QuantRule::AlignInputs, infer_binary, run_arithmetic<Sum2>};
-const OpDef kDiv{"Div", QuantRule::Independent, infer_binary, run_arithmetic<ArithmeticQuotient>};
+const OpDef kAdd{"Add", QuantRule::AlignInputs, infer_binary, run_arithmetic<Sum2>, gradient_add};
+const OpDef kDiv{"Div", QuantRule::Independent, infer_binary, run_arithmetic<ArithmeticQuotient>,
+                 gradient_div};
 const OpDef kMod{"Mod", QuantRule::Independent, infer_mod, run_mod};
-const OpDef kMul{"Mul", QuantRule::Independent, infer_binary, run_arithmetic<ArithmeticProduct>};
-const OpDef kPow{"Pow", QuantRule::Independent, infer_pow, run_pow};
-const OpDef kSub{"Sub", QuantRule::AlignInputs, infer_binary, run_arithmetic<ArithmeticDifference>};
+const OpDef kMul{"Mul", QuantRule::Independent, infer_binary, run_arithmetic<ArithmeticProduct>,
+                 gradient_mul};
+const OpDef kPow{"Pow", QuantRule::Independent, infer_pow, run_pow, gradient_pow};
+const OpDef kSub{"Sub", QuantRule::AlignInputs, infer_binary, run_arithmetic<ArithmeticDifference>,
+                 gradient_sub};
 
 }  // namespace espquant::ops

@@ -101,9 +101,44 @@ void run_batch_normalization(const RunContext& context) {
   });
 }
 
+void gradient_batch_normalization(const GradientContext& context) {
+  if (is_training(context.node))
+    unsupported("the gradient of BatchNormalization by the batch's own statistics",
+                "Export the network in evaluation mode");
+  const Shape& shape = context.in(0).shape();
+  const std::int64_t batch = shape[0], channels = shape.size() > 1 ? shape[1] : 1;
+  const double epsilon = static_cast<double>(context.node.attributes.get_float("epsilon", 1e-5F));
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    const auto x = context.in(0).data<T>(), dy = context.output_gradients[0].data<T>();
+    const std::size_t area = x.empty() ? 0 : x.size() / static_cast<std::size_t>(batch * channels);
+    const auto add = [&](std::size_t input, std::size_t at, double value) {
+      if (context.wants(input))
+        context.input_gradients[input].mutable_data<T>()[at] += static_cast<T>(value);
+    };
+    const auto parameter = [&](std::size_t input, std::size_t c) {
+      return static_cast<double>(context.in(input).cast(DType::Float64).data<double>()[c]);
+    };
+    for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
+      const double inverse = 1 / std::sqrt(parameter(4, c) + epsilon), scale = parameter(1, c);
+      double sum = 0, along = 0;
+      for (std::size_t n = 0; n < static_cast<std::size_t>(batch); ++n)
+        for (std::size_t i = 0; i < area; ++i) {
+          const std::size_t at = (n * static_cast<std::size_t>(channels) + c) * area + i;
+          sum += static_cast<double>(dy[at]);
+          along += static_cast<double>(dy[at]) * (static_cast<double>(x[at]) - parameter(3, c));
+          add(0, at, static_cast<double>(dy[at]) * scale * inverse);
+        }
+      add(1, c, along * inverse);
+      add(2, c, sum);
+      add(3, c, -sum * scale * inverse);
+      add(4, c, -0.5 * along * scale * inverse * inverse * inverse);
+    }
+  });
+}
+
 }  // namespace
 
 const OpDef kBatchNormalization{"BatchNormalization", QuantRule::Float, infer_batch_normalization,
-                                run_batch_normalization};
+                                run_batch_normalization, gradient_batch_normalization};
 
 }  // namespace espquant::ops

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "ops/gradient.h"
 #include "ops/operators.h"
 #include "ops/visit.h"
 
@@ -52,6 +53,7 @@ void run_concat(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kConcat{"Concat", QuantRule::AlignInputs, infer_concat, run_concat};
+const OpDef kConcat{"Concat", QuantRule::AlignInputs, infer_concat, run_concat,
+                    gradient_of_movement};
 
 }  // namespace espquant::ops

@@ -124,7 +124,7 @@ const OpDef kConstant{"Constant", QuantRule::None, infer_constant, run_constant}
 const OpDef kConstantOfShape{"ConstantOfShape", QuantRule::None, infer_constant_of_shape,
                              run_constant_of_shape};
 const OpDef kRange{"Range", QuantRule::None, infer_range, run_range};
-const OpDef kShape{"Shape", QuantRule::None, infer_shape, run_shape, nullptr, true};
-const OpDef kSize{"Size", QuantRule::None, infer_size, run_size, nullptr, true};
+const OpDef kShape{"Shape", QuantRule::None, infer_shape, run_shape, nullptr, nullptr, true};
+const OpDef kSize{"Size", QuantRule::None, infer_size, run_size, nullptr, nullptr, true};
 
 }  // namespace espquant::ops

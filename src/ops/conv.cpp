@@ -41,23 +41,15 @@ void infer_conv(const InferContext& context) {
 template <typename T>
 void add_tap(const Window& w, const T* in, T weight, const std::array<std::int64_t, 3>& tap,
              T* out) {
-  const Range depth = w[0].outputs_of(tap[0]), rows = w[1].outputs_of(tap[1]),
-              columns = w[2].outputs_of(tap[2]);
-  const std::int64_t stride = w[2].stride;
-  for (std::int64_t d = depth.begin; d < depth.end; ++d) {
-    const std::int64_t in_d = w[0].origin(d) + tap[0] * w[0].dilation;
-    for (std::int64_t y = rows.begin; y < rows.end; ++y) {
-      const std::int64_t in_y = w[1].origin(y) + tap[1] * w[1].dilation;
-      const T* from =
-          in + (in_d * w[1].in + in_y) * w[2].in + tap[2] * w[2].dilation - w[2].pad_begin;
-      T* to = out + (d * w[1].out + y) * w[2].out;
-      if (stride == 1)
-        for (std::int64_t x = columns.begin; x < columns.end; ++x) to[x] += weight * from[x];
-      else
-        for (std::int64_t x = columns.begin; x < columns.end; ++x)
-          to[x] += weight * from[x * stride];
-    }
-  }
+  for_each_tap_row(w, tap,
+                   [&](std::int64_t from, std::int64_t step, std::int64_t to, std::int64_t count) {
+                     if (step == 1)
+                       for (std::int64_t i = 0; i < count; ++i)
+                         out[to + i] += weight * in[from + i];
+                     else
+                       for (std::int64_t i = 0; i < count; ++i)
+                         out[to + i] += weight * in[from + i * step];
+                   });
 }
 
 template <typename T>
@@ -74,10 +66,7 @@ void convolve(const RunContext& context, const Window& window, std::int64_t grou
         std::fill_n(out, out_plane, context.in(2).data<T>()[static_cast<std::size_t>(m)]);
       const T* plane = in + (n * x[1] + m / outputs_per_group * inputs_per_group) * in_plane;
       for (std::int64_t c = 0; c < inputs_per_group; ++c, plane += in_plane)
-        for (std::int64_t d = 0; d < window[0].kernel; ++d)
-          for (std::int64_t ky = 0; ky < window[1].kernel; ++ky)
-            for (std::int64_t kx = 0; kx < window[2].kernel; ++kx)
-              add_tap(window, plane, *weight++, {d, ky, kx}, out);
+        for_each_tap(window, [&](const auto& tap) { add_tap(window, plane, *weight++, tap, out); });
     }
   }
 }
@@ -95,8 +84,58 @@ std::int64_t conv_macs(const Node&, std::span<const Shape> inputs, std::span<con
   return saturating_product({element_count(outputs[0]), element_count(w) / w[0]});
 }
 
+/// Null where nobody wants it.
+template <typename T>
+T* gradient_data(const GradientContext& context, std::size_t input) {
+  return context.wants(input) ? context.input_gradients[input].mutable_data<T>().data() : nullptr;
+}
+
+template <typename T>
+void convolve_back(const GradientContext& context, const Window& window, std::int64_t group) {
+  const Shape &x = context.in(0).shape(), &w = context.in(1).shape();
+  const std::int64_t outputs_per_group = w[0] / group;
+  const std::int64_t in_plane = in_volume(window), out_plane = out_volume(window);
+  const T* in = context.in(0).data<T>().data();
+  const T* weights = context.in(1).data<T>().data();
+  const T* dy = context.output_gradients[0].data<T>().data();
+  T* const dx = gradient_data<T>(context, 0);
+  T* const dw = gradient_data<T>(context, 1);
+  T* const db = gradient_data<T>(context, 2);
+  for (std::int64_t n = 0; n < x[0]; ++n)
+    for (std::int64_t m = 0; m < w[0]; ++m, dy += out_plane) {
+      if (db != nullptr)
+        for (std::int64_t i = 0; i < out_plane; ++i) db[m] += dy[i];
+      std::int64_t at = m * w[1] * kernel_volume(window);
+      for (std::int64_t c = 0; c < w[1]; ++c) {
+        const std::int64_t plane = (n * x[1] + m / outputs_per_group * w[1] + c) * in_plane;
+        for_each_tap(window, [&](const auto& tap) {
+          T sum = 0;
+          for_each_tap_row(
+              window, tap,
+              [&](std::int64_t from, std::int64_t step, std::int64_t to, std::int64_t count) {
+                for (std::int64_t i = 0; i < count; ++i)
+                  sum += in[plane + from + i * step] * dy[to + i];
+                if (dx == nullptr) return;
+                for (std::int64_t i = 0; i < count; ++i)
+                  dx[plane + from + i * step] += weights[at] * dy[to + i];
+              });
+          if (dw != nullptr) dw[at] += sum;
+          ++at;
+        });
+      }
+    }
+}
+
+void gradient_conv(const GradientContext& context) {
+  const Window window = conv_window_of(context.node, context.in(0).shape(), context.in(1).shape());
+  const std::int64_t group = context.node.attributes.get_int("group", 1);
+  if (context.outputs[0].size() == 0) return;
+  visit_float(context.in(0).dtype(),
+              [&]<typename T>(T) { convolve_back<T>(context, window, group); });
+}
+
 }  // namespace
 
-const OpDef kConv{"Conv", QuantRule::Weighted, infer_conv, run_conv, conv_macs};
+const OpDef kConv{"Conv", QuantRule::Weighted, infer_conv, run_conv, gradient_conv, conv_macs};
 
 }  // namespace espquant::ops

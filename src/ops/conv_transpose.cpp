@@ -80,20 +80,11 @@ void infer_conv_transpose(const InferContext& context) {
 template <typename T>
 void scatter_tap(const Window& w, const T* x, T weight, const std::array<std::int64_t, 3>& tap,
                  T* y) {
-  std::array<Range, 3> range;
-  std::array<std::int64_t, 3> shift{};
-  for (std::size_t d = 0; d < 3; ++d) {
-    range[d] = w[d].outputs_of(tap[d]);
-    shift[d] = tap[d] * w[d].dilation - w[d].pad_begin;
-  }
-  for (std::int64_t i = range[0].begin; i < range[0].end; ++i)
-    for (std::int64_t j = range[1].begin; j < range[1].end; ++j) {
-      const T* from = x + (i * w[1].out + j) * w[2].out;
-      T* to = y + ((i * w[0].stride + shift[0]) * w[1].in + j * w[1].stride + shift[1]) * w[2].in +
-              shift[2];
-      for (std::int64_t k = range[2].begin; k < range[2].end; ++k)
-        to[k * w[2].stride] += weight * from[k];
-    }
+  for_each_tap_row(w, tap,
+                   [&](std::int64_t to, std::int64_t step, std::int64_t from, std::int64_t count) {
+                     for (std::int64_t i = 0; i < count; ++i)
+                       y[to + i * step] += weight * x[from + i];
+                   });
 }
 
 template <typename T>
@@ -114,11 +105,9 @@ void run_typed(const RunContext& context) {
                     context.in(2).data<T>()[static_cast<std::size_t>(m)]);
     for (std::int64_t c = 0; c < x[1]; ++c, from += x_plane)
       for (std::int64_t m = 0; m < w[1]; ++m)
-        for (std::int64_t d = 0; d < window[0].kernel; ++d)
-          for (std::int64_t ky = 0; ky < window[1].kernel; ++ky)
-            for (std::int64_t kx = 0; kx < window[2].kernel; ++kx)
-              scatter_tap(window, from, *weight++, {d, ky, kx},
-                          image + (c / per_group * w[1] + m) * y_plane);
+        for_each_tap(window, [&](const auto& tap) {
+          scatter_tap(window, from, *weight++, tap, image + (c / per_group * w[1] + m) * y_plane);
+        });
   }
 }
 
@@ -134,9 +123,56 @@ std::int64_t conv_transpose_macs(const Node&, std::span<const Shape> inputs,
   return saturating_product({element_count(inputs[0]), element_count(w) / w[0]});
 }
 
+template <typename T>
+void run_typed_back(const GradientContext& context) {
+  const Shape &x = context.in(0).shape(), &w = context.in(1).shape();
+  const Window window = make_transposed_window(context.node, x, w);
+  const std::int64_t group = context.node.attributes.get_int("group", 1);
+  const std::int64_t per_group = x[1] / group, channels = w[1] * group;
+  const std::int64_t x_plane = out_volume(window), y_plane = in_volume(window);
+  const T* from = context.in(0).data<T>().data();
+  const T* weights = context.in(1).data<T>().data();
+  const T* gradient = context.output_gradients[0].data<T>().data();
+  const auto data_of = [&](std::size_t i) {
+    return context.wants(i) ? context.input_gradients[i].mutable_data<T>().data() : nullptr;
+  };
+  T *dx = data_of(0), *dw = data_of(1), *db = data_of(2);
+  for (std::int64_t n = 0; n < x[0]; ++n) {
+    const T* image = gradient + n * channels * y_plane;
+    if (db != nullptr)
+      for (std::int64_t i = 0; i < channels * y_plane; ++i) db[i / y_plane] += image[i];
+    std::int64_t weight = 0;
+    for (std::int64_t c = 0; c < x[1]; ++c) {
+      const std::int64_t plane = (n * x[1] + c) * x_plane;
+      for (std::int64_t m = 0; m < w[1]; ++m) {
+        const T* dy = image + (c / per_group * w[1] + m) * y_plane;
+        for_each_tap(window, [&](const auto& tap) {
+          T sum = 0;
+          for_each_tap_row(
+              window, tap,
+              [&](std::int64_t to, std::int64_t step, std::int64_t at, std::int64_t count) {
+                for (std::int64_t i = 0; i < count; ++i)
+                  sum += from[plane + at + i] * dy[to + i * step];
+                if (dx == nullptr) return;
+                for (std::int64_t i = 0; i < count; ++i)
+                  dx[plane + at + i] += weights[weight] * dy[to + i * step];
+              });
+          if (dw != nullptr) dw[weight] += sum;
+          ++weight;
+        });
+      }
+    }
+  }
+}
+
+void gradient_conv_transpose(const GradientContext& context) {
+  if (context.outputs[0].size() == 0) return;
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) { run_typed_back<T>(context); });
+}
+
 }  // namespace
 
-const OpDef kConvTranspose{"ConvTranspose", QuantRule::Weighted, infer_conv_transpose,
-                           run_conv_transpose, conv_transpose_macs};
+const OpDef kConvTranspose{"ConvTranspose",    QuantRule::Weighted,     infer_conv_transpose,
+                           run_conv_transpose, gradient_conv_transpose, conv_transpose_macs};
 
 }  // namespace espquant::ops

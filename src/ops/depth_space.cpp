@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "ops/gradient.h"
 #include "ops/operators.h"
 
 /// DepthToSpace, SpaceToDepth: blocks of b x b positions move between the channels and the plane of
@@ -72,8 +73,8 @@ void run_space_to_depth(const RunContext& context) {
 }  // namespace
 
 const OpDef kDepthToSpace{"DepthToSpace", QuantRule::PassThrough, infer_depth_to_space,
-                          run_depth_to_space};
+                          run_depth_to_space, gradient_of_movement};
 const OpDef kSpaceToDepth{"SpaceToDepth", QuantRule::PassThrough, infer_space_to_depth,
-                          run_space_to_depth};
+                          run_space_to_depth, gradient_of_movement};
 
 }  // namespace espquant::ops

@@ -1,3 +1,4 @@
+#include "ops/gradient.h"
 #include "ops/operators.h"
 #include "ops/visit.h"
 
@@ -37,6 +38,7 @@ void run_dropout(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kDropout{"Dropout", QuantRule::PassThrough, infer_dropout, run_dropout};
+const OpDef kDropout{"Dropout", QuantRule::PassThrough, infer_dropout, run_dropout,
+                     gradient_of_movement};
 
 }  // namespace espquant::ops

@@ -213,6 +213,6 @@ std::int64_t extent_of_label(const EinsumTerms& terms, const std::vector<Shape>&
   return extent;
 }
 
-const OpDef kEinsum{"Einsum", QuantRule::Float, infer_einsum, run_einsum, einsum_macs};
+const OpDef kEinsum{"Einsum", QuantRule::Float, infer_einsum, run_einsum, nullptr, einsum_macs};
 
 }  // namespace espquant::ops

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "ops/broadcast.h"
+#include "ops/gradient.h"
 #include "ops/operators.h"
 #include "ops/visit.h"
 
@@ -45,7 +46,7 @@ void run_tile(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kExpand{"Expand", QuantRule::Float, infer_expand, run_expand};
-const OpDef kTile{"Tile", QuantRule::Float, infer_tile, run_tile};
+const OpDef kExpand{"Expand", QuantRule::Float, infer_expand, run_expand, gradient_of_movement};
+const OpDef kTile{"Tile", QuantRule::Float, infer_tile, run_tile, gradient_of_movement};
 
 }  // namespace espquant::ops

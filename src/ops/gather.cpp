@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "ops/gradient.h"
 #include "ops/indexing.h"
 #include "ops/operators.h"
 
@@ -107,9 +108,11 @@ void run_gather_nd(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kGather{"Gather", QuantRule::PassThrough, infer_gather, run_gather};
+const OpDef kGather{"Gather", QuantRule::PassThrough, infer_gather, run_gather,
+                    gradient_of_movement};
 const OpDef kGatherElements{"GatherElements", QuantRule::Float, infer_gather_elements,
-                            run_gather_elements};
-const OpDef kGatherND{"GatherND", QuantRule::Float, infer_gather_nd, run_gather_nd};
+                            run_gather_elements, gradient_of_movement};
+const OpDef kGatherND{"GatherND", QuantRule::Float, infer_gather_nd, run_gather_nd,
+                      gradient_of_movement};
 
 }  // namespace espquant::ops

@@ -73,8 +73,48 @@ std::int64_t gemm_macs(const Node& node, std::span<const Shape> inputs, std::spa
   return saturating_product({e.m, e.k, e.n});
 }
 
+template <typename T>
+void multiply_back(const GradientContext& context) {
+  const Attributes& attributes = context.node.attributes;
+  const Extents e = extents_of(context.node, context.in(0).shape(), context.in(1).shape());
+  const auto alpha = static_cast<T>(attributes.get_float("alpha", 1.0F));
+  const auto beta = static_cast<T>(attributes.get_float("beta", 1.0F));
+  const bool transposed_a = attributes.get_int("transA", 0) != 0;
+  const bool transposed_b = attributes.get_int("transB", 0) != 0;
+  const auto at_a = [&](std::int64_t i, std::int64_t k) {
+    return transposed_a ? k * e.m + i : i * e.k + k;
+  };
+  const auto at_b = [&](std::int64_t k, std::int64_t j) {
+    return transposed_b ? j * e.k + k : k * e.n + j;
+  };
+  const T* a = context.in(0).data<T>().data();
+  const T* b = context.in(1).data<T>().data();
+  const T* dy = context.output_gradients[0].data<T>().data();
+  const auto data_of = [&](std::size_t i) {
+    return context.wants(i) ? context.input_gradients[i].mutable_data<T>().data() : nullptr;
+  };
+  T *da = data_of(0), *db = data_of(1), *dc = data_of(2);
+  for (std::int64_t i = 0; i < e.m; ++i)
+    for (std::int64_t k = 0; k < e.k; ++k)
+      for (std::int64_t j = 0; j < e.n; ++j) {
+        const T d = alpha * dy[i * e.n + j];
+        if (da != nullptr) da[at_a(i, k)] += d * b[at_b(k, j)];
+        if (db != nullptr) db[at_b(k, j)] += d * a[at_a(i, k)];
+      }
+  if (dc == nullptr) return;
+  const Shape& out = context.outputs[0].shape();
+  const std::array<Shape, 1> strides{broadcast_strides(context.in(2).shape(), out)};
+  for_each_row(out, strides, [&](std::int64_t from, const auto& to, std::int64_t n) {
+    for (std::int64_t j = 0; j < n; ++j) dc[to[0] + j * strides[0].back()] += beta * dy[from + j];
+  });
+}
+
+void gradient_gemm(const GradientContext& context) {
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) { multiply_back<T>(context); });
+}
+
 }  // namespace
 
-const OpDef kGemm{"Gemm", QuantRule::Weighted, infer_gemm, run_gemm, gemm_macs};
+const OpDef kGemm{"Gemm", QuantRule::Weighted, infer_gemm, run_gemm, gradient_gemm, gemm_macs};
 
 }  // namespace espquant::ops

@@ -46,11 +46,38 @@ void run_global_max(const RunContext& context) {
   });
 }
 
+/// f(x of a plane, its y, its dy, its dx).
+template <typename F>
+void for_each_plane_back(const GradientContext& context, F f) {
+  if (!context.wants(0) || context.outputs[0].size() == 0) return;
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    const auto x = context.in(0).data<T>(), y = context.outputs[0].data<T>(),
+               dy = context.output_gradients[0].data<T>();
+    auto dx = context.input_gradients[0].mutable_data<T>();
+    const std::size_t area = x.size() / y.size();
+    for (std::size_t plane = 0; plane < y.size(); ++plane)
+      f(x.subspan(plane * area, area), y[plane], dy[plane], dx.subspan(plane * area, area));
+  });
+}
+
+void gradient_global_average(const GradientContext& context) {
+  for_each_plane_back(context, []<typename T>(std::span<const T> x, T, T dy, std::span<T> dx) {
+    for (T& d : dx) d += dy / static_cast<T>(x.size());
+  });
+}
+
+void gradient_global_max(const GradientContext& context) {
+  for_each_plane_back(context, []<typename T>(std::span<const T> x, T y, T dy, std::span<T> dx) {
+    const auto best = std::find(x.begin(), x.end(), y);
+    if (best != x.end()) dx[static_cast<std::size_t>(best - x.begin())] += dy;
+  });
+}
+
 }  // namespace
 
 const OpDef kGlobalAveragePool{"GlobalAveragePool", QuantRule::Independent, infer_global_pool,
-                               run_global_average};
+                               run_global_average, gradient_global_average};
 const OpDef kGlobalMaxPool{"GlobalMaxPool", QuantRule::PassThrough, infer_global_pool,
-                           run_global_max};
+                           run_global_max, gradient_global_max};
 
 }  // namespace espquant::ops

@@ -120,6 +120,6 @@ RecurrentReach gru_reach(const RunContext& context) {
   return reach;
 }
 
-const OpDef kGRU{"GRU", QuantRule::Recurrent, infer_gru, run_gru, gru_macs};
+const OpDef kGRU{"GRU", QuantRule::Recurrent, infer_gru, run_gru, nullptr, gru_macs};
 
 }  // namespace espquant::ops

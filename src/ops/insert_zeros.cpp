@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "ops/gradient.h"
 #include "ops/operators.h"
 #include "ops/visit.h"
 
@@ -57,6 +58,6 @@ void run_insert_zeros(const RunContext& context) {
 }  // namespace
 
 const OpDef kInsertZeros{"InsertZeros", QuantRule::PassThrough, infer_insert_zeros,
-                         run_insert_zeros};
+                         run_insert_zeros, gradient_of_movement};
 
 }  // namespace espquant::ops

@@ -1,4 +1,5 @@
 #include "ops/broadcast.h"
+#include "ops/gradient.h"
 #include "ops/operators.h"
 #include "ops/visit.h"
 
@@ -126,7 +127,7 @@ const OpDef kLessOrEqual{"LessOrEqual", QuantRule::CompareInputs, infer_comparis
                          run_comparison<IsLessOrEqual>};
 const OpDef kNot{"Not", QuantRule::Float, infer_not, run_not};
 const OpDef kOr{"Or", QuantRule::Float, infer_boolean, run_boolean<Disjunction>};
-const OpDef kWhere{"Where", QuantRule::Float, infer_where, run_where};
+const OpDef kWhere{"Where", QuantRule::Float, infer_where, run_where, gradient_of_movement};
 const OpDef kXor{"Xor", QuantRule::Float, infer_boolean, run_boolean<ExclusiveOr>};
 
 }  // namespace espquant::ops

@@ -133,6 +133,6 @@ RecurrentReach lstm_reach(const RunContext& context) {
   return reach;
 }
 
-const OpDef kLSTM{"LSTM", QuantRule::Recurrent, infer_lstm, run_lstm, lstm_macs};
+const OpDef kLSTM{"LSTM", QuantRule::Recurrent, infer_lstm, run_lstm, nullptr, lstm_macs};
 
 }  // namespace espquant::ops

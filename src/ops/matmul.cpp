@@ -35,9 +35,10 @@ void infer_matmul(const InferContext& context) {
   set_output(context, 0, context.dtype(0), std::move(out));
 }
 
-void run_matmul(const RunContext& context) {
-  const MatmulProduct p = product_of(context.in(0).shape(), context.in(1).shape());
-  // One row of the broadcast loop is one matrix product.
+/// Calls f(number of the product, {matrix of a, matrix of b}) for each matrix product.
+template <typename F>
+void for_each_product(const MatmulProduct& p, F&& f) {
+  // One row of the broadcast loop is one product.
   Shape batch = p.batch;
   batch.push_back(1);
   const auto strides_in = [&](Shape of) {
@@ -45,11 +46,17 @@ void run_matmul(const RunContext& context) {
     return broadcast_strides(of, batch);
   };
   const std::array<Shape, 2> strides{strides_in(p.batch_a), strides_in(p.batch_b)};
+  for_each_row(batch, strides,
+               [&](std::int64_t to, const auto& from, std::int64_t) { f(to, from); });
+}
+
+void run_matmul(const RunContext& context) {
+  const MatmulProduct p = product_of(context.in(0).shape(), context.in(1).shape());
   visit_number(context.in(0).dtype(), [&]<typename T>(T) {
     const T* a = context.in(0).data<T>().data();
     const T* b = context.in(1).data<T>().data();
     T* out = context.outputs[0].mutable_data<T>().data();
-    for_each_row(batch, strides, [&](std::int64_t to, const auto& from, std::int64_t) {
+    for_each_product(p, [&](std::int64_t to, const auto& from) {
       for (std::int64_t i = 0; i < p.m; ++i) {
         const T* row = a + (from[0] * p.m + i) * p.k;
         T* sum = out + (to * p.m + i) * p.n;
@@ -68,8 +75,35 @@ std::int64_t matmul_macs(const Node&, std::span<const Shape> inputs,
   return saturating_product({element_count(outputs[0]), inputs[0].empty() ? 1 : inputs[0].back()});
 }
 
+void gradient_matmul(const GradientContext& context) {
+  const MatmulProduct p = product_of(context.in(0).shape(), context.in(1).shape());
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    const T* a = context.in(0).data<T>().data();
+    const T* b = context.in(1).data<T>().data();
+    const T* dy = context.output_gradients[0].data<T>().data();
+    const auto data_of = [&](std::size_t i) {
+      return context.wants(i) ? context.input_gradients[i].mutable_data<T>().data() : nullptr;
+    };
+    T *da = data_of(0), *db = data_of(1);
+    for_each_product(p, [&](std::int64_t to, const auto& from) {
+      for (std::int64_t i = 0; i < p.m; ++i)
+        for (std::int64_t k = 0; k < p.k; ++k) {
+          const std::int64_t left = (from[0] * p.m + i) * p.k + k;
+          const std::int64_t right = (from[1] * p.k + k) * p.n;
+          const T* d = dy + (to * p.m + i) * p.n;
+          T sum = 0;
+          for (std::int64_t j = 0; j < p.n; ++j) sum += d[j] * b[right + j];
+          if (da != nullptr) da[left] += sum;
+          if (db != nullptr)
+            for (std::int64_t j = 0; j < p.n; ++j) db[right + j] += a[left] * d[j];
+        }
+    });
+  });
+}
+
 }  // namespace
 
-const OpDef kMatMul{"MatMul", QuantRule::Independent, infer_matmul, run_matmul, matmul_macs};
+const OpDef kMatMul{"MatMul",   QuantRule::Independent, infer_matmul,
+                    run_matmul, gradient_matmul,        matmul_macs};
 
 }  // namespace espquant::ops

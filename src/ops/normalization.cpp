@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "ops/broadcast.h"
 #include "ops/lines.h"
@@ -213,15 +214,140 @@ void run_lp(const RunContext& context) {
   });
 }
 
+/// One block that is normalized together: y = (x - mean) / deviation * scale + bias, in which
+/// element i has the parameters number parameter(i). Null gradients are not wanted.
+template <typename T, typename Parameter>
+void normalize_back(std::span<const T> x, const T* dy, const T* scale, Parameter parameter,
+                    bool centred, double epsilon, T* dx, T* dscale, T* dbias) {
+  NormalizationMoments m = normalization_moments_of(x);
+  if (!centred) m = {0, m.variance + m.mean * m.mean};
+  const double inverse = 1 / std::sqrt(m.variance + epsilon);
+  const auto normal = [&](std::size_t i) { return (static_cast<double>(x[i]) - m.mean) * inverse; };
+  const auto scaled = [&](std::size_t i) {
+    return static_cast<double>(dy[i]) * static_cast<double>(scale[parameter(i)]);
+  };
+  double sum = 0, along = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    sum += scaled(i);
+    along += scaled(i) * normal(i);
+    if (dscale != nullptr) dscale[parameter(i)] += dy[i] * static_cast<T>(normal(i));
+    if (dbias != nullptr) dbias[parameter(i)] += dy[i];
+  }
+  if (dx == nullptr) return;
+  const auto count = static_cast<double>(x.size());
+  if (!centred) sum = 0;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    dx[i] += static_cast<T>(inverse * (scaled(i) - sum / count - normal(i) * along / count));
+}
+
+/// normalize_back() over all blocks; parameter(block, i).
+template <typename Parameter>
+void normalize_blocks_back(const GradientContext& context, std::size_t block, bool centred,
+                           Parameter parameter) {
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    const auto x = context.in(0).data<T>();
+    const T* dy = context.output_gradients[0].data<T>().data();
+    const T* scale = context.in(1).data<T>().data();
+    const auto data_of = [&](std::size_t i) {
+      return context.wants(i) ? context.input_gradients[i].mutable_data<T>().data() : nullptr;
+    };
+    T *dx = data_of(0), *dscale = data_of(1), *dbias = data_of(2);
+    for (std::size_t at = 0; at < x.size(); at += block)
+      normalize_back<T>(
+          x.subspan(at, block), dy + at, scale,
+          [&](std::size_t i) { return parameter(at / block, i); }, centred,
+          epsilon_of(context.node), dx == nullptr ? nullptr : dx + at, dscale, dbias);
+  });
+}
+
+void gradient_instance(const GradientContext& context) {
+  const Shape& shape = context.in(0).shape();
+  const auto channels = static_cast<std::size_t>(shape[1]);
+  if (context.in(0).size() == 0) return;
+  const auto area = static_cast<std::size_t>(context.in(0).size()) /
+                    (static_cast<std::size_t>(shape[0]) * channels);
+  normalize_blocks_back(context, area, true,
+                        [&](std::size_t block, std::size_t) { return block % channels; });
+}
+
+void gradient_group(const GradientContext& context) {
+  const Shape& shape = context.in(0).shape();
+  if (context.in(0).size() == 0) return;
+  const auto channels = static_cast<std::size_t>(shape[1]),
+             groups = static_cast<std::size_t>(groups_of(context.node));
+  const std::size_t block = static_cast<std::size_t>(context.in(0).size()) /
+                            (static_cast<std::size_t>(shape[0]) * groups);
+  const std::size_t plane = block / (channels / groups);
+  const bool per_group = context.in(1).shape()[0] != shape[1];
+  normalize_blocks_back(context, block, true, [&](std::size_t b, std::size_t i) {
+    return per_group ? b % groups : (b * block + i) / plane % channels;
+  });
+}
+
+template <bool kCentred>
+void gradient_layer(const GradientContext& context) {
+  const Shape& shape = context.in(0).shape();
+  if (context.in(0).size() == 0 || !context.output_gradients[0].defined()) return;
+  const Shape normalized(
+      shape.begin() + static_cast<std::ptrdiff_t>(first_axis(context.node, shape)), shape.end());
+  // Scale and bias may be broadcast each in its own way: only where both are alike is one map
+  // enough.
+  Tensor places(DType::Int64, context.in(1).shape());
+  auto numbers = places.mutable_data<std::int64_t>();
+  std::iota(numbers.begin(), numbers.end(), 0);
+  Tensor spread_places(DType::Int64, normalized);
+  broadcast_copy(places, spread_places);
+  const auto place = spread_places.data<std::int64_t>();
+  if (context.wants(2) && context.in(2).shape() != context.in(1).shape())
+    unsupported("the gradient of a bias that is broadcast otherwise than the scale",
+                "Give scale and bias the same shape");
+  normalize_blocks_back(context, place.size(), kCentred, [&](std::size_t, std::size_t i) {
+    return static_cast<std::size_t>(place[i]);
+  });
+}
+
+void gradient_lp(const GradientContext& context) {
+  if (!context.wants(0)) return;
+  const Tensor& in = context.in(0);
+  const bool squares = order_of(context.node) == 2;
+  const std::size_t axis = first_axis(context.node, in.shape());
+  const Lines lines = lines_along(in.shape(), axis, axis + 1);
+  visit_float(in.dtype(), [&]<typename T>(T) {
+    const T* x = in.data<T>().data();
+    const T* y = context.outputs[0].data<T>().data();
+    const T* dy = context.output_gradients[0].data<T>().data();
+    T* dx = context.input_gradients[0].mutable_data<T>().data();
+    for (std::int64_t line = 0; line < lines.count(); ++line) {
+      double norm = 0, along = 0;
+      for (std::int64_t i = 0; i < lines.length; ++i) {
+        const std::int64_t at = lines.at(line, i);
+        const auto v = static_cast<double>(x[at]);
+        norm += squares ? v * v : std::abs(v);
+        along += static_cast<double>(dy[at]) * static_cast<double>(y[at]);
+      }
+      if (squares) norm = std::sqrt(norm);
+      if (norm == 0) continue;
+      for (std::int64_t i = 0; i < lines.length; ++i) {
+        const std::int64_t at = lines.at(line, i);
+        const double direction = squares ? static_cast<double>(y[at])
+                                         : static_cast<double>((x[at] > T{0}) - (x[at] < T{0}));
+        dx[at] += static_cast<T>((static_cast<double>(dy[at]) - direction * along) / norm);
+      }
+    }
+  });
+}
+
 }  // namespace
 
-const OpDef kGroupNormalization{"GroupNormalization", QuantRule::Float, infer_group, run_group};
+const OpDef kGroupNormalization{"GroupNormalization", QuantRule::Float, infer_group, run_group,
+                                gradient_group};
 const OpDef kInstanceNormalization{"InstanceNormalization", QuantRule::Float, infer_instance,
-                                   run_instance};
+                                   run_instance, gradient_instance};
 const OpDef kLayerNormalization{"LayerNormalization", QuantRule::Independent, infer_layer,
-                                run_layer<true>};
-const OpDef kLpNormalization{"LpNormalization", QuantRule::Independent, infer_lp, run_lp};
+                                run_layer<true>, gradient_layer<true>};
+const OpDef kLpNormalization{"LpNormalization", QuantRule::Independent, infer_lp, run_lp,
+                             gradient_lp};
 const OpDef kRMSNormalization{"RMSNormalization", QuantRule::Independent, infer_rms,
-                              run_layer<false>};
+                              run_layer<false>, gradient_layer<false>};
 
 }  // namespace espquant::ops

@@ -306,6 +306,28 @@ std::vector<Tensor> run_node(const Graph& graph, const Node& node,
   });
 }
 
+std::vector<Tensor> run_gradient(const Graph& graph, const Node& node,
+                                 std::span<const Tensor* const> inputs,
+                                 std::span<const Tensor> outputs,
+                                 std::span<const Tensor> output_gradients,
+                                 const std::vector<bool>& wanted) {
+  return naming(node, [&] {
+    const OpDef& op = op_of(node);
+    if (op.gradient == nullptr)
+      unsupported(fmt::format("operator {} has no gradient", node.op),
+                  "Train only layers behind it, or leave training out");
+    std::vector<Tensor> gradients(inputs.size());
+    if (std::none_of(output_gradients.begin(), output_gradients.end(),
+                     [](const Tensor& t) { return t.defined(); }))
+      return gradients;
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (wanted.at(i) && inputs[i] != nullptr)
+        gradients[i] = Tensor(inputs[i]->dtype(), inputs[i]->shape());
+    op.gradient({node, graph.opset, inputs, outputs, output_gradients, gradients});
+    return gradients;
+  });
+}
+
 std::int64_t macs_of(const Graph& graph, const Node& node) {
   const OpDef& op = op_of(node);
   if (op.macs == nullptr) return 0;

@@ -70,12 +70,31 @@ struct RunContext {
   const Tensor& in(std::size_t i) const { return *inputs[i]; }
 };
 
+/// What comes back to one node, and what goes on from it to its inputs. A gradient has the type and
+/// shape of what it is the gradient of.
+struct GradientContext {
+  const Node& node;
+  std::int64_t opset;
+  std::span<const Tensor* const> inputs;     ///< as run() took them
+  std::span<const Tensor> outputs;           ///< as run() made them
+  std::span<const Tensor> output_gradients;  ///< undefined for an output that nothing comes back to
+  std::span<Tensor> input_gradients;         ///< zero-filled where wanted, undefined elsewhere
+
+  bool has(std::size_t i) const { return i < inputs.size() && inputs[i] != nullptr; }
+  bool wants(std::size_t i) const {
+    return i < input_gradients.size() && input_gradients[i].defined();
+  }
+  const Tensor& in(std::size_t i) const { return *inputs[i]; }
+};
+
 struct OpDef {
   std::string_view type;
   QuantRule quant;
   void (*infer)(const InferContext&);
   /// Plain loops, the reference for every faster path.
   void (*run)(const RunContext&);
+  /// Plain loops, the reference for every faster path; null for operators without a useful one.
+  void (*gradient)(const GradientContext&) = nullptr;
   /// Multiply-accumulates of one run; null for operators that have none worth counting.
   std::int64_t (*macs)(const Node&, std::span<const Shape> inputs,
                        std::span<const Shape> outputs) = nullptr;
@@ -126,6 +145,16 @@ std::optional<std::vector<Tensor>> fold_node(const Graph& graph, const Node& nod
 /// the node's name.
 std::vector<Tensor> run_node(const Graph& graph, const Node& node,
                              std::span<const Tensor* const> inputs);
+
+/// The gradients of the inputs that `wanted` marks, by the reference kernel; undefined for the
+/// others and for those that no gradient comes back to. `outputs` as run_node() made them, of
+/// `output_gradients` those undefined that nothing comes back to. Throws with the node's name, and
+/// Error(Unsupported) for an operator without a gradient.
+std::vector<Tensor> run_gradient(const Graph& graph, const Node& node,
+                                 std::span<const Tensor* const> inputs,
+                                 std::span<const Tensor> outputs,
+                                 std::span<const Tensor> output_gradients,
+                                 const std::vector<bool>& wanted);
 
 /// Multiply-accumulates of a node whose shapes are known.
 std::int64_t macs_of(const Graph& graph, const Node& node);

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "ops/gradient.h"
 #include "ops/operators.h"
 #include "ops/visit.h"
 
@@ -157,6 +158,6 @@ void run_pad(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kPad{"Pad", QuantRule::PassThrough, infer_pad, run_pad};
+const OpDef kPad{"Pad", QuantRule::PassThrough, infer_pad, run_pad, gradient_of_movement};
 
 }  // namespace espquant::ops

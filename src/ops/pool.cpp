@@ -125,9 +125,53 @@ void run_max_pool(const RunContext& context) {
   });
 }
 
+void gradient_average_pool(const GradientContext& context) {
+  if (!context.wants(0)) return;
+  const Shape& in = context.in(0).shape();
+  const Window w = pool_window_of(context.node, in);
+  const bool include_pad = context.node.attributes.get_int("count_include_pad", 0) != 0;
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    const T* dy = context.output_gradients[0].data<T>().data();
+    T* dx = context.input_gradients[0].mutable_data<T>().data();
+    for_each_output(in, w, [&](std::int64_t plane, std::int64_t z, std::int64_t y, std::int64_t x) {
+      const double count = counted_taps(w[0], z, include_pad) * counted_taps(w[1], y, include_pad) *
+                           counted_taps(w[2], x, include_pad);
+      const T share = count == 0 ? T{0} : *dy / static_cast<T>(count);
+      ++dy;
+      for_each_pool_tap(w, z, y, x,
+                        [&](std::int64_t at) { dx[plane * in_volume(w) + at] += share; });
+    });
+  });
+}
+
+/// Of several equal ones, the first is the largest.
+void gradient_max_pool(const GradientContext& context) {
+  if (!context.wants(0) || !context.output_gradients[0].defined()) return;
+  const Shape& in = context.in(0).shape();
+  const Window w = pool_window_of(context.node, in);
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    const T* from = context.in(0).data<T>().data();
+    const T* out = context.outputs[0].data<T>().data();
+    const T* dy = context.output_gradients[0].data<T>().data();
+    T* dx = context.input_gradients[0].mutable_data<T>().data();
+    for_each_output(in, w, [&](std::int64_t plane, std::int64_t z, std::int64_t y, std::int64_t x) {
+      bool found = false;
+      for_each_pool_tap(w, z, y, x, [&](std::int64_t at) {
+        const std::int64_t i = plane * in_volume(w) + at;
+        if (found || from[i] != *out) return;
+        found = true;
+        dx[i] += *dy;
+      });
+      ++out;
+      ++dy;
+    });
+  });
+}
+
 }  // namespace
 
-const OpDef kAveragePool{"AveragePool", QuantRule::Independent, infer_average, run_average_pool};
-const OpDef kMaxPool{"MaxPool", QuantRule::PassThrough, infer_max, run_max_pool};
+const OpDef kAveragePool{"AveragePool", QuantRule::Independent, infer_average, run_average_pool,
+                         gradient_average_pool};
+const OpDef kMaxPool{"MaxPool", QuantRule::PassThrough, infer_max, run_max_pool, gradient_max_pool};
 
 }  // namespace espquant::ops

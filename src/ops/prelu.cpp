@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "ops/broadcast.h"
+#include "ops/gradient.h"
 #include "ops/operators.h"
 
 /// PRelu: slope * x where x is negative; the slope is broadcast to x, never the other way.
@@ -23,8 +24,16 @@ void run_prelu(const RunContext& context) {
   });
 }
 
+void gradient_prelu(const GradientContext& context) {
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    add_broadcast_gradients<T>(
+        context, [](T x, T slope, T) { return x < T{0} ? slope : T{1}; },
+        [](T x, T, T) { return x < T{0} ? x : T{0}; });
+  });
+}
+
 }  // namespace
 
-const OpDef kPRelu{"PRelu", QuantRule::Independent, infer_prelu, run_prelu};
+const OpDef kPRelu{"PRelu", QuantRule::Independent, infer_prelu, run_prelu, gradient_prelu};
 
 }  // namespace espquant::ops

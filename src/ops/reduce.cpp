@@ -148,7 +148,9 @@ struct Fold {
   std::int64_t step = 0, results = 1, count = 1;
 };
 
-Fold fold_of(const RunContext& context) {
+/// Of a RunContext or GradientContext.
+template <typename Context>
+Fold fold_of(const Context& context) {
   const Shape& in = context.in(0).shape();
   const auto axes = reduced_axes(
       context.node, in.size(),
@@ -179,7 +181,8 @@ void reduce(const RunContext& context) {
     out[i] = Operation::template finish<T>(totals[i], fold.count);
 }
 
-bool passes_unchanged(const RunContext& context) {
+template <typename Context>
+bool passes_unchanged(const Context& context) {
   const auto axes =
       context.has(1) ? to_ints(context.in(1)) : context.node.attributes.get_ints("axes");
   return axes.empty() && context.node.attributes.get_int("noop_with_empty_axes", 0) != 0;
@@ -221,20 +224,147 @@ void run_log_sum_exp(const RunContext& context) {
   });
 }
 
+/// Slopes take (x, y, count): the element, what was made of its `count`, itself included.
+struct SlopeOfTotal {
+  template <typename T>
+  static T at(T, T, std::int64_t) {
+    return T{1};
+  }
+};
+struct SlopeOfMean {
+  template <typename T>
+  static T at(T, T, std::int64_t count) {
+    return T{1} / static_cast<T>(count);
+  }
+};
+struct SlopeOfAbsolute {
+  template <typename T>
+  static T at(T x, T, std::int64_t) {
+    return static_cast<T>((x > T{0}) - (x < T{0}));
+  }
+};
+struct SlopeOfSquares {
+  template <typename T>
+  static T at(T x, T, std::int64_t) {
+    return T{2} * x;
+  }
+};
+struct SlopeOfEuclidean {
+  template <typename T>
+  static T at(T x, T y, std::int64_t) {
+    return y == T{0} ? T{0} : x / y;
+  }
+};
+struct SlopeOfLog {
+  template <typename T>
+  static T at(T, T y, std::int64_t) {
+    return std::exp(-y);
+  }
+};
+struct SlopeOfLogExp {
+  template <typename T>
+  static T at(T x, T y, std::int64_t) {
+    return std::exp(x - y);
+  }
+};
+
+/// f(index of the element, index of its result).
+template <typename F>
+void for_each_folded(const GradientContext& context, const Fold& fold, F f) {
+  for_each_row(
+      context.in(0).shape(), fold.strides, [&](std::int64_t at, const auto& to, std::int64_t n) {
+        for (std::int64_t i = 0; i < n; ++i)
+          f(static_cast<std::size_t>(at + i), static_cast<std::size_t>(to[0] + i * fold.step));
+      });
+}
+
+/// True when the node hands its input on, and the gradient has been handed back.
+template <typename T>
+bool hand_back_unchanged(const GradientContext& context) {
+  if (!passes_unchanged(context)) return false;
+  const auto dy = context.output_gradients[0].data<T>();
+  auto dx = context.input_gradients[0].mutable_data<T>();
+  for (std::size_t i = 0; i < dx.size(); ++i) dx[i] += dy[i];
+  return true;
+}
+
+template <typename Slope>
+void gradient_reduce(const GradientContext& context) {
+  if (!context.wants(0)) return;
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    if (hand_back_unchanged<T>(context)) return;
+    const Fold fold = fold_of(context);
+    const auto x = context.in(0).data<T>(), y = context.outputs[0].data<T>(),
+               dy = context.output_gradients[0].data<T>();
+    auto dx = context.input_gradients[0].mutable_data<T>();
+    for_each_folded(context, fold, [&](std::size_t i, std::size_t r) {
+      dx[i] += dy[r] * Slope::at(x[i], y[r], fold.count);
+    });
+  });
+}
+
+/// Of several equal ones, the first is the extreme.
+void gradient_extreme(const GradientContext& context) {
+  if (!context.wants(0)) return;
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    if (hand_back_unchanged<T>(context)) return;
+    const auto x = context.in(0).data<T>(), y = context.outputs[0].data<T>(),
+               dy = context.output_gradients[0].data<T>();
+    auto dx = context.input_gradients[0].mutable_data<T>();
+    std::vector<bool> found(y.size(), false);
+    for_each_folded(context, fold_of(context), [&](std::size_t i, std::size_t r) {
+      if (found[r] || x[i] != y[r]) return;
+      found[r] = true;
+      dx[i] += dy[r];
+    });
+  });
+}
+
+/// The product of the others: the whole by the element, unless there is a zero.
+void gradient_product(const GradientContext& context) {
+  if (!context.wants(0)) return;
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    if (hand_back_unchanged<T>(context)) return;
+    const Fold fold = fold_of(context);
+    const auto x = context.in(0).data<T>(), dy = context.output_gradients[0].data<T>();
+    auto dx = context.input_gradients[0].mutable_data<T>();
+    std::vector<double> product(dy.size(), 1);
+    std::vector<std::int64_t> zeros(dy.size(), 0);
+    for_each_folded(context, fold, [&](std::size_t i, std::size_t r) {
+      if (x[i] == T{0})
+        ++zeros[r];
+      else
+        product[r] *= static_cast<double>(x[i]);
+    });
+    for_each_folded(context, fold, [&](std::size_t i, std::size_t r) {
+      if (zeros[r] > 1 || (zeros[r] == 1 && x[i] != T{0})) return;
+      const double others = x[i] == T{0} ? product[r] : product[r] / static_cast<double>(x[i]);
+      dx[i] += dy[r] * static_cast<T>(others);
+    });
+  });
+}
+
 }  // namespace
 
-const OpDef kReduceL1{"ReduceL1", QuantRule::Independent, infer_reduce, run_reduce<AbsoluteTotal>};
-const OpDef kReduceL2{"ReduceL2", QuantRule::Independent, infer_float, run_reduce<Euclidean>};
-const OpDef kReduceLogSum{"ReduceLogSum", QuantRule::Independent, infer_float,
-                          run_reduce<LogTotal>};
+const OpDef kReduceL1{"ReduceL1", QuantRule::Independent, infer_reduce, run_reduce<AbsoluteTotal>,
+                      gradient_reduce<SlopeOfAbsolute>};
+const OpDef kReduceL2{"ReduceL2", QuantRule::Independent, infer_float, run_reduce<Euclidean>,
+                      gradient_reduce<SlopeOfEuclidean>};
+const OpDef kReduceLogSum{"ReduceLogSum", QuantRule::Independent, infer_float, run_reduce<LogTotal>,
+                          gradient_reduce<SlopeOfLog>};
 const OpDef kReduceLogSumExp{"ReduceLogSumExp", QuantRule::Independent, infer_float,
-                             run_log_sum_exp};
-const OpDef kReduceMax{"ReduceMax", QuantRule::PassThrough, infer_not_empty, run_reduce<Largest>};
-const OpDef kReduceMean{"ReduceMean", QuantRule::Independent, infer_not_empty, run_reduce<MeanOf>};
-const OpDef kReduceMin{"ReduceMin", QuantRule::PassThrough, infer_not_empty, run_reduce<Smallest>};
-const OpDef kReduceProd{"ReduceProd", QuantRule::Independent, infer_reduce, run_reduce<ProductOf>};
-const OpDef kReduceSum{"ReduceSum", QuantRule::Independent, infer_reduce, run_reduce<TotalOf>};
+                             run_log_sum_exp, gradient_reduce<SlopeOfLogExp>};
+const OpDef kReduceMax{"ReduceMax", QuantRule::PassThrough, infer_not_empty, run_reduce<Largest>,
+                       gradient_extreme};
+const OpDef kReduceMean{"ReduceMean", QuantRule::Independent, infer_not_empty, run_reduce<MeanOf>,
+                        gradient_reduce<SlopeOfMean>};
+const OpDef kReduceMin{"ReduceMin", QuantRule::PassThrough, infer_not_empty, run_reduce<Smallest>,
+                       gradient_extreme};
+const OpDef kReduceProd{"ReduceProd", QuantRule::Independent, infer_reduce, run_reduce<ProductOf>,
+                        gradient_product};
+const OpDef kReduceSum{"ReduceSum", QuantRule::Independent, infer_reduce, run_reduce<TotalOf>,
+                       gradient_reduce<SlopeOfTotal>};
 const OpDef kReduceSumSquare{"ReduceSumSquare", QuantRule::Independent, infer_reduce,
-                             run_reduce<SquareTotal>};
+                             run_reduce<SquareTotal>, gradient_reduce<SlopeOfSquares>};
 
 }  // namespace espquant::ops

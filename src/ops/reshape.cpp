@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/gradient.h"
 #include "ops/operators.h"
 #include "ops/visit.h"
 
@@ -102,10 +103,15 @@ void infer_unsqueeze(const InferContext& context) {
 
 }  // namespace
 
-const OpDef kFlatten{"Flatten", QuantRule::PassThrough, infer_flatten, run_reshape};
-const OpDef kIdentity{"Identity", QuantRule::PassThrough, infer_map, run_reshape};
-const OpDef kReshape{"Reshape", QuantRule::PassThrough, infer_reshape, run_reshape};
-const OpDef kSqueeze{"Squeeze", QuantRule::PassThrough, infer_squeeze, run_reshape};
-const OpDef kUnsqueeze{"Unsqueeze", QuantRule::PassThrough, infer_unsqueeze, run_reshape};
+const OpDef kFlatten{"Flatten", QuantRule::PassThrough, infer_flatten, run_reshape,
+                     gradient_of_movement};
+const OpDef kIdentity{"Identity", QuantRule::PassThrough, infer_map, run_reshape,
+                      gradient_of_movement};
+const OpDef kReshape{"Reshape", QuantRule::PassThrough, infer_reshape, run_reshape,
+                     gradient_of_movement};
+const OpDef kSqueeze{"Squeeze", QuantRule::PassThrough, infer_squeeze, run_reshape,
+                     gradient_of_movement};
+const OpDef kUnsqueeze{"Unsqueeze", QuantRule::PassThrough, infer_unsqueeze, run_reshape,
+                       gradient_of_movement};
 
 }  // namespace espquant::ops

@@ -167,28 +167,73 @@ void infer_resize(const InferContext& context) {
   set_output(context, 0, context.dtype(0), plan.out);
 }
 
-void run_resize(const RunContext& context) {
+struct Resampling {
+  Sampling sampling;
+  std::vector<AxisSampler> axes;
+};
+
+/// Of a RunContext or GradientContext.
+template <typename Context>
+Resampling resampling_of(const Context& context) {
   const ResizeArguments arguments = resize_arguments_of(
       context.node, context.opset,
       [&](std::size_t i) { return context.has(i) ? context.inputs[i] : nullptr; });
-  const Tensor& in = context.in(0);
-  const Plan plan = plan_of(context.node, context.opset, in.shape(), arguments);
-  const std::size_t rank = in.shape().size();
-  std::vector<AxisSampler> samplers;
+  const Shape& in = context.in(0).shape();
+  const Plan plan = plan_of(context.node, context.opset, in, arguments);
+  const std::size_t rank = in.size();
+  Resampling result{plan.sampling, {}};
   for (std::size_t d = 0; d < rank; ++d) {
-    AxisGeometry g{in.shape()[d], plan.out[d], plan.scales[d], 0.0F, 1.0F};
+    AxisGeometry g{in[d], plan.out[d], plan.scales[d], 0.0F, 1.0F};
     if (!plan.roi.empty()) {
       g.roi_start = plan.roi[d];
       g.roi_end = plan.roi[rank + d];
     }
-    samplers.emplace_back(plan.sampling, g);
+    result.axes.emplace_back(plan.sampling, g);
   }
-  context.outputs[0] = resample(in, samplers, plan.sampling);
+  return result;
+}
+
+void run_resize(const RunContext& context) {
+  const Resampling r = resampling_of(context);
+  context.outputs[0] = resample(context.in(0), r.axes, r.sampling);
+}
+
+/// Each output hands back to every input that it mixes, by the product of the axes' weights.
+void gradient_resize(const GradientContext& context) {
+  if (!context.wants(0) || context.outputs[0].size() == 0) return;
+  const std::vector<AxisSampler> axes = resampling_of(context).axes;
+  const Shape strides = strides_of(context.in(0).shape());
+  const Shape& shape = context.outputs[0].shape();
+  visit_float(context.in(0).dtype(), [&]<typename T>(T) {
+    T* dx = context.input_gradients[0].mutable_data<T>().data();
+    Shape at(shape.size(), 0);
+    const auto hand_back = [&](auto& self, std::size_t d, std::int64_t offset, T value) -> void {
+      if (d == shape.size()) {
+        dx[offset] += value;
+        return;
+      }
+      if (axes[d].is_outside(at[d])) return;
+      for (std::int64_t tap = 0; tap < axes[d].taps(); ++tap) {
+        const float weight = axes[d].weight(at[d], tap);
+        if (weight != 0)
+          self(self, d + 1, offset + axes[d].index(at[d], tap) * strides[d],
+               value * static_cast<T>(weight));
+      }
+    };
+    for (T dy : context.output_gradients[0].data<T>()) {
+      hand_back(hand_back, 0, 0, dy);
+      for (std::size_t d = shape.size(); d-- > 0;) {
+        if (++at[d] < shape[d]) break;
+        at[d] = 0;
+      }
+    }
+  });
 }
 
 }  // namespace
 
-const OpDef kResize{"Resize", QuantRule::Independent, infer_resize, run_resize};
-const OpDef kUpsample{"Upsample", QuantRule::Independent, infer_resize, run_resize};
+const OpDef kResize{"Resize", QuantRule::Independent, infer_resize, run_resize, gradient_resize};
+const OpDef kUpsample{"Upsample", QuantRule::Independent, infer_resize, run_resize,
+                      gradient_resize};
 
 }  // namespace espquant::ops

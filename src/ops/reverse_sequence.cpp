@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "ops/gradient.h"
 #include "ops/indexing.h"
 #include "ops/operators.h"
 
@@ -52,6 +53,6 @@ void run_reverse_sequence(const RunContext& context) {
 }  // namespace
 
 const OpDef kReverseSequence{"ReverseSequence", QuantRule::PassThrough, infer_reverse_sequence,
-                             run_reverse_sequence};
+                             run_reverse_sequence, gradient_of_movement};
 
 }  // namespace espquant::ops

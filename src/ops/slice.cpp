@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "ops/gradient.h"
 #include "ops/operators.h"
 #include "ops/visit.h"
 
@@ -109,6 +110,6 @@ void run_slice(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kSlice{"Slice", QuantRule::PassThrough, infer_slice, run_slice};
+const OpDef kSlice{"Slice", QuantRule::PassThrough, infer_slice, run_slice, gradient_of_movement};
 
 }  // namespace espquant::ops

@@ -48,9 +48,32 @@ void run_softmax(const RunContext& context) {
   });
 }
 
+template <bool kLog>
+void gradient_softmax(const GradientContext& context) {
+  const Tensor& out = context.outputs[0];
+  if (!context.wants(0) || out.size() == 0) return;
+  const Lines lines = lines_of(context.node, context.opset, out.shape());
+  visit_float(out.dtype(), [&]<typename T>(T) {
+    const T* y = out.data<T>().data();
+    const T* dy = context.output_gradients[0].data<T>().data();
+    T* dx = context.input_gradients[0].mutable_data<T>().data();
+    for (std::int64_t line = 0; line < lines.count(); ++line) {
+      T sum = 0;
+      for (std::int64_t i = 0; i < lines.length; ++i)
+        sum += dy[lines.at(line, i)] * (kLog ? T{1} : y[lines.at(line, i)]);
+      for (std::int64_t i = 0; i < lines.length; ++i) {
+        const std::int64_t at = lines.at(line, i);
+        dx[at] += kLog ? dy[at] - std::exp(y[at]) * sum : y[at] * (dy[at] - sum);
+      }
+    }
+  });
+}
+
 }  // namespace
 
-const OpDef kLogSoftmax{"LogSoftmax", QuantRule::FloatOutput, infer_softmax, run_softmax<true>};
-const OpDef kSoftmax{"Softmax", QuantRule::FloatOutput, infer_softmax, run_softmax<false>};
+const OpDef kLogSoftmax{"LogSoftmax", QuantRule::FloatOutput, infer_softmax, run_softmax<true>,
+                        gradient_softmax<true>};
+const OpDef kSoftmax{"Softmax", QuantRule::FloatOutput, infer_softmax, run_softmax<false>,
+                     gradient_softmax<false>};
 
 }  // namespace espquant::ops

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "ops/gradient.h"
 #include "ops/indexing.h"
 #include "ops/operators.h"
 
@@ -76,6 +77,6 @@ void run_split(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kSplit{"Split", QuantRule::PassThrough, infer_split, run_split};
+const OpDef kSplit{"Split", QuantRule::PassThrough, infer_split, run_split, gradient_of_movement};
 
 }  // namespace espquant::ops

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "ops/gradient.h"
 #include "ops/operators.h"
 
 namespace espquant::ops {
@@ -30,6 +31,7 @@ void run_transpose(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kTranspose{"Transpose", QuantRule::PassThrough, infer_transpose, run_transpose};
+const OpDef kTranspose{"Transpose", QuantRule::PassThrough, infer_transpose, run_transpose,
+                       gradient_of_movement};
 
 }  // namespace espquant::ops

@@ -1,3 +1,4 @@
+#include "ops/gradient.h"
 #include "ops/operators.h"
 #include "ops/visit.h"
 
@@ -34,6 +35,6 @@ void run_trilu(const RunContext& context) {
 
 }  // namespace
 
-const OpDef kTrilu{"Trilu", QuantRule::Float, infer_trilu, run_trilu};
+const OpDef kTrilu{"Trilu", QuantRule::Float, infer_trilu, run_trilu, gradient_of_movement};
 
 }  // namespace espquant::ops

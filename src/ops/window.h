@@ -74,6 +74,33 @@ Window make_transposed_window(const Node& node, const Shape& x, const Shape& w);
 Shape window_output(const Window& window, std::int64_t batch, std::int64_t channels,
                     std::size_t spatial_axes);
 
+/// Calls f(offset in the input plane, step there, offset in the output plane, count) for each row
+/// of outputs that see an input through `tap`; outputs of a row are adjacent.
+template <typename F>
+void for_each_tap_row(const Window& w, const std::array<std::int64_t, 3>& tap, F&& f) {
+  const Range depth = w[0].outputs_of(tap[0]), rows = w[1].outputs_of(tap[1]),
+              columns = w[2].outputs_of(tap[2]);
+  const std::int64_t count = columns.end - columns.begin;
+  if (count <= 0) return;
+  for (std::int64_t d = depth.begin; d < depth.end; ++d) {
+    const std::int64_t in_d = w[0].origin(d) + tap[0] * w[0].dilation;
+    for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+      const std::int64_t in_y = w[1].origin(y) + tap[1] * w[1].dilation;
+      const std::int64_t in_x = w[2].origin(columns.begin) + tap[2] * w[2].dilation;
+      f((in_d * w[1].in + in_y) * w[2].in + in_x, w[2].stride,
+        (d * w[1].out + y) * w[2].out + columns.begin, count);
+    }
+  }
+}
+
+/// Calls f(tap) for each tap of the kernel, in the order of its weights.
+template <typename F>
+void for_each_tap(const Window& w, F&& f) {
+  for (std::int64_t d = 0; d < w[0].kernel; ++d)
+    for (std::int64_t y = 0; y < w[1].kernel; ++y)
+      for (std::int64_t x = 0; x < w[2].kernel; ++x) f(std::array<std::int64_t, 3>{d, y, x});
+}
+
 enum class AutoPad { NotSet, Valid, SameUpper, SameLower };
 AutoPad auto_pad_of(const Attributes& attributes);
 
