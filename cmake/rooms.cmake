@@ -18,6 +18,7 @@ function(espquant_room name)
     target_link_libraries(espquant_${name} PUBLIC espquant_${room})
   endforeach()
   target_link_libraries(espquant_${name} PRIVATE ${ROOM_LIBS})
+  set_property(GLOBAL APPEND PROPERTY ESPQUANT_ROOMS espquant_${name})
 endfunction()
 
 # Compiles the sources of `target`, which lie below `root`, several to an object, which takes most of a

@@ -5,16 +5,15 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
+#include "cli/board_options.h"
 #include "cli/check_network.h"
 #include "cli/commands.h"
 #include "cli/list_operators.h"
 #include "cli/model_file.h"
-#include "espdl/package.h"
-#include "measure/planned_memory.h"
+#include "cli/network_options.h"
+#include "job/check_model.h"
 #include "report/table.h"
 #include "report/wrap.h"
-#include "sim/made_for.h"
 
 namespace espquant::cli {
 namespace {
@@ -26,54 +25,6 @@ struct CheckCommand {
   bool list = false, markdown = false;
   bool json = false;
 };
-
-struct Checked {
-  /// Of a package, else empty.
-  std::string model;
-  std::string target, espdl;
-  /// The oldest release that can run it, and what it needs of that.
-  std::string needs;
-  std::vector<std::string> features;
-  std::size_t nodes = 0;
-  std::vector<sim::Finding> findings;
-
-  std::ptrdiff_t defects() const {
-    return std::count_if(findings.begin(), findings.end(),
-                         [](const sim::Finding& f) { return f.severity == sim::Severity::Defect; });
-  }
-};
-
-Checked check_one(const job::ModelFile& file, std::span<const std::byte> bytes, std::string name) {
-  espdl::ReadOptions options = file.read_options();
-  options.name = name;
-  std::vector<Error> unreadable;
-  const espdl::Model model = espdl::read_model(bytes, options, unreadable);
-  const Target& target = file.target_for(model);
-  Checked checked{std::move(name),
-                  std::string(target.name),
-                  std::string(target.release.version),
-                  {},
-                  {},
-                  model.nodes.size(),
-                  measure::check_model(model, target, unreadable)};
-  checked.needs = sim::oldest_release_for(model).version;
-  for (const Feature feature : sim::features_of(model))
-    checked.features.emplace_back(fact_of(feature).name);
-  return checked;
-}
-
-/// The named model, else all of a package.
-std::vector<Checked> check_file(const job::ModelFile& file) try {
-  const auto bytes = read_file(file.path);
-  if (!espdl::is_package(bytes)) return {check_one(file, bytes, "")};
-  if (!file.name.empty()) return {check_one(file, bytes, file.name)};
-  std::vector<Checked> all;
-  for (const auto& entry : espdl::open_package(bytes).entries)
-    all.push_back(check_one(file, bytes, entry.name));
-  return all;
-} catch (Error& error) {
-  throw error.file(file.path.string());
-}
 
 std::string place_of(const sim::Finding& finding) {
   if (!finding.node.empty()) return finding.node;
@@ -111,7 +62,7 @@ std::string check_table_of(const std::vector<sim::Finding>& findings) {
   return table.to_string();
 }
 
-std::string check_summary_of(const CheckCommand& command, const Checked& checked) {
+std::string check_summary_of(const CheckCommand& command, const job::CheckedModel& checked) {
   std::string what = command.file.path.string();
   if (!checked.model.empty()) what += fmt::format(": {}", checked.model);
   const auto defects = checked.defects();
@@ -129,37 +80,14 @@ std::string check_summary_of(const CheckCommand& command, const Checked& checked
   return summary;
 }
 
-nlohmann::ordered_json check_json_of(const Checked& checked) {
-  nlohmann::ordered_json json;
-  if (!checked.model.empty()) json["model"] = checked.model;
-  json["target"] = checked.target;
-  json["espdl"] = checked.espdl;
-  json["needs_espdl"] = checked.needs;
-  json["nodes"] = checked.nodes;
-  json["defects"] = checked.defects();
-  json["findings"] = nlohmann::ordered_json::array();
-  for (const auto& f : checked.findings)
-    json["findings"].push_back(
-        {{"severity", f.severity == sim::Severity::Defect ? "defect" : "note"},
-         {"node", f.node},
-         {"operator", f.op},
-         {"tensor", f.tensor},
-         {"rule", f.rule},
-         {"name", f.name},
-         {"message", f.message},
-         {"remedy", f.remedy}});
-  return json;
-}
-
 void check_espdl(const CheckCommand& command, Context& context) {
-  const auto all = check_file(command.file);
-  const bool passed = std::all_of(all.begin(), all.end(),
-                                  [](const Checked& checked) { return checked.defects() == 0; });
+  const auto all = job::check_file(command.file);
+  const bool passed = std::all_of(all.begin(), all.end(), [](const job::CheckedModel& checked) {
+    return checked.defects() == 0;
+  });
   if (!passed) context.exit_code = 1;
   if (command.json) {
-    nlohmann::ordered_json json{{"file", command.file.path.string()}, {"passed", passed}};
-    json["models"] = nlohmann::ordered_json::array();
-    for (const auto& checked : all) json["models"].push_back(check_json_of(checked));
+    const nlohmann::ordered_json json = job::json_of(command.file, all);
     using Handler = nlohmann::ordered_json::error_handler_t;
     fmt::print("{}\n", json.dump(2, ' ', false, Handler::replace));
     return;
@@ -189,9 +117,10 @@ void run_check(const CheckCommand& command, Context& context) {
   if (!command.file.key.empty() || !command.file.name.empty())
     throw Error(ErrorCode::Usage, "--key and --model are for .espdl files")
         .file(command.file.path.string());
-  check_network({command.file.path, command.network, command.file.target, command.file.espdl,
-                 command.board, command.json},
-                context);
+  check_network(
+      {{command.file.path, command.network, command.file.target, command.file.espdl, command.board},
+       command.json},
+      context);
 }
 
 }  // namespace

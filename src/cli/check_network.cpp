@@ -7,37 +7,12 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/notes.h"
-#include "onnx/import.h"
 #include "report/cost_table.h"
-#include "report/network.h"
 #include "report/table.h"
 #include "report/wrap.h"
 
 namespace espquant::cli {
 namespace {
-
-struct CheckedNetwork {
-  const Target& target;
-  survey::Survey survey;
-  std::int64_t macs = 0, parameters = 0;
-};
-
-CheckedNetwork surveyed(const NetworkCheck& command) try {
-  const Target& chip = find_target(command.target.empty() ? "esp32s3" : command.target);
-  const Target& target = command.espdl.empty() ? chip : chip.under(find_release(command.espdl));
-  std::vector<Error> refused;
-  Graph graph = job::read_network(command.model, command.network, refused);
-  onnx::check_finite_constants(graph);
-  Graph known = graph;
-  ops::infer_known_shapes(known);
-  const report::Network figures = report::describe(known);
-  return {target,
-          survey::survey(std::move(graph), target, refused,
-                         command.board.latency_for(target, print_note)),
-          figures.macs, figures.parameters};
-} catch (Error& error) {
-  throw error.file(command.model.string());
-}
 
 /// "Reshape, Mul (3), Add".
 std::string operators_text(const std::vector<std::string>& operators) {
@@ -97,7 +72,7 @@ std::string refusals_text(const survey::Survey& survey) {
   return text;
 }
 
-std::string costs_text(const CheckedNetwork& checked) {
+std::string costs_text(const job::CheckedNetwork& checked) {
   std::string text =
       fmt::format("MACs         {}\nparameters   {}\n", report::with_separators(checked.macs),
                   report::with_separators(checked.parameters));
@@ -111,7 +86,7 @@ std::string costs_text(const CheckedNetwork& checked) {
   return text;
 }
 
-std::string counts_text(const NetworkCheck& command, const CheckedNetwork& checked) {
+std::string counts_text(const NetworkCheck& command, const job::CheckedNetwork& checked) {
   const auto& nodes = checked.survey.nodes;
   const auto count = [&](survey::Verdict verdict) {
     return std::count_if(nodes.begin(), nodes.end(),
@@ -119,7 +94,7 @@ std::string counts_text(const NetworkCheck& command, const CheckedNetwork& check
   };
   std::string text =
       fmt::format("{} on {} (ESP-DL {}): {} nodes, {} supported, {} rewritten, {} unsupported",
-                  command.model.string(), checked.target.name, checked.target.release.version,
+                  command.job.model.string(), checked.target.name, checked.target.release.version,
                   nodes.size(), count(survey::Verdict::Supported),
                   count(survey::Verdict::Rewritten), count(survey::Verdict::Unsupported));
   if (const auto unknown = count(survey::Verdict::Unknown); unknown > 0)
@@ -135,43 +110,15 @@ std::string cut_text(const survey::Cut& cut) {
       job::options_of(cut));
 }
 
-nlohmann::ordered_json network_check_json(const NetworkCheck& command,
-                                          const CheckedNetwork& checked) {
-  nlohmann::ordered_json json{
-      {"file", command.model.string()}, {"passed", checked.survey.unsupported() == 0},
-      {"target", checked.target.name},  {"espdl", checked.target.release.version},
-      {"macs", checked.macs},           {"parameters", checked.parameters}};
-  json["nodes"] = nlohmann::ordered_json::array();
-  for (const auto& node : checked.survey.nodes) {
-    auto& entry = json["nodes"].emplace_back(nlohmann::ordered_json{
-        {"name", node.node}, {"operator", node.op}, {"verdict", to_string(node.verdict)}});
-    if (node.verdict == survey::Verdict::Rewritten) entry["becomes"] = node.becomes;
-    if (!node.message.empty()) entry["message"] = node.message;
-    if (!node.remedy.empty()) entry["remedy"] = node.remedy;
-    if (node.only_bits != 0) entry["only_bits"] = node.only_bits;
-  }
-  json["costs"] = nlohmann::ordered_json::array();
-  for (const auto& cost : checked.survey.costs)
-    json["costs"].push_back({{"bits", cost.bits},
-                             {"milliseconds", cost.milliseconds},
-                             {"activation_bytes", cost.memory.activation_bytes()},
-                             {"parameter_bytes", cost.memory.parameter_bytes},
-                             {"ram_bytes", cost.memory.ram_bytes()}});
-  if (const auto& cut = checked.survey.cut; !cut.empty())
-    json["cut"] = {
-        {"inputs", cut.inputs}, {"outputs", cut.outputs}, {"option", job::options_of(cut)}};
-  return json;
-}
-
 }  // namespace
 
 void check_network(const NetworkCheck& command, Context& context) {
-  const CheckedNetwork checked = surveyed(command);
+  const job::CheckedNetwork checked = job::check_network(command.job, print_note);
   const bool passed = checked.survey.unsupported() == 0;
   if (!passed) context.exit_code = 1;
   if (command.json) {
     using Handler = nlohmann::ordered_json::error_handler_t;
-    fmt::print("{}\n", network_check_json(command, checked).dump(2, ' ', false, Handler::replace));
+    fmt::print("{}\n", job::json_of(command.job, checked).dump(2, ' ', false, Handler::replace));
     return;
   }
   if (!context.quiet) fmt::print("{}\n", nodes_table(checked.survey));

@@ -1,21 +1,13 @@
 #pragma once
 
-#include <filesystem>
-#include <string>
-
-#include "cli/board_options.h"
 #include "cli/commands.h"
-#include "cli/network_options.h"
+#include "job/check_network.h"
 
 namespace espquant::cli {
 
 /// What `check` is asked of an .onnx.
 struct NetworkCheck {
-  std::filesystem::path model;
-  job::NetworkOptions network;
-  /// Empty: esp32s3, and the newest release.
-  std::string target, espdl;
-  job::BoardOptions board;
+  job::NetworkCheckJob job;
   bool json = false;
 };
 

@@ -1,10 +1,11 @@
-#include "measure/evaluate.h"
+#include "job/evaluate.h"
 
 #include <fmt/format.h>
 
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
@@ -12,10 +13,7 @@
 #include "cli/network_options.h"
 #include "cli/notes.h"
 #include "cli/progress.h"
-#include "job/data_doubts.h"
 #include "job/noise_report.h"
-#include "job/outline.h"
-#include "job/port_metadata.h"
 #include "measure/planned_memory.h"
 
 namespace espquant::cli {
@@ -35,35 +33,20 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
   sim::Program program(model, command.file.target_to_run(model), command.simulation);
   print_faults(program);
   print_overwrites(measure::compute_in_planned_memory(program), kComputedAsPlanned);
-  const bool compared = !command.reference.empty();
-  const Graph network =
-      compared ? job::load_network(command.reference, command.network, model) : job::outline(model);
-  std::unique_ptr<ops::Executor> reference;
-  if (compared)
-    reference =
-        std::make_unique<ops::Executor>(network, ops::Executor::Options{.observe_all = false});
-  const job::Data data =
-      job::open_data(command.data, network, print_note, job::preprocess_settings(model),
-                     job::stored_classes(model));
-  job::question_data(data, command.data, network);
-  job::question_ranges(data, model);
-  Progress bar("evaluate", static_cast<std::int64_t>(data.chosen.size()),
-               context.quiet || command.json);
-  const auto result =
-      measure::evaluate(program, network, reference.get(), data.source(), data.labels(),
-                        [&](std::int64_t done, std::int64_t) { bar.update(done); });
+  std::optional<Progress> bar;
+  const job::Evaluated evaluated =
+      job::evaluate(program, command.reference, command.network, command.data, print_note,
+                    [&](std::int64_t done, std::int64_t total) {
+                      if (!bar) bar.emplace("evaluate", total, context.quiet || command.json);
+                      bar->update(done);
+                    });
   if (command.json) {
-    nlohmann::ordered_json j{{"samples", result.samples}};
-    if (data.dataset->holds_pictures())
-      for (const auto& [key, value] : data::to_settings(data.preprocess))
-        j["preprocess"][key] = value;
-    if (result.noise) job::add_noise(j, *result.noise);
-    if (result.accuracy) j["accuracy"] = *result.accuracy;
-    if (result.reference_accuracy) j["reference_accuracy"] = *result.reference_accuracy;
-    if (result.agreement) j["agreement"] = *result.agreement;
-    fmt::print("{}\n", j.dump(2));
+    fmt::print("{}\n", job::json_of(evaluated).dump(2));
     return;
   }
+  bar.reset();
+  const job::Data& data = evaluated.data;
+  const measure::Evaluation& result = evaluated.result;
   if (data.dataset->holds_pictures())
     fmt::print("Pictures         {}\n", data::describe(data.preprocess));
   fmt::print("Samples          {}\n", result.samples);

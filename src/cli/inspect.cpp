@@ -10,7 +10,7 @@
 #include "cli/network_options.h"
 #include "cli/notes.h"
 #include "espdl/info.h"
-#include "espdl/package.h"
+#include "job/model_facts.h"
 #include "ops/op.h"
 #include "passes/pass_manager.h"
 #include "report/model_file.h"
@@ -47,33 +47,6 @@ void inspect_onnx(const InspectCommand& command) try {
   throw error.file(command.file.path.string());
 }
 
-std::string edition_of(const espdl::Header& header) {
-  return fmt::format("EDL{}{}", static_cast<int>(header.edition),
-                     header.encrypted ? ", encrypted" : "");
-}
-
-/// Container and size of the chosen model, whose file is known to be sound.
-report::FileFacts inspect_facts_of(std::span<const std::byte> bytes, const job::ModelFile& file) {
-  report::FileFacts facts;
-  facts.path = file.path.string();
-  if (espdl::is_package(bytes)) {
-    const auto package = espdl::open_package(bytes);
-    const auto& entry = file.name.empty() ? package.at(0) : package.find(file.name);
-    std::vector<std::string> names;
-    for (const auto& other : package.entries) names.push_back(other.name);
-    facts.path += fmt::format(": {}", entry.name);
-    facts.container =
-        fmt::format("PDL{} package of {} models ({})", static_cast<int>(package.edition),
-                    names.size(), fmt::join(names, ", "));
-    facts.size = espdl::parse_header(entry.file).file_size();
-  } else {
-    const auto header = espdl::parse_header(bytes);
-    facts.container = edition_of(header);
-    facts.size = header.file_size();
-  }
-  return facts;
-}
-
 /// Nothing, but a line on stderr, where the file says too little.
 std::optional<report::Cost> cost_of(const espdl::Model& model, const InspectCommand& command) try {
   const Target& target = command.file.target_for(model);
@@ -93,7 +66,7 @@ void inspect_espdl(const InspectCommand& command) try {
     fmt::print("{}", espdl::info_text(model));
     return;
   }
-  auto facts = inspect_facts_of(bytes, command.file);
+  auto facts = job::facts_of(bytes, command.file);
   facts.target = command.file.target_for(model).name;
   const auto cost = cost_of(model, command);
   if (command.json)

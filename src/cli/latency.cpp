@@ -12,6 +12,7 @@
 #include "cli/model_file.h"
 #include "cli/notes.h"
 #include "cost/profile.h"
+#include "job/latency_json.h"
 #include "report/cost_table.h"
 #include "report/table.h"
 
@@ -27,34 +28,6 @@ struct LatencyCommand {
   fs::path profile, save;
   bool json = false;
 };
-
-void print_json(const LatencyCommand& command, const Target& target,
-                const cost::LatencyEstimate& latency, const cost::Profile* profile) {
-  nlohmann::ordered_json json{{"file", command.file.path.string()},
-                              {"target", target.name},
-                              {"espdl", target.release.version},
-                              {"milliseconds", latency.milliseconds},
-                              {"least", latency.milliseconds * (1 - latency.below)},
-                              {"most", latency.milliseconds * (1 + latency.above)},
-                              {"clock_mhz", latency.clock_mhz},
-                              {"cores", latency.cores},
-                              {"basis", latency.basis}};
-  if (profile != nullptr) json["measured_milliseconds"] = profile->sum();
-  json["nodes"] = nlohmann::ordered_json::array();
-  for (std::size_t n = 0; n < latency.nodes.size(); ++n) {
-    const auto& node = latency.nodes[n];
-    nlohmann::ordered_json one{{"name", node.node},
-                               {"type", node.op},
-                               {"milliseconds", node.milliseconds},
-                               {"waiting_milliseconds", node.memory_milliseconds},
-                               {"macs", node.macs}};
-    if (profile != nullptr && profile->milliseconds[n])
-      one["measured_milliseconds"] = *profile->milliseconds[n];
-    json["nodes"].push_back(std::move(one));
-  }
-  using Handler = nlohmann::ordered_json::error_handler_t;
-  fmt::print("{}\n", json.dump(2, ' ', false, Handler::replace));
-}
 
 void print_table(const cost::LatencyEstimate& latency, const cost::Profile* profile) {
   using enum report::Table::Align;
@@ -119,7 +92,9 @@ void run_latency(const LatencyCommand& command, const Context& context) {
   }
   const auto* measured = profile ? &*profile : nullptr;
   if (command.json) {
-    print_json(command, target, cost.latency, measured);
+    using Handler = nlohmann::ordered_json::error_handler_t;
+    const auto json = job::latency_json(command.file.path.string(), target, cost.latency, measured);
+    fmt::print("{}\n", json.dump(2, ' ', false, Handler::replace));
     return;
   }
   if (!context.quiet) print_table(cost.latency, measured);

@@ -18,8 +18,8 @@
 #include "data/image.h"
 #include "data/npz.h"
 #include "data/npz_frames.h"
-#include "job/frames.h"
 #include "job/port_metadata.h"
+#include "job/simulate.h"
 #include "measure/planned_memory.h"
 #include "report/table.h"
 
@@ -43,9 +43,6 @@ struct RunCommand {
   bool writes_integers() const { return quantized || (all_tensors && !dequantized); }
 };
 
-/// Frames by input.
-using Frames = std::map<std::string, std::vector<Tensor>>;
-
 class InputReader {
  public:
   InputReader(const RunCommand& command, const sim::Program& program, bool quiet)
@@ -53,19 +50,11 @@ class InputReader {
     for (const std::size_t input : program.inputs()) ports_.push_back(job::port_of(program, input));
   }
 
-  Frames read() {
+  job::Frames read() {
     for (const std::string& argument : command_.inputs) read_argument(argument);
-    for (const job::Port& port : ports_)
-      if (!frames_.contains(port.name))
-        throw Error(ErrorCode::Usage, "nothing is given for this input")
-            .tensor(port.name)
-            .remedy(fmt::format("Add --input {}=FILE", port.name));
-    const auto count = frames_.begin()->second.size();
-    for (const auto& [name, frames] : frames_)
-      if (frames.size() != count)
-        throw Error(ErrorCode::BadData, fmt::format("{} frames, but '{}' has {}", frames.size(),
-                                                    frames_.begin()->first, count))
-            .tensor(name);
+    job::require_frames(program_, frames_, [](const std::string& input) {
+      return fmt::format("Add --input {}=FILE", input);
+    });
     if (command_.count > 0)
       for (auto& [name, frames] : frames_)
         frames.resize(std::min(frames.size(), static_cast<std::size_t>(command_.count)));
@@ -96,7 +85,8 @@ class InputReader {
     if (command_.raw || path.extension() == ".bin")
       add(*port, job::frames_of_bytes(*port, read_file(path)));
     else if (path.extension() == ".npy")
-      add_array(*port, data::read_npy(path), path);
+      add(*port,
+          job::frames_of_input(program_, *port, data::read_npy(path), settings_of_pictures()));
     else if (std::filesystem::is_directory(path))
       add_samples(*port, path);
     else if (data::has_image_extension(path))
@@ -112,7 +102,8 @@ class InputReader {
   void read_archive(const job::Port* port, const std::filesystem::path& path) {
     const auto npz = data::Npz::open(path);
     if (port != nullptr && npz.names().size() == 1) {
-      add_array(*port, npz.read(npz.names().front()), path);
+      add(*port, job::frames_of_input(program_, *port, npz.read(npz.names().front()),
+                                      settings_of_pictures()));
       return;
     }
     bool found = false;
@@ -120,7 +111,8 @@ class InputReader {
       if (port != nullptr && port != &candidate) continue;
       for (const std::string& key : {"input:" + candidate.name, candidate.name}) {
         if (!npz.has(key)) continue;
-        add_array(candidate, npz.read(key), path);
+        add(candidate,
+            job::frames_of_input(program_, candidate, npz.read(key), settings_of_pictures()));
         found = true;
         break;
       }
@@ -137,18 +129,6 @@ class InputReader {
   static bool holds_recorded_results(const data::Npz& npz) {
     return std::any_of(npz.names().begin(), npz.names().end(),
                        [](const std::string& name) { return name.starts_with("input:"); });
-  }
-
-  /// Bytes are pictures, other numbers are inputs as they are.
-  void add_array(const job::Port& port, const Tensor& array, const std::filesystem::path& path) {
-    const bool as_numbers =
-        job::takes_integers(program_.model(), port.name) && !is_float(array.dtype());
-    if (array.dtype() == DType::UInt8 && port.desc.dtype != DType::UInt8 && ports_.size() == 1)
-      add_samples(port, path);
-    else if (as_numbers)
-      add(port, job::frames_of(port, array.cast(DType::Float32), program_.target()));
-    else
-      add(port, job::frames_of(port, array, program_.target()));
   }
 
   /// As calibration data are read: a folder of pictures, or arrays beside labels.
@@ -192,16 +172,8 @@ class InputReader {
   const sim::Program& program_;
   bool quiet_;
   std::vector<job::Port> ports_;
-  Frames frames_;
+  job::Frames frames_;
 };
-
-/// The tensors that are written, in the order of the file.
-std::vector<std::size_t> wanted_tensors(const RunCommand& command, const sim::Program& program) {
-  if (!command.all_tensors) return {program.outputs().begin(), program.outputs().end()};
-  std::vector<std::size_t> all(program.tensor_count());
-  std::iota(all.begin(), all.end(), std::size_t{0});
-  return all;
-}
 
 struct Result {
   job::Port port;
@@ -219,47 +191,28 @@ data::NpzFrames::Array array_of(const RunCommand& command, const job::Port& port
   return {port.name, written.dtype(), written.shape()};
 }
 
-std::vector<Result> results_of(const RunCommand& command, const sim::Program& program,
-                               std::span<const std::size_t> tensors) {
-  std::vector<Result> results;
-  for (const std::size_t tensor : tensors) {
-    results.push_back({job::port_of(program, tensor), 0, {}});
-    // ESP-DL's layout for all: the network's is known at its ends only.
-    if (command.all_tensors) results.back().port.perm.reset();
-  }
-  return results;
-}
-
-/// One frame after the other: streaming operators keep their state from frame to frame. Each goes
-/// to `file` where there is one.
+/// Every frame goes to `file` where there is one.
 std::vector<Result> simulate(const RunCommand& command, const sim::Program& program,
-                             const Frames& inputs, bool quiet, OutputFiles& files) {
-  sim::Program::Frame frame(program, command.all_tensors);
-  const auto tensors = wanted_tensors(command, program);
-  std::vector<Result> results = results_of(command, program, tensors);
+                             const job::Frames& inputs, const job::Reading& reading, bool quiet,
+                             OutputFiles& files) {
+  std::vector<Result> results;
+  for (const job::Port& port : reading.ports) results.push_back({port, 0, {}});
   std::optional<data::NpzFrames> npz;
   if (command.output.extension() == ".npz") {
     std::vector<data::NpzFrames::Array> arrays;
     for (const Result& result : results) arrays.push_back(array_of(command, result.port));
     npz.emplace(files, command.output, std::move(arrays));
   }
-  const auto count = inputs.begin()->second.size();
-  Progress progress("running", static_cast<std::int64_t>(count), quiet);
-  std::vector<Tensor> outputs(tensors.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    for (const std::size_t input : program.inputs())
-      frame.set(input, inputs.at(program.tensor_name(input))[i]);
-    frame.run();
-    for (std::size_t r = 0; r < tensors.size(); ++r) {
-      const Tensor stored = frame.tensor(tensors[r]);
-      outputs[r] = command.writes_integers() ? stored : job::dequantized(results[r].port, stored);
+  Progress progress("running", static_cast<std::int64_t>(inputs.begin()->second.size()), quiet);
+  job::simulate(program, inputs, reading, [&](std::int64_t i, std::span<const Tensor> values) {
+    for (std::size_t r = 0; r < results.size(); ++r) {
       ++results[r].count;
-      if (!npz || (!command.all_tensors && i < kFramesShown))
-        results[r].frames.push_back(outputs[r]);
+      if (!npz || (!command.all_tensors && i < static_cast<std::int64_t>(kFramesShown)))
+        results[r].frames.push_back(values[r]);
     }
-    if (npz) npz->add(outputs);
-    progress.update(static_cast<std::int64_t>(i) + 1);
-  }
+    if (npz) npz->add(values);
+    progress.update(i + 1);
+  });
   if (npz) {
     std::map<std::string, Tensor> exponents;
     if (command.writes_integers() || command.all_tensors)
@@ -314,14 +267,16 @@ void execute(const RunCommand& command, const Context& context) {
   print_overwrites(measure::compute_in_planned_memory(program), kComputedAsPlanned);
   if (program.inputs().empty())
     throw Error(ErrorCode::Unsupported, "the model has no inputs").file(command.file.path.string());
-  const Frames inputs = InputReader(command, program, context.quiet).read();
+  const job::Frames inputs = InputReader(command, program, context.quiet).read();
   OutputFiles files;
-  if (extension == ".npy" && wanted_tensors(command, program).size() != 1)
-    throw Error(ErrorCode::Usage, fmt::format("{} tensors do not fit into an .npy file",
-                                              wanted_tensors(command, program).size()))
+  const job::Reading reading =
+      job::reading_of(program, command.all_tensors, command.writes_integers());
+  if (extension == ".npy" && reading.tensors.size() != 1)
+    throw Error(ErrorCode::Usage,
+                fmt::format("{} tensors do not fit into an .npy file", reading.tensors.size()))
         .file(command.output.string())
         .remedy("Write an .npz file");
-  const auto results = simulate(command, program, inputs, context.quiet, files);
+  const auto results = simulate(command, program, inputs, reading, context.quiet, files);
   if (extension == ".npy")
     files.add(command.output, data::write_npy(job::joined(results.front().frames)));
   files.commit();

@@ -5,7 +5,8 @@
 namespace espquant::job {
 
 recipe::Recipe recipe_of(const RecipeOptions& options) {
-  recipe::Recipe recipe = recipe::find_recipe(options.recipe);
+  recipe::Recipe recipe = options.toml.empty() ? recipe::find_recipe(options.recipe)
+                                               : recipe::parse_recipe(options.toml, "recipe");
   std::vector<std::string> changes;
   const auto change = [&](const char* key, const auto& value) {
     if (value) changes.push_back(fmt::format("{}={}", key, *value));

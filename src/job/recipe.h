@@ -15,6 +15,8 @@ namespace espquant::job {
 /// What a command line says of a recipe: its name, and what it changes in it.
 struct RecipeOptions {
   std::string recipe = "int8";
+  /// The recipe itself, in place of its name.
+  std::string toml;
   /// Empty: what the recipe says.
   std::string espdl;
   std::vector<std::string> set;

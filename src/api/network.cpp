@@ -1,0 +1,32 @@
+#include "espquant/network.h"
+
+#include <nlohmann/json.hpp>
+
+#include "api/convert.h"
+#include "job/check_network.h"
+#include "ops/op.h"
+#include "passes/pass_manager.h"
+#include "report/network.h"
+
+namespace espquant {
+
+NetworkCheck check(const Network& network, const std::string& target, const std::string& release) {
+  const job::NetworkCheckJob job{network.file, api::network_options(network), target, release, {}};
+  const job::CheckedNetwork checked = job::check_network(job, job::ignored);
+  using Handler = nlohmann::ordered_json::error_handler_t;
+  return {checked.survey.unsupported() == 0,
+          job::json_of(job, checked).dump(2, ' ', false, Handler::replace)};
+}
+
+std::string inspect(const Network& network, bool simplified) try {
+  Graph graph = job::read_network(network.file, api::network_options(network));
+  if (simplified)
+    graph = passes::simplify(std::move(graph));
+  else
+    ops::infer_known_shapes(graph);
+  return report::to_json(report::describe(graph));
+} catch (Error& error) {
+  throw error.file(network.file.string());
+}
+
+}  // namespace espquant
