@@ -10,6 +10,8 @@
 #   scripts/fuzz.sh graphs [seconds] [seed]   random networks: quantized, taken through the last gate, and
 #                                             computed a second time in memory as the runtime plans it;
 #                                             prints what differs, and what was refused.
+#   scripts/fuzz.sh schedules [count] [seed]  random networks: fitted to goals, cut into bands everywhere, and
+#                                             compared with what they were (default: 2000 networks).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -21,6 +23,11 @@ fi
 if [ "${1:-}" = graphs ]; then
   scripts/build.sh graphs_fuzz
   exec nice build/tests/graphs_fuzz --seconds "${2:-300}" --seed "${3:-1}"
+fi
+
+if [ "${1:-}" = schedules ]; then
+  scripts/build.sh graphs_fuzz
+  exec nice build/tests/graphs_fuzz --judge schedule --seconds 36000 --count "${2:-2000}" --seed "${3:-1}"
 fi
 
 seconds="${1:-300}"

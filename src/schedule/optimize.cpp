@@ -17,6 +17,11 @@ namespace {
 using Serves = Rewrite::Serves;
 
 constexpr std::array kRewrites = {
+    Rewrite{"pad_channels", "channels that do not fill vectors are filled up with zeros",
+            Serves::Latency,
+            [](espdl::Model& model, const Conditions& conditions, const Goal&) {
+              return pad_channels(model, conditions);
+            }},
     Rewrite{"split_filters", "filters beyond the cache become several that fit it", Serves::Latency,
             [](espdl::Model& model, const Conditions& conditions, const Goal&) {
               return split_filters(model, conditions);

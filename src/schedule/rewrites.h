@@ -12,4 +12,7 @@ namespace espquant::schedule {
 /// Filters that are larger than the cache and read for every pixel become several.
 std::int64_t split_filters(espdl::Model& model, const Conditions& conditions);
 
+/// Channels that do not fill vectors are filled up with zeros.
+std::int64_t pad_channels(espdl::Model& model, const Conditions& conditions);
+
 }  // namespace espquant::schedule

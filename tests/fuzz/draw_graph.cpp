@@ -12,7 +12,7 @@ using Ints = std::vector<std::int64_t>;
 
 class Drawing {
  public:
-  explicit Drawing(std::uint64_t seed) : random_(seed) {
+  Drawing(std::uint64_t seed, GraphSize size) : random_(seed), size_(size) {
     graph_.name = "drawn";
     graph_.opset = 18;
   }
@@ -41,6 +41,9 @@ class Drawing {
   Shape input_shape() {
     static constexpr std::array<std::int64_t, 6> kChannels = {3, 4, 8, 16, 17, 32};
     static constexpr std::array<std::int64_t, 4> kSides = {1, 4, 5, 8};
+    static constexpr std::array<std::int64_t, 4> kLargeSides = {12, 17, 24, 32};
+    if (size_ == GraphSize::Large)
+      return {1, one_of(kChannels), one_of(kLargeSides), one_of(kLargeSides)};
     switch (random_.below(4)) {
       case 0:
         return {1, random_.between(2, 12), one_of(kChannels)};
@@ -428,7 +431,8 @@ class Drawing {
         }
         [[fallthrough]];
       default: {
-        const std::int64_t to = random_.between(1, 20), kernel = chance(0.5) ? 1 : 3,
+        const std::int64_t most = size_ == GraphSize::Large ? 56 : 20;
+        const std::int64_t to = random_.between(1, most), kernel = chance(0.5) ? 1 : 3,
                            pad = kernel / 2, stride = large && chance(0.3) ? 2 : 1;
         return keep(node("Conv", {v, constant({to, channels, kernel, kernel}), constant({to})},
                          {{"kernel_shape", Ints{kernel, kernel}},
@@ -450,13 +454,14 @@ class Drawing {
   }
 
   Random random_;
+  GraphSize size_;
   Graph graph_;
   std::vector<ValueId> live_;
 };
 
 }  // namespace
 
-GraphProblem draw_graph(std::uint64_t seed) {
+GraphProblem draw_graph(std::uint64_t seed, GraphSize size) {
   static const std::array<std::string, 3> kChips = {"esp32s3", "esp32p4", "esp32"};
   static const std::array<std::string, 6> kRecipes = {"int8",     "int16", "mixed",
                                                       "balanced", "w8a16", "int8"};
@@ -466,7 +471,7 @@ GraphProblem draw_graph(std::uint64_t seed) {
   problem.seed = seed;
   problem.chip = kChips[random.below(kChips.size())];
   problem.recipe = kRecipes[random.below(kRecipes.size())];
-  problem.network = Drawing(random.next()).run();
+  problem.network = Drawing(random.next(), size).run();
   for (std::int64_t s = 0; s < kSamples; ++s) {
     auto& sample = problem.samples.emplace_back();
     for (ValueId v : problem.network.inputs()) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,13 @@ struct GraphProblem {
   std::vector<std::vector<Tensor>> samples;
 };
 
+enum class GraphSize {
+  Small,
+  Large,  ///< images of up to 32 rows, filters of several vectors
+};
+
 /// The same for the same seed.
-GraphProblem draw_graph(std::uint64_t seed);
+GraphProblem draw_graph(std::uint64_t seed, GraphSize size = GraphSize::Small);
 
 struct GraphVerdict {
   enum class Kind {
@@ -34,10 +40,17 @@ struct GraphVerdict {
   std::int64_t outputs = 0, aliases = 0;
   /// Nodes that would have written over data still needed.
   std::int64_t losses = 0;
+  /// Of judge_schedule(): places that each rewrite changed, and goals that could not be met.
+  std::map<std::string, std::int64_t> rewrites = {};
+  std::int64_t refused_fits = 0;
 };
 
 /// Quantizes the network, takes it through the last gate, and compares all samples, one after the
 /// other, with the replay. At 16 bits the noise has to stay below 1 %.
 GraphVerdict judge(const GraphProblem& problem);
+
+/// Quantizes the network and fits the file to several goals: for latency on two boards, and into
+/// less memory. Each result must give the same integers, pass the last gate, and keep the goal.
+GraphVerdict judge_schedule(const GraphProblem& problem);
 
 }  // namespace espquant::test
