@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,8 @@ struct QuantizeOptions {
   bool test_values = true;
   /// Calibration samples on which the noise of each layer is measured; 0: it is not.
   std::int64_t report_samples = 32;
+  /// Written into the model for the application, beside what is written anyway.
+  std::map<std::string, std::string> metadata = {};
 };
 
 /// A quantized network. Copies share it.
@@ -69,6 +72,9 @@ class ESPQUANT_API Quantized {
   std::vector<std::filesystem::path> save(const std::filesystem::path& folder,
                                           const std::string& name = {},
                                           bool compile_request = true) const;
+  /// The same files beside FILE.espdl.
+  std::vector<std::filesystem::path> save_as(const std::filesystem::path& file,
+                                             bool compile_request = true) const;
 
   struct Impl;
   explicit Quantized(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from typing import Any, List, Optional, Sequence, Union
+from typing import Any, List, Mapping, Optional, Sequence, Union
 
 
 from . import _core, _html
@@ -92,6 +92,10 @@ class Quantized:
         .preprocess.toml: all of them or none. `name`: that of the network if left out. Returns the paths."""
         return [str(path) for path in self._made.save(os.fspath(folder), name, compile_request)]
 
+    def save_as(self, file: PathLike, *, compile_request: bool = True) -> List[str]:
+        """The same files beside FILE.espdl."""
+        return [str(path) for path in self._made.save_as(os.fspath(file), compile_request)]
+
     def __repr__(self) -> str:
         return f"<Quantized by {self.recipe.name} for {self.target}: noise {100 * self.noise:.3f} %, " \
                f"{self.latency_ms:.3g} ms>"
@@ -118,7 +122,8 @@ def quantize(model: Any, calib: DataLike, *, target: str = "", recipe: Union[str
              test: Optional[DataLike] = None, labels: Any = None, preprocess: Preprocess = None,
              classes: Optional[PathLike] = None, input_shapes: Any = None, inputs: Sequence[str] = (),
              outputs: Sequence[str] = (), cut_tail: bool = False, board: Optional[PathLike] = None,
-             test_values: bool = True, report_samples: int = 32, progress: Progress = False) -> Quantized:
+             test_values: bool = True, report_samples: int = 32, metadata: Mapping[str, str] = {},
+             progress: Progress = False) -> Quantized:
     """Turns a network and calibration data into what a chip runs.
 
     The result is that of `espquant quantize`, byte for byte, whatever the number of threads.
@@ -136,6 +141,7 @@ def quantize(model: Any, calib: DataLike, *, target: str = "", recipe: Union[str
         board: times of your own board, as `espquant latency --fit --out` wrote them.
         test_values: store the first calibration sample and the chip's outputs for it in the file.
         report_samples: calibration samples on which the noise of layers is measured.
+        metadata: written into the model for the application, beside what is written anyway.
         progress: True draws a bar; or a function of stage, done and total.
 
     Raises Error with code, where and remedy. Ctrl-C stops it within a second.
@@ -146,7 +152,8 @@ def quantize(model: Any, calib: DataLike, *, target: str = "", recipe: Union[str
             test, labels, None if isinstance(test, type(calibration)) else preprocess,
             None if isinstance(test, type(calibration)) else classes)._core(names)
         made = Quantized(_core.quantize(network, calibration._core(names), as_recipe(recipe)._recipe, target, tested,
-                                        "" if board is None else os.fspath(board), test_values, report_samples, told))
+                                        "" if board is None else os.fspath(board), test_values, report_samples,
+                                        dict(metadata), told))
     _warn(made.warnings)
     return made
 

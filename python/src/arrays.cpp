@@ -29,7 +29,8 @@ ElementType type_from(const py::dtype& dtype) {
         break;
     }
   }
-  throw py::type_error("an array of " + std::string(py::str(static_cast<const py::object&>(dtype))) +
+  throw py::type_error("an array of " +
+                       std::string(py::str(static_cast<const py::object&>(dtype))) +
                        ", which espquant cannot read: give numbers or bools");
 }
 

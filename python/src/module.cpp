@@ -174,12 +174,15 @@ void bind_jobs(py::module_& m) {
              return py::bytes(reinterpret_cast<const char*>(q.bytes().data()), q.bytes().size());
            })
       .def("model", &Quantized::model)
-      .def("save", &Quantized::save, py::call_guard<py::gil_scoped_release>());
+      .def("save", &Quantized::save, py::call_guard<py::gil_scoped_release>())
+      .def("save_as", &Quantized::save_as, py::call_guard<py::gil_scoped_release>());
   m.def("quantize",
         [](const Network& network, const Data& calib, const Recipe& recipe,
            const std::string& target, const Data& test, const std::filesystem::path& board,
-           bool test_values, std::int64_t report_samples, const py::object& progress) {
-          const QuantizeOptions options{recipe, target, test, board, test_values, report_samples};
+           bool test_values, std::int64_t report_samples,
+           const std::map<std::string, std::string>& metadata, const py::object& progress) {
+          const QuantizeOptions options{recipe,      target,         test,    board,
+                                        test_values, report_samples, metadata};
           return interruptible(progress, [&](const Observer& observer) {
             return quantize(network, calib, options, observer);
           });

@@ -5,6 +5,7 @@
 #include "api/convert.h"
 #include "api/model_impl.h"
 #include "job/quantize.h"
+#include "job/quantized_files.h"
 
 namespace espquant {
 
@@ -29,6 +30,7 @@ Quantized quantize(const Network& network, const Data& calib, const QuantizeOpti
   job.board.file = options.board;
   job.test_values = options.test_values;
   job.report_samples = options.report_samples;
+  job.metadata.assign(options.metadata.begin(), options.metadata.end());
   job::Quantized quantized = job::quantize(job, listener.tell(), listener.stages());
   std::vector<std::string> notes = listener.notes();
   for (std::string& note : job::notes_of(quantized.made)) notes.push_back(std::move(note));
@@ -84,8 +86,20 @@ std::vector<std::filesystem::path> Quantized::save(const std::filesystem::path& 
                                                    const std::string& name,
                                                    bool compile_request) const {
   OutputFiles output;
-  auto files = job::add_files(output, impl_->quantized, folder, name.empty() ? impl_->name : name,
-                              compile_request);
+  const std::string& called = name.empty() ? impl_->name : name;
+  auto files =
+      job::add_files(output, impl_->quantized,
+                     job::stem_of(folder, called, impl_->made().recipe.name), compile_request);
+  output.commit();
+  return files;
+}
+
+std::vector<std::filesystem::path> Quantized::save_as(const std::filesystem::path& file,
+                                                      bool compile_request) const {
+  OutputFiles output;
+  std::filesystem::path stem = file;
+  if (stem.extension() == ".espdl") stem.replace_extension();
+  auto files = job::add_files(output, impl_->quantized, stem, compile_request);
   output.commit();
   return files;
 }

@@ -19,6 +19,7 @@
 #include "cli/validators.h"
 #include "espdl/statistics.h"
 #include "job/noise_report.h"
+#include "job/quantized_files.h"
 #include "measure/evaluate.h"
 #include "report/cost_table.h"
 #include "report/table.h"
@@ -149,7 +150,9 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   const job::Quantized quantized = job::quantize(job_of(command), print_note, show_stages(quiet));
   OutputFiles output;
   const std::vector<fs::path> files =
-      job::add_files(output, quantized, command.out, command.files_name(), command.compile_request);
+      job::add_files(output, quantized,
+                     job::stem_of(command.out, command.files_name(), quantized.made.recipe.name),
+                     command.compile_request);
   output.commit();
 
   const strategy::QuantizedModel& result = quantized.made;

@@ -156,8 +156,9 @@ std::vector<std::vector<fs::path>> add_files(OutputFiles& output, const Comparis
   for (const strategy::Compared& r : comparison.results) {
     files.emplace_back();
     if (r.refusal.empty())
-      files.back() = add_quantized(output, folder, name, r.recipe.name, r.model, *comparison.target,
-                                   *r.file, comparison.calibration.preprocess, compile_request);
+      files.back() =
+          add_quantized(output, stem_of(folder, name, r.recipe.name), r.model, *comparison.target,
+                        *r.file, comparison.calibration.preprocess, compile_request);
   }
   return files;
 }

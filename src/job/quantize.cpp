@@ -66,6 +66,7 @@ Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProg
   options.report_samples = job.report_samples;
   options.test_values = job.test_values;
   options.metadata = metadata_of(data.preprocess, prepared.recipe, class_names(job.calib));
+  options.metadata.insert(options.metadata.end(), job.metadata.begin(), job.metadata.end());
   if (prepared.recipe.mixed.accuracy_within) options.labels = data.labels();
   options.recipe = std::move(prepared.recipe);
 
@@ -97,11 +98,10 @@ Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProg
 }
 
 std::vector<std::filesystem::path> add_files(OutputFiles& output, const Quantized& quantized,
-                                             const std::filesystem::path& folder,
-                                             const std::string& name, bool compile_request) {
-  return add_quantized(output, folder, name, quantized.made.recipe.name, quantized.made.model,
-                       *quantized.target, quantized.file, quantized.calibration.preprocess,
-                       compile_request);
+                                             const std::filesystem::path& stem,
+                                             bool compile_request) {
+  return add_quantized(output, stem, quantized.made.model, *quantized.target, quantized.file,
+                       quantized.calibration.preprocess, compile_request);
 }
 
 }  // namespace espquant::job

@@ -31,6 +31,8 @@ struct QuantizeJob {
   bool test_values = true;
   /// See strategy::QuantizeOptions.
   std::int64_t report_samples = 32;
+  /// Written into the model beside its own.
+  std::vector<std::pair<std::string, std::string>> metadata;
 };
 
 /// A network opened with its calibration data, and the recipe to follow.
@@ -69,8 +71,8 @@ Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProg
 
 /// Adds its files to `output`: see add_quantized.
 std::vector<std::filesystem::path> add_files(OutputFiles& output, const Quantized& quantized,
-                                             const std::filesystem::path& folder,
-                                             const std::string& name, bool compile_request);
+                                             const std::filesystem::path& stem,
+                                             bool compile_request);
 
 /// As docs/json.md has it; `files` were written.
 nlohmann::ordered_json json_of(const Quantized& quantized,

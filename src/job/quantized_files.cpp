@@ -24,13 +24,15 @@ std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preproc
   return metadata;
 }
 
-std::vector<fs::path> add_quantized(OutputFiles& output, const fs::path& dir,
-                                    const std::string& name, const std::string& recipe,
+fs::path stem_of(const fs::path& folder, const std::string& name, const std::string& recipe) {
+  const std::string base = fmt::format("{}_{}", name, recipe);
+  return folder / base / base;
+}
+
+std::vector<fs::path> add_quantized(OutputFiles& output, const fs::path& stem,
                                     const espdl::Model& model, const Target& target,
                                     const strategy::SoundFile& file,
                                     const data::Preprocess& preprocess, bool compile_request) {
-  const std::string base = fmt::format("{}_{}", name, recipe);
-  const fs::path stem = dir / base / base;
   const auto with = [&](const char* extension) { return fs::path(stem.string() + extension); };
   output.add(with(".espdl"), file.bytes());
   output.add(with(".info"), espdl::info_text(model));
@@ -44,8 +46,9 @@ std::vector<fs::path> add_quantized(OutputFiles& output, const fs::path& dir,
   }
   if (compile_request) {
     files.push_back(with(".compile_req.yml"));
-    output.add(files.back(), report::to_yaml(report::compile_request(model, target),
-                                             fmt::format("{}.espdl, {}", base, target.name)));
+    output.add(files.back(),
+               report::to_yaml(report::compile_request(model, target),
+                               fmt::format("{}.espdl, {}", stem.filename().string(), target.name)));
   }
   return files;
 }

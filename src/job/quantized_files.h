@@ -19,12 +19,18 @@ std::vector<std::pair<std::string, std::string>> metadata_of(const data::Preproc
                                                              const recipe::Recipe& recipe,
                                                              std::span<const std::string> classes);
 
-/// Adds DIR/NAME_RECIPE/NAME_RECIPE.espdl, .info, .json, for a network that takes pictures
-/// .preprocess.toml and, unless told otherwise, .compile_req.yml to `output`. `file` is what
-/// pass_last_gate() makes of `model`. Returns the paths.
-std::vector<std::filesystem::path> add_quantized(
-    OutputFiles& output, const std::filesystem::path& dir, const std::string& name,
-    const std::string& recipe, const espdl::Model& model, const Target& target,
-    const strategy::SoundFile& file, const data::Preprocess& preprocess, bool compile_request);
+/// FOLDER/NAME_RECIPE/NAME_RECIPE, to which extensions are added.
+std::filesystem::path stem_of(const std::filesystem::path& folder, const std::string& name,
+                              const std::string& recipe);
+
+/// Adds STEM.espdl, .info, .json, for a network that takes pictures .preprocess.toml and, unless
+/// told otherwise, .compile_req.yml to `output`. `file` is what pass_last_gate() makes of `model`.
+/// Returns the paths.
+std::vector<std::filesystem::path> add_quantized(OutputFiles& output,
+                                                 const std::filesystem::path& stem,
+                                                 const espdl::Model& model, const Target& target,
+                                                 const strategy::SoundFile& file,
+                                                 const data::Preprocess& preprocess,
+                                                 bool compile_request);
 
 }  // namespace espquant::job
