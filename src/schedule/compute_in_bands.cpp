@@ -31,6 +31,7 @@ class BandSearch {
 
   /// The fastest of those that were looked at whose plan fits.
   std::optional<Found> fit(std::size_t limit) {
+    renew_budget();
     constexpr int kTries = 10;
     constexpr std::size_t kBeginnings = 3;
     std::vector<Found> near;
@@ -57,6 +58,7 @@ class BandSearch {
   /// The smallest plan that was found.
   Found least() {
     if (least_) return *least_;
+    renew_budget();
     least_ = made_of({});
     std::size_t low = 0, high = least_->bytes;
     constexpr std::size_t kCloseEnough = 512;
@@ -89,7 +91,14 @@ class BandSearch {
     return made_of(choice->regions);
   }
 
+  /// Plans to be made before the best so far is taken: each takes time with the number of nodes.
+  void renew_budget() {
+    constexpr std::size_t kNodes = 100000;
+    budget_ = kNodes / std::max<std::size_t>(flow_.nodes().size(), 1);
+  }
+
   Found made_of(const std::vector<Region>& regions) {
+    budget_ -= budget_ > 0 ? 1 : 0;
     Found found{regions, flow_.model(), 0, 0, {}, {}};
     for (auto at = regions.rbegin(); at != regions.rend(); ++at) {
       const Dataflow flow(found.model);
@@ -123,9 +132,10 @@ class BandSearch {
   Found climb(Found at, std::size_t limit) {
     constexpr int kSteps = 16;
     Found smallest = at;
-    for (int step = 0; step < kSteps && at.bytes > limit; ++step) {
+    for (int step = 0; step < kSteps && at.bytes > limit && budget_ > 0; ++step) {
       std::optional<Found> best;
       for (const auto& regions : neighbours_of(at, limit)) {
+        if (budget_ == 0) break;
         Found other = made_of(regions);
         const Found& other_best = best ? *best : at;
         if (std::pair(beyond(other, limit), other.milliseconds) <
@@ -186,6 +196,7 @@ class BandSearch {
   RegionChooser chooser_;
   std::unordered_map<std::string_view, std::size_t> numbers_;
   std::optional<Found> least_;
+  std::size_t budget_ = 0;
 };
 
 std::string kib(std::size_t bytes) { return fmt::format("{}K", (bytes + 1023) / 1024); }

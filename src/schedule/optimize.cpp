@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "base/text.h"
 #include "schedule/fit_memory.h"
@@ -17,14 +18,28 @@ namespace {
 using Serves = Rewrite::Serves;
 
 constexpr std::array kRewrites = {
+    Rewrite{"merge_moves", "nodes that only move data go into their neighbours", Serves::Latency,
+            [](espdl::Model& model, const Conditions& conditions, const Goal&) {
+              return merge_moves(model, conditions);
+            }},
+    Rewrite{"merge_tables", "tables go into the convolution or the table before", Serves::Latency,
+            [](espdl::Model& model, const Conditions& conditions, const Goal&) {
+              return merge_tables(model, conditions);
+            }},
     Rewrite{"pad_channels", "channels that do not fill vectors are filled up with zeros",
             Serves::Latency,
             [](espdl::Model& model, const Conditions& conditions, const Goal&) {
               return pad_channels(model, conditions);
-            }},
+            },
+            true},
     Rewrite{"split_filters", "filters beyond the cache become several that fit it", Serves::Latency,
             [](espdl::Model& model, const Conditions& conditions, const Goal&) {
               return split_filters(model, conditions);
+            },
+            true},
+    Rewrite{"order", "nodes run in the order that needs least memory", Serves::Memory,
+            [](espdl::Model& model, const Conditions& conditions, const Goal&) {
+              return order_nodes(model, conditions);
             }},
     Rewrite{"bands", "runs of nodes are computed in bands of rows, one after the other",
             Serves::Memory,
@@ -65,20 +80,13 @@ void note_in_metadata(espdl::Model& model, const Conditions& conditions,
   set_metadata(model, "espquant.schedule", fmt::format("{}", fmt::join(parts, ", ")));
 }
 
-}  // namespace
-
-std::span<const Rewrite> all_rewrites() { return kRewrites; }
-
-Optimized optimize(const espdl::Model& model, const Conditions& conditions,
-                   const OptimizeOptions& options) {
-  check_names(options.disabled);
+Optimized rewritten(const espdl::Model& model, const Conditions& conditions, const Goal& goal,
+                    const std::vector<std::string>& disabled) {
   Optimized result{model, {}};
   for (const auto& rewrite : kRewrites) {
-    if (std::find(options.disabled.begin(), options.disabled.end(), rewrite.name) !=
-        options.disabled.end())
-      continue;
-    if (rewrite.serves == Serves::Latency ? !options.goal.latency : !options.goal.ram) continue;
-    const std::int64_t changes = rewrite.run(result.model, conditions, options.goal);
+    if (std::find(disabled.begin(), disabled.end(), rewrite.name) != disabled.end()) continue;
+    if (rewrite.serves == Serves::Latency ? !goal.latency : !goal.ram) continue;
+    const std::int64_t changes = rewrite.run(result.model, conditions, goal);
     if (changes > 0) result.done.push_back({std::string(rewrite.name), changes});
   }
   const auto moved =
@@ -87,6 +95,42 @@ Optimized optimize(const espdl::Model& model, const Conditions& conditions,
     result.done.push_back({"in_place_writes", static_cast<std::int64_t>(moved.size())});
   note_in_metadata(result.model, conditions, result.done);
   return result;
+}
+
+double milliseconds_of(const espdl::Model& model, const Conditions& conditions) {
+  cost::LatencyOptions options = conditions.latency;
+  options.parameters_in_flash = !conditions.planner.copy_parameters;
+  return cost::estimate_latency(model, conditions.target, options).milliseconds;
+}
+
+}  // namespace
+
+std::span<const Rewrite> all_rewrites() { return kRewrites; }
+
+Optimized optimize(const espdl::Model& model, const Conditions& conditions,
+                   const OptimizeOptions& options) {
+  check_names(options.disabled);
+  if (!options.goal.ram || !options.goal.latency)
+    return rewritten(model, conditions, options.goal, options.disabled);
+  // What is faster may take more memory, and then more bands: the better of both.
+  std::vector<std::string> spare = options.disabled;
+  for (const auto& rewrite : kRewrites)
+    if (rewrite.takes_memory) spare.emplace_back(rewrite.name);
+  std::optional<Optimized> faster;
+  try {
+    faster = rewritten(model, conditions, options.goal, options.disabled);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::Illegal) throw;
+    return rewritten(model, conditions, options.goal, spare);
+  }
+  try {
+    Optimized smaller = rewritten(model, conditions, options.goal, spare);
+    if (milliseconds_of(smaller.model, conditions) < milliseconds_of(faster->model, conditions))
+      return smaller;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::Illegal) throw;
+  }
+  return std::move(*faster);
 }
 
 }  // namespace espquant::schedule

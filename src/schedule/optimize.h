@@ -29,6 +29,8 @@ struct Rewrite {
   std::string_view name, description;
   enum class Serves : std::uint8_t { Latency, Memory } serves;
   std::int64_t (*run)(espdl::Model&, const Conditions&, const Goal&);
+  /// What it makes faster may take more memory.
+  bool takes_memory = false;
 };
 
 /// Every rewrite in the order in which they run.

@@ -18,9 +18,9 @@ namespace espquant::schedule {
 namespace {
 
 /// Of a network's time. Less is within what an estimate is off by.
-constexpr double kLeastGain = 0.005;
+constexpr double kLeastPaddingGain = 0.005;
 /// Elements from which on element-wise kernels take their vector path.
-constexpr std::int64_t kLeastElements = 64;
+constexpr std::int64_t kLeastForVectors = 64;
 /// The S3's shift register for byte lanes, and the P4's, so far as it is known (ESP-DL 3.1).
 constexpr int kLargestLaneShift = 31;
 
@@ -120,7 +120,7 @@ class ChannelPadding {
       }
     }
     const std::int64_t elements = element_count(shape);
-    return elements >= kLeastElements && same_on_fewer(node, flow_.index(), elements, target_);
+    return elements >= kLeastForVectors && same_on_fewer(node, flow_.index(), elements, target_);
   }
 
   /// What makes it can make more channels, and computes the others as it does now.
@@ -342,7 +342,7 @@ std::int64_t pad_channels(espdl::Model& model, const Conditions& conditions) {
     best = std::move(other);
     least = without;
   }
-  if (chosen.empty() || least > (1 - kLeastGain) * milliseconds(before)) return 0;
+  if (chosen.empty() || least > (1 - kLeastPaddingGain) * milliseconds(before)) return 0;
   model = std::move(best);
   return static_cast<std::int64_t>(chosen.size());
 }

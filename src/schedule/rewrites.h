@@ -9,6 +9,12 @@
 /// order in which they run stands in optimize.cpp.
 namespace espquant::schedule {
 
+/// Nodes that only move data go, or become aliases.
+std::int64_t merge_moves(espdl::Model& model, const Conditions& conditions);
+/// Tables and what could be one become part of a convolution, or of another table.
+std::int64_t merge_tables(espdl::Model& model, const Conditions& conditions);
+/// Nodes run in the order that needs least memory, where the runtime's plan is smaller for it.
+std::int64_t order_nodes(espdl::Model& model, const Conditions& conditions);
 /// Filters that are larger than the cache and read for every pixel become several.
 std::int64_t split_filters(espdl::Model& model, const Conditions& conditions);
 
