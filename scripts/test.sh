@@ -6,5 +6,9 @@ set -eu
 cd "$(dirname "$0")/.."
 
 scripts/build.sh
+if [ "${ESPQUANT_PRESET:-release}" = dev ]; then
+  mkdir -p build
+  scripts/page_setup.sh > build/page_setup.log 2>&1
+fi
 export ESPQUANT_SHARED="${ESPQUANT_SHARED:-$PWD/../shared}"
 exec ctest --test-dir build --output-on-failure -j2 "$@"

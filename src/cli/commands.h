@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
 
 /// The subcommands of `espquant`, one file each.
 namespace espquant::cli {
@@ -9,6 +10,8 @@ namespace espquant::cli {
 struct Context {
   /// --quiet: no progress, no tables; errors, warnings and asked-for files remain.
   bool quiet = false;
+  /// What was typed, to be typed again.
+  std::string command_line;
   /// Set by a command that ran to its end but found something wrong (a difference in `verify`).
   int exit_code = 0;
 };

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/file.h"
@@ -9,9 +10,12 @@
 #include "cli/model_file.h"
 #include "cli/network_options.h"
 #include "cli/notes.h"
+#include "cli/report_options.h"
 #include "espdl/info.h"
 #include "job/model_facts.h"
 #include "ops/op.h"
+#include "page/model_part.h"
+#include "page/page.h"
 #include "passes/pass_manager.h"
 #include "report/model_file.h"
 #include "report/network.h"
@@ -28,11 +32,14 @@ struct InspectCommand {
   bool cost = false;
   cost::PlannerOptions planner;
   job::BoardOptions board;
+  ReportOptions report;
 };
 
 void usage(const std::string& message) { throw Error(ErrorCode::Usage, message); }
 
 void inspect_onnx(const InspectCommand& command) try {
+  if (command.report.wanted())
+    usage("--report, --report-json and --node-data of inspect are for .espdl files");
   if (command.info || command.cost || !command.file.key.empty() || !command.file.name.empty() ||
       !command.file.target.empty())
     usage("--info, --cost, --key, --model and --target are for .espdl files");
@@ -58,7 +65,7 @@ std::optional<report::Cost> cost_of(const espdl::Model& model, const InspectComm
   return std::nullopt;
 }
 
-void inspect_espdl(const InspectCommand& command) try {
+void inspect_espdl(const InspectCommand& command, const std::string& command_line) try {
   if (command.simplified) usage("--simplified shows .onnx files");
   const auto bytes = read_file(command.file.path);
   const espdl::Model model = espdl::read_model(bytes, command.file.read_options());
@@ -69,6 +76,14 @@ void inspect_espdl(const InspectCommand& command) try {
   auto facts = job::facts_of(bytes, command.file);
   facts.target = command.file.target_for(model).name;
   const auto cost = cost_of(model, command);
+  if (command.report.wanted()) {
+    auto page = page::page_of({"inspect", command.file.path.filename().string(), command_line});
+    page["models"].push_back(
+        page::model_part(model, facts, command.file.target_for(model), cost ? &*cost : nullptr));
+    OutputFiles output;
+    add_pages(output, command.report, page);
+    output.commit();
+  }
   if (command.json)
     fmt::print("{}", report::to_json(model, facts, cost ? &*cost : nullptr));
   else if (command.cost)
@@ -82,7 +97,7 @@ void inspect_espdl(const InspectCommand& command) try {
 
 }  // namespace
 
-void add_inspect(CLI::App& app, Context&) {
+void add_inspect(CLI::App& app, Context& context) {
   auto& sub = *app.add_subcommand("inspect", "Show what is in an .onnx or .espdl file");
   const auto command = std::make_shared<InspectCommand>();
   add_model_file(sub, command->file);
@@ -96,6 +111,7 @@ void add_inspect(CLI::App& app, Context&) {
                ".espdl: milliseconds of each node and the place of its output in memory");
   add_target(sub, command->file);
   add_board(sub, command->board);
+  add_report(sub, command->report);
   sub.add_option("--internal-ram", command->planner.max_internal_size,
                  ".espdl: bytes of internal RAM that dl::Model may use for activations (default 0)")
       ->type_name("BYTES");
@@ -106,12 +122,13 @@ void add_inspect(CLI::App& app, Context&) {
       "Examples:\n"
       "  espquant inspect model.onnx --simplified\n"
       "  espquant inspect model.espdl --cost\n"
-      "  espquant inspect model.espdl --json\n");
-  sub.callback([command] {
+      "  espquant inspect model.espdl --json\n"
+      "  espquant inspect model.espdl --report page.html\n");
+  sub.callback([command, &context] {
     if (command->file.path.extension() == ".onnx")
       inspect_onnx(*command);
     else
-      inspect_espdl(*command);
+      inspect_espdl(*command, context.command_line);
   });
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/text.h"
 #include "base/version.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
@@ -60,6 +61,17 @@ int fail(int code, std::string_view message) {
   return code;
 }
 
+/// What can be shown of a command line: a key stays secret.
+std::string printable(const Words& words) {
+  std::string line = "espquant";
+  bool secret = false;
+  for (const std::string& word : words) {
+    line += ' ' + (secret ? "KEY" : word.starts_with("--key=") ? "--key=KEY" : shell_word(word));
+    secret = word == "--key";
+  }
+  return line;
+}
+
 int parse_and_run(int argc, char** argv) {
   report::set_page_width(columns_of_output());
   Context context;
@@ -86,6 +98,7 @@ int parse_and_run(int argc, char** argv) {
       "No progress, tables or notes, unless they are all that a command is for");
   add_commands(app, context);
   Words words = as_spelled_today(app, Words(argv + 1, argv + argc));
+  context.command_line = printable(words);
   try {
     app.parse(Words(words.rbegin(), words.rend()));
   } catch (const CLI::Success& asked_for_text) {  // --help, --version

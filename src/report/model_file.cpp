@@ -191,7 +191,8 @@ std::string to_text(const espdl::Model& model, const FileFacts& facts) {
          size_table(espdl::size_by_kind(model, facts.size));
 }
 
-std::string to_json(const espdl::Model& model, const FileFacts& facts, const Cost* cost) {
+nlohmann::ordered_json json_of(const espdl::Model& model, const FileFacts& facts,
+                               const Cost* cost) {
   const espdl::ModelIndex index(model);
   Json json;
   json["format"] = "espdl";
@@ -219,7 +220,11 @@ std::string to_json(const espdl::Model& model, const FileFacts& facts, const Cos
   for (const auto& [kind, bytes] : size_rows(size)) json["bytes"][kind] = bytes;
   json["bytes"]["total"] = size.total();
   if (cost != nullptr) add_cost(json, *cost);
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+  return json;
+}
+
+std::string to_json(const espdl::Model& model, const FileFacts& facts, const Cost* cost) {
+  return json_of(model, facts, cost).dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
 }
 
 }  // namespace espquant::report

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "espdl/model.h"
@@ -24,5 +25,7 @@ struct FileFacts {
 std::string to_text(const espdl::Model& model, const FileFacts& facts);
 /// With `cost`, also what the model asks of its chip, per node and in all.
 std::string to_json(const espdl::Model& model, const FileFacts& facts, const Cost* cost = nullptr);
+nlohmann::ordered_json json_of(const espdl::Model& model, const FileFacts& facts,
+                               const Cost* cost = nullptr);
 
 }  // namespace espquant::report

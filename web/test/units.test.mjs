@@ -1,0 +1,108 @@
+// What needs no page: bundled for Node as it is for the browser.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const web = join(dirname(fileURLToPath(import.meta.url)), '..');
+const missing = existsSync(join(web, 'node_modules/esbuild')) ? false
+  : 'skipped: web/node_modules is not there (cd web && npm ci)';
+
+async function load(name) {
+  const esbuild = (await import('esbuild')).default;
+  const { outputFiles } = await esbuild.build({ absWorkingDir: web, entryPoints: [`src/${name}.ts`], bundle: true, write: false, format: 'esm' });
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+}
+
+describe('the sources', { skip: missing }, () => {
+  test('give web/dist', () => execFileSync(process.execPath, [join(web, 'build.mjs'), '--check'], { stdio: 'pipe' }));
+  test('are well typed', { skip: existsSync(join(web, 'node_modules/typescript')) ? false : 'skipped: no TypeScript' }, () =>
+    execFileSync(process.execPath, [join(web, 'node_modules/typescript/bin/tsc'), '--noEmit'], { cwd: web, stdio: 'pipe' }));
+});
+
+describe('texts', { skip: missing }, () => {
+  let format;
+  before(async () => { format = await load('format'); });
+  test('numbers have three digits', () => {
+    assert.deepEqual([0, 1234.5, 12.345, 0.00123, 1e-7, 2.5e6].map(format.significant), ['0', '1235', '12.3', '0.00123', '1.0e-7', '2.5e+6']);
+    assert.equal(format.integer(1234567), '1,234,567');
+    assert.deepEqual([1023, 1024, 3 << 20].map(format.bytes), ['1023 B', '1 KiB', '3 MiB']);
+  });
+  test('CSV quotes, and formulas stay text', () => {
+    assert.equal(format.csv([['a,b', 'say "no"', 1.5, null], ['=1+1', '-x', -2, 'plain']]), '"a,b","say ""no""",1.5,\n\'=1+1,\'-x,-2,plain\n');
+  });
+  test('both ends of a long name stay', () => {
+    assert.equal(format.shortened('/features/features.13/conv/Conv', 14), '/feat…onv/Conv');
+    assert.equal(format.shortened('short', 14), 'short');
+  });
+});
+
+describe('tables', { skip: missing }, () => {
+  let table;
+  before(async () => { table = await load('table'); });
+  test('sort numbers by value, and put nothing last', () => {
+    const rows = [3, null, 20, 1];
+    assert.deepEqual(table.sorted(rows, (r) => r, false), [1, 3, 20, null]);
+    assert.deepEqual(table.sorted(rows, (r) => r, true), [20, 3, 1, null]);
+  });
+  test('filter by every word', () => {
+    const rows = ['Conv a', 'Conv b', 'Add b'];
+    assert.deepEqual(table.filtered(rows, 'conv B', (r) => [r]), ['Conv b']);
+    assert.deepEqual(table.filtered(rows, ' ', (r) => [r]), rows);
+  });
+});
+
+describe('blocks', { skip: missing }, () => {
+  let fold;
+  before(async () => { fold = await load('fold'); });
+  const chain = (count) => Array.from({ length: count - 1 }, (_, i) => ({ from: i, to: i + 1 }));
+  const titles = (tree) => tree.map((t) => (t.kind === 'leaf' ? t.item : t.title));
+  test('are runs of one prefix, with what a tool put between', () => {
+    const names = ['x', '/a/0/Conv', '/a/0/Relu', 'Requantize_1', '/a/0/Conv_1', '/a/Add', '/b/Conv', '/a/0/Conv_2'];
+    const tree = fold.treeOf(names, 1, fold.crossings(names.length, chain(names.length)));
+    assert.deepEqual(titles(tree), [0, 'a', 6, 7]);
+    assert.deepEqual(titles(tree[1].children), ['0', 5]);
+    assert.equal(tree[1].children[0].children.length, 4);
+  });
+  test('of one block are that block', () => {
+    const tree = fold.treeOf(['/a/b/Conv', '/a/b/Relu', '/c/Add'], 0, fold.crossings(3, chain(3)));
+    assert.deepEqual(titles(tree), ['a/b', 2]);
+  });
+  test('hold nodes without prefixes too, every one once, cut where one edge crosses', () => {
+    const count = 1000;
+    const edges = [...chain(count), ...Array.from({ length: 99 }, (_, k) => ({ from: 10 * k + 1, to: 10 * k + 9 }))];
+    const crossing = fold.crossings(count, edges);
+    const tree = fold.treeOf(Array.from({ length: count }, (_, i) => `Conv_${i}`), 0, crossing);
+    assert.ok(tree.length <= 60);
+    const items = [];
+    const walk = (list) => list.forEach((t) => (t.kind === 'leaf' ? items.push(t.item) : walk(t.children)));
+    walk(tree);
+    assert.deepEqual(items, Array.from({ length: count }, (_, i) => i));
+    for (const block of tree.filter((t) => t.kind === 'block' && t.first > 0 && t.first < 980)) assert.equal(crossing[block.first], 1);
+    assert.ok(fold.openedAtFirst(tree, 60).size <= 60);
+  });
+});
+
+describe('pictures', { skip: missing }, () => {
+  let charts, memory;
+  before(async () => { [charts, memory] = [await load('charts'), await load('memory')]; });
+  test('ticks are round and inside', () => {
+    assert.deepEqual(charts.ticks(-1, 1, 5), [-1, -0.5, 0, 0.5, 1]);
+    assert.deepEqual(charts.ticks(2, 2, 5), [2]);
+  });
+  test('the exponent that covers every value is the smallest that does', () => {
+    const of = (min, max, bits = 8) => charts.coveringExponent({ bits, exponent: 0, min, max });
+    assert.equal(of(-1, 127 / 128), -7);
+    assert.equal(of(-1, 1), -6);
+    assert.equal(of(0, 6), -4);
+    assert.equal(of(-1, 0.9, 16), -15);
+    assert.equal(of(0, 0), 0);
+  });
+  test('the peak is where most bytes are taken, what shares memory counted once', () => {
+    const place = (name, bytes, begin, end, shares) => ({ name, bytes, memory: 'psram', offset: 0, begin, end, shares });
+    const peak = memory.peakOf([place('a', 10, 0, 2), place('b', 20, 1, 3), place('c', 20, 2, null, 'b'), place('d', 5, 2, null)], 4);
+    assert.deepEqual([peak.step, peak.bytes, peak.tensors.map((p) => p.name)], [1, 30, ['b', 'a']]);
+  });
+});
