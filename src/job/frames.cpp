@@ -73,10 +73,11 @@ Port port_of(const sim::Program& program, std::size_t tensor) {
   return {name, desc, layout_of(program.model(), name, desc.shape.size())};
 }
 
-Shape network_shape(const Port& port) {
-  const auto& stored = port.desc.shape;
-  return network_shape(stored, port.perm.value_or(channels_last(stored.size())));
+std::vector<std::int64_t> order_of(const Port& port) {
+  return port.perm.value_or(channels_last(port.desc.shape.size()));
 }
+
+Shape network_shape(const Port& port) { return network_shape(port.desc.shape, order_of(port)); }
 
 std::vector<Tensor> frames_of(const Port& port, const Tensor& array, const Target& target) {
   const Shape& stored = port.desc.shape;
@@ -89,7 +90,7 @@ std::vector<Tensor> frames_of(const Port& port, const Tensor& array, const Targe
         .remedy("Give floats, which are quantized, or the input's own integers");
 
   const Perm as_file = identity(stored.size());
-  const Perm as_network = port.perm.value_or(channels_last(stored.size()));
+  const Perm as_network = order_of(port);
   const bool network_first = port.perm.has_value() && is_float(array.dtype());
   for (const Perm& perm :
        network_first ? std::array{as_network, as_file} : std::array{as_file, as_network}) {

@@ -19,6 +19,9 @@ struct Port {
 
 Port port_of(const sim::Program& program, std::size_t tensor);
 
+/// Stored axis i is that axis of the network: by the port's layout, else as N,H,W,C stores N,C,H,W.
+std::vector<std::int64_t> order_of(const Port& port);
+
 /// The network's shape of the port: by its layout, else N,C,H,W (or N,C,L) for N,H,W,C.
 Shape network_shape(const Port& port);
 

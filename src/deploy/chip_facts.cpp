@@ -1,0 +1,34 @@
+#include "deploy/chip_facts.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+
+namespace espquant::deploy {
+namespace {
+
+constexpr std::array kChips = {
+    ChipFacts{"esp32s3", 8, 380, "5.3", true, true, "/dev/ttyACM0"},
+    ChipFacts{"esp32p4", 16, 560, "5.3", false, true, "/dev/ttyACM0"},
+    ChipFacts{"esp32s31", 16, 400, "6.0", false, true, "/dev/ttyACM0"},
+    ChipFacts{"esp32", 4, 280, "5.3", true, true, "/dev/ttyUSB0"},
+    ChipFacts{"esp32s2", 4, 230, "5.3", true, false, "/dev/ttyUSB0"},
+    ChipFacts{"esp32c2", 4, 190, "5.3", false, false, "/dev/ttyUSB0"},
+    ChipFacts{"esp32c3", 4, 320, "5.3", false, false, "/dev/ttyACM0"},
+    ChipFacts{"esp32c5", 4, 280, "5.5", false, false, "/dev/ttyACM0"},
+    ChipFacts{"esp32c6", 4, 420, "5.3", false, false, "/dev/ttyACM0"},
+};
+
+}  // namespace
+
+const ChipFacts& chip_facts(const Target& target) {
+  const auto found = std::find_if(kChips.begin(), kChips.end(),
+                                  [&](const ChipFacts& c) { return c.name == target.name; });
+  if (found == kChips.end())
+    throw Error(ErrorCode::Usage, "a project is for one chip, the file is for a family of them")
+        .remedy("Name the chip: --target esp32c3, for instance");
+  return *found;
+}
+
+}  // namespace espquant::deploy

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace espquant::deploy {
+
+/// SHA-256 in hexadecimal digits.
+std::string sha256_of(std::span<const std::byte> bytes);
+
+}  // namespace espquant::deploy

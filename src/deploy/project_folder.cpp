@@ -1,0 +1,85 @@
+#include "deploy/project_folder.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "deploy/digest.h"
+
+namespace espquant::deploy {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kRecord = ".espquant";
+
+/// The digest that each file had when it was written, by its path; empty where there is no record.
+std::map<std::string, std::string> read_record(const fs::path& file) {
+  std::map<std::string, std::string> record;
+  if (!fs::exists(file)) return record;
+  const auto bytes = read_file(file);
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  constexpr std::size_t kDigits = 64;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.size() > kDigits + 1)
+      record.emplace(line.substr(kDigits + 1), line.substr(0, kDigits));
+  }
+  return record;
+}
+
+std::string digest_of(std::string_view content) {
+  return sha256_of(std::as_bytes(std::span(content.data(), content.size())));
+}
+
+bool holds_anything(const fs::path& folder) {
+  return fs::exists(folder) && (!fs::is_directory(folder) || !fs::is_empty(folder));
+}
+
+void refuse(const fs::path& folder, std::string what, const char* remedy) {
+  throw Error(ErrorCode::Usage, std::move(what)).file(folder.string()).remedy(remedy);
+}
+
+void check_folder(const fs::path& folder, const Project& project) {
+  if (!holds_anything(folder)) return;
+  const auto record = read_record(folder / kRecord);
+  if (record.empty())
+    refuse(folder, "the folder holds files that no espquant project is made of",
+           "Give a new folder, or --force to write into this one");
+  std::vector<std::string> changed;
+  for (const ProjectFile& file : project.files) {
+    const fs::path path = folder / file.path;
+    if (!fs::exists(path)) continue;
+    const auto bytes = read_file(path);
+    const std::string digest = sha256_of(bytes);
+    const auto known = record.find(file.path);
+    if ((known == record.end() || known->second != digest) && digest != digest_of(file.content))
+      changed.push_back(file.path);
+  }
+  if (!changed.empty())
+    refuse(folder, fmt::format("you changed {}", fmt::join(changed, ", ")),
+           "Give a new folder, or --force to have these files written anew");
+}
+
+}  // namespace
+
+void write_project(const fs::path& folder, const Project& project, bool force) {
+  if (fs::exists(folder) && !fs::is_directory(folder))
+    refuse(folder, "there is a file of that name", "Give a folder");
+  if (!force) check_folder(folder, project);
+  OutputFiles output;
+  std::string record;
+  for (const ProjectFile& file : project.files) {
+    output.add(folder / file.path, file.content);
+    record += fmt::format("{} {}\n", digest_of(file.content), file.path);
+  }
+  output.add(folder / kRecord, record);
+  output.commit();
+}
+
+}  // namespace espquant::deploy

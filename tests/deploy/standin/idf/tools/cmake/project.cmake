@@ -1,0 +1,78 @@
+# What generated projects use of ESP-IDF's build, on a PC. Whatever they ask for that ESP-IDF would
+# not know is an error.
+set(standin ${CMAKE_CURRENT_LIST_DIR}/../../..)
+set(IDF_TARGET $ENV{IDF_TARGET})
+set(known_components
+    esp-dl esp_timer nvs_flash fatfs esp_driver_sdmmc esp_driver_sdspi esp_driver_uart esp_driver_usb_serial_jtag
+    esp32-camera)
+
+function(idf_build_set_property name value)
+  if(NOT name STREQUAL "DEPENDENCIES_LOCK")
+    message(FATAL_ERROR "no such property: ${name}")
+  endif()
+endfunction()
+
+function(idf_build_get_property out name)
+  if(NOT name STREQUAL "BUILD_COMPONENTS")
+    message(FATAL_ERROR "no such property: ${name}")
+  endif()
+  set(${out} main espressif__esp-dl PARENT_SCOPE)
+endfunction()
+
+function(idf_component_get_property out component name)
+  if(NOT component STREQUAL "espressif__esp-dl" OR NOT name STREQUAL "COMPONENT_DIR")
+    message(FATAL_ERROR "no such property: ${component} ${name}")
+  endif()
+  set(${out} ${standin}/esp-dl PARENT_SCOPE)
+endfunction()
+
+macro(idf_component_register)
+  cmake_parse_arguments(C "" "" "SRCS;INCLUDE_DIRS;REQUIRES" ${ARGN})
+  if(C_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "no such argument: ${C_UNPARSED_ARGUMENTS}")
+  endif()
+  foreach(component IN LISTS C_REQUIRES)
+    if(NOT component IN_LIST known_components)
+      message(FATAL_ERROR "no such component: ${component}")
+    endif()
+  endforeach()
+  set(COMPONENT_LIB app)
+  set(COMPONENT_DIR ${CMAKE_CURRENT_SOURCE_DIR})
+  add_executable(app ${C_SRCS})
+  target_include_directories(app PRIVATE ${C_INCLUDE_DIRS} ${CMAKE_BINARY_DIR} ${standin}/include)
+  # ESP-IDF's own warnings, and its C++.
+  target_compile_options(app PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-std=gnu++20;-O1;-Wall;-Wextra;-Werror;-fno-exceptions;-fno-rtti>)
+  target_link_libraries(app PRIVATE $ENV{STANDIN_LIBRARY})
+endmacro()
+
+function(esptool_py_flash_to_partition target partition image)
+  if(NOT EXISTS ${image})
+    message(FATAL_ERROR "no such image: ${image}")
+  endif()
+  file(STRINGS ${CMAKE_SOURCE_DIR}/partitions.csv row REGEX "^${partition},")
+  if(NOT row)
+    message(FATAL_ERROR "no such partition: ${partition}")
+  endif()
+endfunction()
+
+function(nvs_create_partition_image partition csv)
+  if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${csv})
+    message(FATAL_ERROR "no such file: ${csv}")
+  endif()
+endfunction()
+
+# Settings of Kconfig that a test gives as NAME=VALUE.
+function(write_sdkconfig)
+  set(text "#pragma once\n")
+  foreach(setting IN LISTS STANDIN_CONFIG)
+    string(REPLACE "=" " " setting "${setting}")
+    string(APPEND text "#define CONFIG_${setting}\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/sdkconfig.h CONTENT "${text}" @ONLY)
+endfunction()
+
+macro(project name)
+  _project(${name} LANGUAGES C CXX ASM)
+  write_sdkconfig()
+  add_subdirectory(main)
+endmacro()
