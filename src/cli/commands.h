@@ -26,6 +26,7 @@ void add_optimize(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
 void add_check(CLI::App& app, Context& context);
 void add_project(CLI::App& app, Context& context);
+void add_device(CLI::App& app, Context& context);
 void add_package(CLI::App& app, Context& context);
 /// `encrypt` and `decrypt`.
 void add_encryption(CLI::App& app, Context& context);

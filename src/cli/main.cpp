@@ -51,6 +51,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_latency(app, context);
   add_optimize(app, context);
   add_project(app, context);
+  add_device(app, context);
   add_package(app, context);
   add_encryption(app, context);
   for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))

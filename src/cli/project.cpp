@@ -54,12 +54,16 @@ void add_project(CLI::App& app, Context& context) {
       ->required()
       ->type_name("DIR");
   static const std::map<std::string, deploy::App> kApps = {{"selftest", deploy::App::SelfTest},
+                                                           {"camera", deploy::App::Camera},
+                                                           {"serial", deploy::App::Serial},
                                                            {"minimal", deploy::App::Minimal}};
   sub.add_option_function<std::string>(
          "--app", [&options](const std::string& name) { options.app = kApps.at(name); },
-         "What the board does: hold its outputs against the simulator's (selftest, default), or "
-         "run the model once (minimal)")
-      ->check(one_of({"selftest", "minimal"}))
+         "What the board does: hold its outputs against the simulator's (selftest, default), "
+         "tell "
+         "what a camera sees (camera), answer espquant device (serial), or run the model once "
+         "(minimal)")
+      ->check(one_of({"selftest", "camera", "serial", "minimal"}))
       ->type_name("APP");
   static const std::map<std::string, deploy::Storage> kStorages = {
       {"rodata", deploy::Storage::Rodata},

@@ -42,12 +42,13 @@ class Column {
 
   Tensor read(std::size_t index) const {
     if (!pictures_) return sample_of(array_, sample_axis_, index, shape_).cast(DType::Float32);
-    Tensor pixels = sample_of(array_, 0, index, pixel_shape_);
-    if (planes_) {
-      const std::array<std::int64_t, 3> rows_columns_channels = {1, 2, 0};
-      pixels = pixels.transposed(rows_columns_channels);
-    }
-    return apply(preprocess_, pixels).reshaped(shape_);
+    return apply(preprocess_, picture(index)).reshaped(shape_);
+  }
+
+  Tensor picture(std::size_t index) const {
+    const Tensor pixels = sample_of(array_, 0, index, pixel_shape_);
+    const std::array<std::int64_t, 3> rows_columns_channels = {1, 2, 0};
+    return planes_ ? pixels.transposed(rows_columns_channels) : pixels;
   }
 
  private:
@@ -112,6 +113,10 @@ class ArrayDataset : public Dataset {
 
   bool holds_pictures() const override { return columns_.front().holds_pictures(); }
   std::size_t size() const override { return columns_.front().size(); }
+  Tensor picture(std::size_t index) const override {
+    ESPQUANT_ASSERT(holds_pictures(), "a data set without pictures");
+    return columns_.front().picture(index);
+  }
   std::optional<std::vector<std::int64_t>> labels() const override {
     if (!labels_.defined()) return std::nullopt;
     return class_labels(labels_);

@@ -42,6 +42,10 @@ class Dataset {
   /// Whether samples are pictures, which are prepared, and not inputs as they are.
   virtual bool holds_pictures() const { return true; }
 
+  /// The picture of a sample before it is prepared: uint8 (H,W,1) or (H,W,3) in RGB order. Of a
+  /// data set that holds pictures. Throws what reading its file throws.
+  virtual Tensor picture(std::size_t index) const = 0;
+
   /// What was left out or looks unintended in the source.
   const std::vector<std::string>& warnings() const { return warnings_; }
 

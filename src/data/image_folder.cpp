@@ -137,14 +137,14 @@ class ImageFiles : public Dataset {
     return images_[index].generic_string();
   }
   std::optional<std::vector<std::int64_t>> labels() const override { return labels_; }
+  Tensor picture(std::size_t index) const override { return read_image(folder_ / images_[index]); }
 
  protected:
   std::vector<Tensor> read(std::size_t index) const override {
-    const fs::path path = folder_ / images_[index];
     try {
-      return {apply(preprocess_, read_image(path)).reshaped(shape_)};
+      return {apply(preprocess_, picture(index)).reshaped(shape_)};
     } catch (Error& error) {
-      throw error.file(path.string());
+      throw error.file((folder_ / images_[index]).string());
     }
   }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string_view>
 
@@ -16,10 +17,13 @@ struct ChipFacts {
   std::size_t free_ram_kib = 0;
   /// Since when ESP-DL builds for it.
   std::string_view least_idf;
-  /// The esp32-camera component drives its camera interface.
-  bool camera = false;
+  /// The usual board of those that esp32-camera drives, as main/Kconfig.projbuild calls it; empty:
+  /// the component does not drive the chip's camera interface.
+  std::string_view camera;
   /// It has a host for SD cards; others reach them by SPI.
   bool sdmmc = false;
+  /// Of a usual board's slot: clock, command, data 0 and, by SPI, chip select.
+  std::array<int, 4> card_pins{};
   std::string_view usual_port;
 };
 

@@ -110,7 +110,7 @@ std::string key_file(const espdl::Key& key) {
 void check_request(const ProjectRequest& request, const ChipFacts& chip) {
   ESPQUANT_ASSERT(request.target != nullptr && !request.models.empty(), "a project without models");
   const bool no_pictures = !request.models.front().pictures;
-  if (request.app == App::Camera && !chip.camera)
+  if (request.app == App::Camera && chip.camera.empty())
     throw Error(ErrorCode::Usage,
                 fmt::format("the component esp32-camera does not drive the {}'s camera", chip.name))
         .remedy("Take --app serial, and give its Preprocessor the frames of your camera's driver");
@@ -153,6 +153,12 @@ TemplateValues values_of(const ProjectRequest& request, const ChipFacts& chip,
       {"sources", fmt::format("{}", fmt::join(sources, "\n                            "))},
       {"requires", fmt::format("{}", fmt::join(components, " "))},
       {"sample_total", fmt::format("{}", samples)},
+      {"camera_default", std::string(chip.camera)},
+      {"sd_spi", chip.sdmmc ? "n" : "y"},
+      {"sd_clk", fmt::format("{}", chip.card_pins[0])},
+      {"sd_cmd", fmt::format("{}", chip.card_pins[1])},
+      {"sd_d0", fmt::format("{}", chip.card_pins[2])},
+      {"sd_cs", fmt::format("{}", chip.card_pins[3])},
       {"costs", costs_table(request)},
       {"ram_verdict", ram_verdict(request).text},
       {"preprocess_text", in_one_line(preprocess_text(request))},
@@ -161,7 +167,6 @@ TemplateValues values_of(const ProjectRequest& request, const ChipFacts& chip,
       {"rodata", request.storage == Storage::Rodata},
       {"partition", request.storage == Storage::Partition},
       {"sdcard", sdcard},
-      {"sdmmc", chip.sdmmc},
       {"encrypted", request.key.has_value()},
       {"psram", has_psram(request)},
       {"samples", request.app == App::SelfTest},
