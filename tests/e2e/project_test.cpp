@@ -37,10 +37,10 @@ class Project : public testing::Test {
     const std::string path = shared_->path(fmt::format("{}/gesture_int8/gesture_int8.espdl", chip));
     if (!fs::exists(path)) {
       const fs::path example = source_dir() / "examples/gesture";
-      const Outcome made = run_program({"quantize", (example / "gesture.onnx").string(), "--calib",
-                                        (example / "calib.npz").string(), "--count", "16",
-                                        "--target", chip, "--quiet", "--set",
-                                        "quantization.reconstruct=false", "--out", shared_->path(chip)});
+      const Outcome made = run_program(
+          {"quantize", (example / "gesture.onnx").string(), "--calib",
+           (example / "calib.npz").string(), "--calib-count", "16", "--target", chip, "--quiet",
+           "--set", "quantization.reconstruct=false", "--out", shared_->path(chip)});
       EXPECT_EQ(made.exit_code, 0) << made.err;
     }
     return path;
@@ -118,6 +118,167 @@ TEST_F(Project, MinimalRunsTheModelOnce) {
   const Outcome outcome = boot();
   EXPECT_NE(outcome.out.find("test values of the file: ok\nlogits: "), std::string::npos)
       << outcome.out;
+}
+
+TEST_F(Project, TheModelMayLieInAPartitionOrOnACard) {
+  const std::string file = gesture("esp32s3");
+  make({file, "--app", "minimal", "--storage", "partition"});
+  build("esp32s3");
+  EXPECT_NE(boot(fmt::format("STANDIN_PARTITION='{}'", file)).out.find("file: ok\n"),
+            std::string::npos);
+  make({file, "--app", "minimal", "--storage", "sdcard"});
+  build("esp32s3", "FIRMWARE_SD_CLK=39");
+  EXPECT_NE(boot(fmt::format("STANDIN_SDCARD='{}/main'", firmware())).out.find("file: ok\n"),
+            std::string::npos);
+  EXPECT_NE(boot().out.find("the SD card cannot be read"), std::string::npos);
+}
+
+TEST_F(Project, AnEncryptedModelTakesItsKeyFromNvs) {
+  write_text(folder_.path("key.bin"), "0123456789abcdef");
+  const Outcome made = run_program({"encrypt", gesture("esp32s3"), "--key", folder_.path("key.bin"),
+                                    "--out", folder_.path("secret.espdl")});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  make({folder_.path("secret.espdl"), "--key", folder_.path("key.bin"), "--app", "minimal"});
+  build("esp32s3");
+  const Outcome good = boot(fmt::format("STANDIN_NVS='{}/model_key.csv'", firmware()));
+  EXPECT_NE(good.out.find("file: ok\n"), std::string::npos) << good.out;
+  EXPECT_NE(boot().out.find("there is no key of the model"), std::string::npos);
+  for (const auto& entry : fs::directory_iterator(fs::path(firmware()) / "main"))
+    EXPECT_EQ(text_of(entry.path()).find("0123456789abcdef"), std::string::npos) << entry.path();
+}
+
+TEST_F(Project, EveryModelOfAPackageIsTested) {
+  fs::copy(gesture("esp32s3"), folder_.path("second.espdl"));
+  const Outcome made =
+      run_program({"package", "pack", gesture("esp32s3"), folder_.path("second.espdl"), "--out",
+                   folder_.path("both.espdl")});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  make({folder_.path("both.espdl")});
+  build("esp32s3");
+  const std::string out = boot().out;
+  EXPECT_NE(out.find("model second.espdl\n"), std::string::npos) << out;
+  EXPECT_TRUE(out.ends_with("self-test: PASSED\n")) << out;
+}
+
+TEST_F(Project, TheCameraShowsTheClassThatThePcFinds) {
+  make({gesture("esp32s3"), "--app", "camera"});
+  build("esp32s3", "FIRMWARE_CAMERA_ESP32S3_EYE=1");
+  write_text(folder_.path("frame.bin"), std::string(96 * 96, '\x40'));
+  const Outcome seen = boot(fmt::format("STANDIN_FRAME='{}'", folder_.path("frame.bin")));
+  EXPECT_NE(seen.out.find("logits: "), std::string::npos) << seen.out;
+  EXPECT_NE(seen.out.find("\nprepared in "), std::string::npos);
+  write_text(folder_.path("frame.bin"), "short");
+  const Outcome cut = boot(fmt::format("STANDIN_FRAME='{}'", folder_.path("frame.bin")));
+  EXPECT_NE(cut.out.find("the frame is cut short"), std::string::npos) << cut.out;
+}
+
+/// A board that runs the serial application until the object goes.
+class Board {
+ public:
+  Board(const std::string& app, const std::string& log, const std::string& environment) {
+    const Outcome started =
+        run_shell(fmt::format("{} timeout 120 '{}' > '{}' 2>&1 & echo $!", environment, app, log));
+    pid_ = started.out.substr(0, started.out.find('\n'));
+    for (int i = 0; i < 400 && port_.empty(); ++i) {
+      const std::string text = text_of(log);
+      const auto at = text.find("\nport "), end = text.find('\n', at + 1);
+      if (at != std::string::npos && end != std::string::npos)
+        port_ = text.substr(at + 6, end - at - 6);
+      else
+        run_shell("sleep 0.05");
+    }
+    EXPECT_FALSE(port_.empty()) << text_of(log);
+  }
+  ~Board() { run_shell("kill " + pid_); }
+  const std::string& port() const { return port_; }
+
+ private:
+  std::string pid_, port_;
+};
+
+TEST_F(Project, ADataSetRunsOnTheBoard) {
+  const std::string file = gesture("esp32s3");
+  make({file, "--app", "serial"});
+  build("esp32s3", "FIRMWARE_BAUD=921600");
+  const auto device = [&](const std::string& environment, std::vector<std::string> more) {
+    const Board board(folder_.path("build/main/app"), folder_.path("log.txt"), environment);
+    more.insert(more.begin(), {"device", file, "--port", board.port(), "--data", test_data(),
+                               "--count", "12", "--quiet"});
+    return run_program(more);
+  };
+  // The network's integers, and pictures that the board prepares.
+  for (const char* how : {"--json", "--pictures"}) {
+    const Outcome outcome = device("", {how});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+    EXPECT_NE(outcome.out.find(std::string_view(how) == "--json" ? "\"different_samples\": 0"
+                                                                 : "all as simulated"),
+              std::string::npos)
+        << outcome.out;
+  }
+  // An answer that is damaged on the way is asked for again.
+  EXPECT_EQ(device("STANDIN_DAMAGE=150", {"--patience", "2"}).exit_code, 0);
+  const Outcome wrong = device("STANDIN_FAULT=logits:5", {});
+  EXPECT_EQ(wrong.exit_code, 1);
+  EXPECT_NE(wrong.out.find("12 samples differ from the simulator, in 12 elements"),
+            std::string::npos)
+      << wrong.out;
+  EXPECT_NE(wrong.out.find("output 'logits', element 5: "), std::string::npos) << wrong.out;
+}
+
+TEST_F(Project, WhatTheChipCannotDoIsRefused) {
+  const auto refused = [&](std::vector<std::string> arguments, const std::string& part) {
+    arguments.insert(arguments.begin(), "project");
+    arguments.insert(arguments.end(), {"--out", firmware()});
+    expect_one_error(run_program(arguments), 2, part);
+    EXPECT_FALSE(fs::exists(firmware()));
+  };
+  refused({gesture("esp32p4"), "--app", "camera"}, "esp32-camera does not drive the esp32p4");
+  refused({gesture("esp32s3"), "--flash", "2"}, "MB of flash, the board has 2");
+  // A file for a family of chips, until one is named.
+  refused({gesture("c")}, "a project is for one chip");
+}
+
+TEST_F(Project, EveryChipHasItsProject) {
+  for (const char* chip : {"esp32p4", "esp32s31", "esp32c3"}) {
+    make({gesture(chip)});
+    build(chip);
+    const std::string out = boot().out;
+    EXPECT_TRUE(out.ends_with("self-test: PASSED\n")) << chip << out;
+    EXPECT_TRUE(fs::exists(fmt::format("{}/sdkconfig.defaults.{}", firmware(), chip)));
+    fs::remove_all(firmware());
+  }
+}
+
+TEST_F(Project, NetworksOfOtherKindsPass) {
+  ESPQUANT_NEEDS_SHARED("models");
+  const auto passes = [&](const std::string& file, const std::string& chip,
+                          const std::string& samples) {
+    SCOPED_TRACE(file);
+    std::vector<std::string> arguments = {file};
+    if (!samples.empty()) arguments.insert(arguments.end(), {"--samples", samples, "--count", "2"});
+    make(arguments);
+    build(chip);
+    const std::string out = boot().out;
+    EXPECT_TRUE(out.ends_with("self-test: PASSED\n")) << out;
+    fs::remove_all(firmware());
+    fs::remove_all(folder_.path("build"));
+  };
+  const auto quantized = [&](const std::string& network, const std::string& data,
+                             const std::string& chip) {
+    const Outcome made =
+        run_program({"quantize", (shared_dir() / "models" / network).string(), "--calib",
+                     (shared_dir() / "data" / data).string(), "--calib-count", "16", "--target",
+                     chip, "--quiet", "--set", "quantization.reconstruct=false", "--name", network,
+                     "--out", folder_.path("networks")});
+    EXPECT_EQ(made.exit_code, 0) << made.err;
+    return folder_.path(fmt::format("networks/{0}_int8/{0}_int8.espdl", network));
+  };
+  const auto data = [](const std::string& name) { return (shared_dir() / "data" / name).string(); };
+  // A keyword spotter takes no pictures, a file of another tool does not say how it takes them.
+  passes(quantized("kws_dscnn.onnx", "kws_calib.npz", "esp32c3"), "esp32c3", data("kws_test.npz"));
+  passes(quantized("mobilenet_v1_0.25_224.onnx", "imagenet500", "esp32s31"), "esp32s31",
+         data("imagenet500"));
+  passes((shared_dir() / "golden/zoo/espdet_pico_224_224_cat_p4.espdl").string(), "esp32p4", "");
 }
 
 TEST_F(Project, SourcesAreFormatted) {
