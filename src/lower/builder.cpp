@@ -252,11 +252,19 @@ std::string Builder::define_as(ValueId v, const Perm& perm, const TensorQuant& q
 }
 
 std::string Builder::define_float(ValueId v, const Perm& perm) {
-  const Value& value = graph_.value(v);
-  add_value(value.name, value.dtype, permuted(shape(v), perm), 0);
-  orders_[value.name] = {value.name, shape(v), perm};
-  stored_[v] = {value.name, perm, value.dtype, 0};
-  return value.name;
+  return define_unscaled(v, perm, graph_.value(v).dtype);
+}
+
+std::string Builder::define_bool(ValueId v, const Perm& perm) {
+  return define_unscaled(v, perm, DType::Bool);
+}
+
+std::string Builder::define_unscaled(ValueId v, const Perm& perm, DType dtype) {
+  const std::string& name = graph_.value(v).name;
+  add_value(name, dtype, permuted(shape(v), perm), 0);
+  orders_[name] = {name, shape(v), perm};
+  stored_[v] = {name, perm, dtype, 0};
+  return name;
 }
 
 void Builder::flatten(ValueId v, const Shape& shape, const Perm& perm) {

@@ -61,6 +61,8 @@ class Builder {
   /// The same as an integer tensor of `quant`, where the chip has it otherwise than the value says.
   std::string define_as(ValueId v, const Perm& perm, const TensorQuant& quant);
   std::string define_float(ValueId v, const Perm& perm);
+  /// The same as bools, in place of 0 and 1.
+  std::string define_bool(ValueId v, const Perm& perm);
   /// Writes the data of `from`, a value of shape `value_shape`, once more in the order `perm` under
   /// the name `out`.
   void write_reordered(const Stored& from, const Shape& value_shape, const Perm& perm,
@@ -104,6 +106,7 @@ class Builder {
 
  private:
   std::string reordered(const Stored& from, const Shape& value_shape, const Perm& perm);
+  std::string define_unscaled(ValueId v, const Perm& perm, DType dtype);
   void add_value(const std::string& name, DType dtype, Shape stored_shape, int exponent);
 
   const Graph& graph_;

@@ -91,24 +91,6 @@ Tensor ungrouped(const Tensor& weights, std::int64_t groups) {
   return dense;
 }
 
-struct Fused {
-  ValueId output;
-  bool relu;
-};
-
-Fused fuse_activation(const Builder& b, const Node& n) {
-  const Graph& graph = b.graph();
-  const NodeId activation = quant::following_activation(graph, graph.value(n.outputs[0]).producer);
-  if (activation == kNone) return {n.outputs[0], false};
-  const ValueId after = graph.node(activation).outputs[0];
-  const auto& before_quant = graph.value(n.outputs[0]).quant;
-  const auto& after_quant = graph.value(after).quant;
-  if (!after_quant || before_quant != after_quant) return {n.outputs[0], false};
-  if (!is_saturating_relu(graph, graph.node(activation), *after_quant))
-    return {n.outputs[0], false};
-  return {after, true};
-}
-
 std::vector<std::string> bias_input(Builder& b, const Node& n) {
   const ValueId bias = n.input(2);
   if (bias == kNone) return {};
@@ -278,9 +260,7 @@ void lower_gemm(Builder& b, const Node& n) {
 
 void lower_matmul(Builder& b, const Node& n) {
   const Value& weights = b.graph().value(n.inputs.at(1));
-  if (!weights.is_constant()) return lower_product(b, n);
-  if (weights.constant.rank() != 2)
-    refuse(n, "its constant operand is not one matrix", "Use one linear layer for each matrix");
+  if (!quant::is_weighted(b.graph(), n)) return lower_product(b, n);
   const Fused fused = fuse_activation(b, n);
   check_shifts(b, n, fused.output);
   const TensorQuant& wq = quant_of(b, n.inputs[1]);

@@ -20,6 +20,7 @@ std::span<const RuleEntry> all_rules() {
       RuleEntry{"Atan", lower_table},
       RuleEntry{"Atanh", lower_table},
       RuleEntry{"AveragePool", lower_average_pool},
+      RuleEntry{"Cast", lower_cast},
       RuleEntry{"Ceil", lower_table},
       RuleEntry{"Celu", lower_table},
       RuleEntry{"Clip", lower_table},
@@ -30,6 +31,7 @@ std::span<const RuleEntry> all_rules() {
       RuleEntry{"DepthToSpace", lower_depth_space},
       RuleEntry{"Div", lower_binary},
       RuleEntry{"Elu", lower_table},
+      RuleEntry{"Equal", lower_comparison},
       RuleEntry{"Erf", lower_table},
       RuleEntry{"Exp", lower_table},
       RuleEntry{"Flatten", lower_reshape},
@@ -40,6 +42,8 @@ std::span<const RuleEntry> all_rules() {
       RuleEntry{"Gemm", lower_gemm},
       RuleEntry{"GlobalAveragePool", lower_global_average_pool},
       RuleEntry{"GlobalMaxPool", lower_global_max_pool},
+      RuleEntry{"Greater", lower_comparison},
+      RuleEntry{"GreaterOrEqual", lower_comparison},
       RuleEntry{"HardSigmoid", lower_table},
       RuleEntry{"HardSwish", lower_table},
       RuleEntry{"Identity", lower_identity},
@@ -47,6 +51,8 @@ std::span<const RuleEntry> all_rules() {
       RuleEntry{"LSTM", lower_recurrent},
       RuleEntry{"LayerNormalization", lower_layer_normalization},
       RuleEntry{"LeakyRelu", lower_table},
+      RuleEntry{"Less", lower_comparison},
+      RuleEntry{"LessOrEqual", lower_comparison},
       RuleEntry{"Log", lower_table},
       RuleEntry{"LogSoftmax", lower_softmax},
       RuleEntry{"LpNormalization", lower_lp_normalization},
@@ -105,6 +111,19 @@ bool is_saturating_relu(const Graph& graph, const Node& activation, const Tensor
   const auto bounds = quant::clip_bounds(graph, activation);
   return bounds && bounds->min == 0 &&
          std::ldexp(static_cast<double>(bounds->max), -quant.exponent()) >= quant.max_q() - 0.5;
+}
+
+Fused fuse_activation(const Builder& b, const Node& n) {
+  const Graph& graph = b.graph();
+  const NodeId activation = quant::following_activation(graph, graph.value(n.outputs[0]).producer);
+  if (activation == kNone) return {n.outputs[0], false};
+  const ValueId after = graph.node(activation).outputs[0];
+  const auto& before_quant = graph.value(n.outputs[0]).quant;
+  const auto& after_quant = graph.value(after).quant;
+  if (!after_quant || before_quant != after_quant) return {n.outputs[0], false};
+  if (!is_saturating_relu(graph, graph.node(activation), *after_quant))
+    return {n.outputs[0], false};
+  return {after, true};
 }
 
 const TensorQuant& quant_of(const Builder& b, ValueId v) {

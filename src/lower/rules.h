@@ -34,6 +34,8 @@ void lower_table(Builder&, const Node&);
 void lower_prelu(Builder&, const Node&);
 void lower_aligned_binary(Builder&, const Node&);
 void lower_binary(Builder&, const Node&);
+void lower_comparison(Builder&, const Node&);
+void lower_cast(Builder&, const Node&);
 void lower_concat(Builder&, const Node&);
 void lower_split(Builder&, const Node&);
 void lower_slice(Builder&, const Node&);
@@ -53,6 +55,14 @@ void lower_insert_zeros(Builder&, const Node&);
 /// plain ReLU there: lower bound 0, upper bound at or beyond the largest integer, where saturation
 /// does its work.
 bool is_saturating_relu(const Graph& graph, const Node& activation, const TensorQuant& quant);
+
+/// What a Conv, Gemm or MatMul writes: its output, or that of the ReLU behind it, which it takes as
+/// its own activation where both have the same integers (ESP-DL 3.1).
+struct Fused {
+  ValueId output;
+  bool relu;
+};
+Fused fuse_activation(const Builder& b, const Node& n);
 
 /// The TensorQuant of a value, or Error(Internal).
 const TensorQuant& quant_of(const Builder& b, ValueId v);

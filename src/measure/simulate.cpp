@@ -46,7 +46,8 @@ std::vector<std::int64_t> stored_order(const sim::Program& program, std::size_t 
   if (shape.size() >= 3)
     std::rotate(channels_last.begin() + 1, channels_last.begin() + 2, channels_last.end());
   if (permuted(shape, channels_last) == stored) return channels_last;
-  if (shape == stored) return natural;
+  // ESP-DL has no tensors without axes.
+  if (shape == stored || (shape.empty() && stored == Shape{1})) return natural;
   throw Error(ErrorCode::BadData, fmt::format("has shape {} in the .espdl but {} in the network",
                                               to_string(stored), to_string(shape)))
       .tensor(program.tensor_name(tensor))
@@ -66,6 +67,10 @@ void store(std::span<const float> real, const sim::TensorDesc& desc, const Targe
       return quantize_all(reinterpret_cast<std::int16_t*>(into));
     case DType::Float32:
       std::copy(real.begin(), real.end(), reinterpret_cast<float*>(into));
+      return;
+    case DType::Bool:
+      std::ranges::transform(real, reinterpret_cast<std::uint8_t*>(into),
+                             [](float x) { return static_cast<std::uint8_t>(x != 0); });
       return;
     default:
       break;
@@ -150,7 +155,8 @@ std::vector<Tensor> SimulatedNetwork::read(sim::Program::Frame& frame) const {
     std::vector<std::int64_t> back(port.order.size());
     for (std::size_t k = 0; k < back.size(); ++k)
       back[static_cast<std::size_t>(port.order[k])] = static_cast<std::int64_t>(k);
-    results.push_back(std::is_sorted(back.begin(), back.end()) ? real : real.transposed(back));
+    results.push_back(std::is_sorted(back.begin(), back.end()) ? real.reshaped(port.shape)
+                                                               : real.transposed(back));
   }
   return results;
 }

@@ -31,6 +31,7 @@ extern const OpDef kConv;
 extern const OpDef kConvTranspose;
 extern const OpDef kCos;
 extern const OpDef kCosh;
+extern const OpDef kCumSum;
 extern const OpDef kDepthToSpace;
 extern const OpDef kDequantizeLinear;
 extern const OpDef kDiv;

@@ -38,6 +38,7 @@ std::span<const OpDef> all_ops() {
                                kConvTranspose,
                                kCos,
                                kCosh,
+                               kCumSum,
                                kDepthToSpace,
                                kDequantizeLinear,
                                kDiv,

@@ -1,4 +1,5 @@
 #include "ops/gradient.h"
+#include "ops/indexing.h"
 #include "ops/operators.h"
 #include "ops/visit.h"
 

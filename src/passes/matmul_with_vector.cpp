@@ -2,7 +2,9 @@
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
-/// MatMul with operands of one dimension: the vector becomes a matrix of one column or one row.
+/// MatMul by or of a constant with operands of one dimension: the vector becomes a matrix of one
+/// column or one row, so that a constant is a layer's weights. The chip multiplies activations by
+/// vectors as they are (ESP-DL 3.5); only a product of two, which would have no axes, it cannot.
 namespace espquant::passes {
 namespace {
 
@@ -12,6 +14,8 @@ bool rewrite_vector(Graph& graph, NodeId id) {
   ValueId a = node.inputs[0], b = node.inputs[1];
   const bool row = rank_of(graph, a) == 1, column = rank_of(graph, b) == 1;
   if (!row && !column) return false;
+  const auto is_weights = [&](ValueId v) { return graph.value(v).is_constant(); };
+  if (!(row && column) && !is_weights(a) && (!is_weights(b) || rank_of(graph, b) > 2)) return false;
   Shape shape = shape_of(graph, node.outputs[0]);
   if (row) {
     a = insert_reshape(graph, node.name + "_row", a, {1, shape_of(graph, a)[0]});

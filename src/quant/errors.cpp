@@ -14,6 +14,11 @@ constexpr double kInfinite = std::numeric_limits<double>::infinity();
 bool is_threshold(Method method) {
   return method == Method::MinMax || method == Method::Percentile || method == Method::Entropy;
 }
+
+/// What a step may be multiplied by to reach the largest magnitude. 16 bits may miss it by one step
+/// (the lowest integer does not): the next octave would double the error of everything for that. At
+/// 8 bits what clipping costs has been measured.
+int reach_of(int bits) { return bits == 16 ? max_q_of(bits) + 1 : max_q_of(bits); }
 }  // namespace
 
 ActivationErrors::ActivationErrors(const Graph& graph, const Plan& plan,
@@ -50,7 +55,7 @@ double ActivationErrors::relative(ValueId v, float factor, int exponent, int bit
       std::min(1.0, static_cast<double>(s.count) * step * step / 12 / s.sum_squares);
   const auto& errors = relative_[static_cast<std::size_t>(v)];
   if (bits == 16)
-    return static_cast<double>(s.extent.abs_max()) <= step * max_q_of(bits) ? uniform : kInfinite;
+    return static_cast<double>(s.extent.abs_max()) <= step * reach_of(bits) ? uniform : kInfinite;
   // Steps are descending.
   if (errors.empty() || step > static_cast<double>(s.steps.front()) * 1.01) return uniform;
   for (std::size_t i = 0; i < s.steps.size(); ++i)
@@ -68,7 +73,7 @@ double ActivationErrors::relative(std::span<const Member> members, float factor,
 
 std::vector<int> ActivationErrors::candidates(ValueId v, float factor, int bits) const {
   const calib::ValueStatistics& s = statistics_.of(v);
-  if (bits == 16) return {covering_exponent(s.extent.abs_max() * factor, max_q_of(bits))};
+  if (bits == 16) return {covering_exponent(s.extent.abs_max() * factor, reach_of(bits))};
   std::vector<int> exponents;
   for (float step : s.steps) {
     const double exponent = std::log2(static_cast<double>(step) * static_cast<double>(factor));
@@ -105,7 +110,7 @@ int ActivationErrors::covering(std::span<const Member> members, float factor, in
   float largest = 0;
   for (const auto& [v, share] : members)
     if (counts(v)) largest = std::max(largest, statistics_.of(v).extent.abs_max());
-  return covering_exponent(largest * factor, max_q_of(bits));
+  return covering_exponent(largest * factor, reach_of(bits));
 }
 
 ActivationErrors::Choice ActivationErrors::best(std::span<const Member> members, float factor,
@@ -135,7 +140,7 @@ ActivationErrors::Choice ActivationErrors::best_by_errors(std::span<const Member
       if (!counts(v)) continue;
       const int e =
           clipping_exponent(plan_.methods[static_cast<std::size_t>(v)], statistics_.of(v),
-                            max_q_of(bits), plan_.percentiles[static_cast<std::size_t>(v)], factor);
+                            reach_of(bits), plan_.percentiles[static_cast<std::size_t>(v)], factor);
       choice.exponent = choice.found ? std::max(choice.exponent, e) : e;
       choice.found = true;
     }

@@ -26,8 +26,8 @@ class ActivationErrors {
 
   /// Squared error over squared signal of value `v` times `factor` at `exponent`, in integers of
   /// `bits`. Coarser than what was measured: uniform rounding noise. Finer: infinite, for it would
-  /// clip more than is worth trying. At 16 bits clipping never pays: infinite where the range does
-  /// not fit. Rounding never makes more of it than setting to zero: 1 at most.
+  /// clip more than is worth trying. At 16 bits clipping by more than a step never pays: infinite
+  /// there. Rounding never makes more of it than setting to zero: 1 at most.
   double relative(ValueId v, float factor, int exponent, int bits) const;
 
   /// Sum over the rounded values among `members` of relative() times the share.
@@ -56,7 +56,8 @@ class ActivationErrors {
   /// Mean square of what was calibrated; 0 where that was not looked at.
   double mean_square(ValueId v) const;
 
-  /// The least exponent at which nothing of the rounded members is clipped.
+  /// The least exponent at which nothing of the rounded members is clipped (at 16 bits by more than
+  /// a step).
   int covering(std::span<const Member> members, float factor, int bits) const;
 
  private:

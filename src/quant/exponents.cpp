@@ -14,11 +14,7 @@
 namespace espquant::quant {
 namespace {
 
-bool is_aligning(const Node& n) {
-  const ops::OpDef* def = ops::find_op(n.op);
-  return def != nullptr &&
-         (def->quant == ops::QuantRule::AlignInputs || def->quant == ops::QuantRule::CompareInputs);
-}
+bool is_aligning(const Node& n) { return ops::follows(n, ops::QuantRule::AlignInputs); }
 
 // What is smaller is rounded to a few integers, or to 0; quant/reach refuses where that shows.
 int legal_exponent(int exponent) {
@@ -377,7 +373,9 @@ void assign_constant(Graph& graph, const Node& n, std::size_t input, int bits) {
   if (!value.is_constant() || value.dtype != DType::Float32) return;
   const auto& out = n.outputs[0] == kNone ? std::nullopt : graph.value(n.outputs[0]).quant;
   const auto& in = n.inputs[0] == kNone ? std::nullopt : graph.value(n.inputs[0]).quant_at(bits);
-  if (is_aligning(n) && out) {
+  if (ops::follows(n, ops::QuantRule::CompareInputs)) {
+    value.quant = compared_quant(graph, n);
+  } else if (is_aligning(n) && out) {
     value.quant = TensorQuant{bits, {out->exponent()}, -1};
   } else if (clips_in_steps_of_result(graph, n)) {
     value.quant = TensorQuant{bits, {out->exponent()}, -1};

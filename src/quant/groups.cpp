@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/fixed_point.h"
 #include "ops/op.h"
 
 namespace espquant::quant {
@@ -108,16 +109,29 @@ std::optional<ClipBounds> clip_bounds(const Graph& graph, const Node& clip) {
   return bounds;
 }
 
+TensorQuant compared_quant(const Graph& graph, const Node& comparison) {
+  TensorQuant quant{8, {-kLargestScaleShift}, -1};
+  for (ValueId v : comparison.inputs) {
+    const auto& own = graph.value(v).quant;
+    if (!is_quantizable(graph, v) || !own) continue;
+    quant.bits = std::max(quant.bits, own->bits);
+    quant.exponents = {std::max(quant.exponent(), own->exponent())};
+  }
+  return quant;
+}
+
 bool is_weighted(const Graph& graph, const Node& n) {
   if (n.op != "Conv" && n.op != "Gemm" && n.op != "ConvTranspose" && n.op != "MatMul") return false;
   const ValueId weights = n.input(1);
-  return weights != kNone && graph.value(weights).is_constant();
+  if (weights == kNone || !graph.value(weights).is_constant()) return false;
+  // One matrix for each entry of a batch is an operand like any other.
+  return n.op != "MatMul" || graph.value(weights).constant.rank() == 2;
 }
 
 namespace {
 
 bool only_reader(const Graph& graph, ValueId v) {
-  return graph.value(v).consumers.size() == 1 && !graph.is_output(v) && !graph.is_input(v);
+  return graph.value(v).consumers.size() == 1 && !graph.is_output(v);
 }
 
 // f(s * x) = s * f(x) for s > 0, for all data inputs at once.
@@ -186,6 +200,13 @@ ValueSets exponent_groups(const Graph& graph) {
     } else if (rule == QuantRule::AlignInputs) {
       for (ValueId in : n.inputs)
         if (is_quantizable(graph, in) && only_reader(graph, in)) sets.join(in, n.outputs[0]);
+    } else if (rule == QuantRule::CompareInputs) {
+      ValueId first = kNone;
+      for (ValueId in : n.inputs) {
+        if (!is_quantizable(graph, in) || !only_reader(graph, in)) continue;
+        if (first == kNone) first = in;
+        sets.join(first, in);
+      }
     }
   }
   return sets;

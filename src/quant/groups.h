@@ -50,8 +50,12 @@ struct ClipBounds {
 };
 std::optional<ClipBounds> clip_bounds(const Graph& graph, const Node& clip);
 
-/// Conv, Gemm, ConvTranspose, or MatMul with a constant second operand: weights at input 1, an
-/// optional bias at input 2.
+/// As what both operands of a comparison are read, whose integers are compared (ESP-DL 3.15): in
+/// the widest and coarsest of its activations.
+TensorQuant compared_quant(const Graph& graph, const Node& comparison);
+
+/// Conv, Gemm, ConvTranspose, or MatMul by one constant matrix: weights at input 1, an optional
+/// bias at input 2.
 bool is_weighted(const Graph& graph, const Node& n);
 
 /// Sets of values that must have the same exponent on the chip: what only moves data, an activation

@@ -62,10 +62,9 @@ std::vector<float> steps_around(float abs_max, bool free, float cap) {
   return steps;
 }
 
-// With all that share their exponents.
-std::vector<bool> results_of(const Graph& graph, const ValueSets& exponents) {
-  std::vector<bool> results(graph.value_count(), false);
-  for (ValueId v : graph.outputs()) results[static_cast<std::size_t>(v)] = true;
+// `results`, what they only show, and all that share their exponents.
+std::vector<bool> shown_by(const Graph& graph, const ValueSets& exponents,
+                           std::vector<bool> results) {
   const std::vector<NodeId> order = graph.topological_order();
   for (auto id = order.rbegin(); id != order.rend(); ++id) {
     const Node& n = graph.node(*id);
@@ -83,6 +82,25 @@ std::vector<bool> results_of(const Graph& graph, const ValueSets& exponents) {
   return results;
 }
 
+std::vector<bool> results_of(const Graph& graph, const ValueSets& exponents) {
+  std::vector<bool> outputs(graph.value_count(), false);
+  for (ValueId v : graph.outputs()) outputs[static_cast<std::size_t>(v)] = true;
+  return shown_by(graph, exponents, std::move(outputs));
+}
+
+std::vector<bool> scores_of(const Graph& graph, const ValueSets& exponents) {
+  std::vector<bool> scores(graph.value_count(), false);
+  for (ValueId v : graph.outputs()) {
+    const Value& value = graph.value(v);
+    const bool of_softmax = value.producer != kNone &&
+                            ops::follows(graph.node(value.producer), ops::QuantRule::FloatOutput);
+    const bool vector =
+        value.shape && std::ranges::count_if(*value.shape, [](auto n) { return n != 1; }) <= 1;
+    scores[static_cast<std::size_t>(v)] = of_softmax || vector;
+  }
+  return shown_by(graph, exponents, std::move(scores));
+}
+
 // The tensors that a layer gives out: those of the activation behind it, where there is one.
 std::span<const ValueId> outputs_of_layer(const Graph& graph, NodeId id) {
   const NodeId activation = following_activation(graph, id);
@@ -96,8 +114,8 @@ void choose_methods(const Graph& graph, const Settings& settings, Plan& plan) {
   plan.methods.assign(graph.value_count(), settings.method);
   plan.percentiles.assign(graph.value_count(), settings.percentile);
   if (settings.method == Method::Auto)
-    for (std::size_t v = 0; v < plan.results.size(); ++v)
-      if (plan.results[v]) plan.methods[v] = Method::Sqnr;
+    for (std::size_t v = 0; v < plan.scores.size(); ++v)
+      if (plan.scores[v]) plan.methods[v] = Method::Sqnr;
   // Entropy weighs how often values occur; in a picture the rare bright ones count no less, and no
   // layer behind can bring back what is cut off here.
   for (ValueId v : graph.inputs())
@@ -151,8 +169,10 @@ Plan make_plan(const Graph& graph, const Settings& settings, const calib::Statis
             {},
             {},
             {},
+            {},
             {}};
   plan.results = results_of(graph, plan.exponents);
+  plan.scores = scores_of(graph, plan.exponents);
   choose_methods(graph, settings, plan);
   plan.rounded_by_reader = rounded_by_readers(graph, plan);
   plan.cap = caps_of(graph, plan.scales);

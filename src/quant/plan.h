@@ -31,9 +31,12 @@ struct Plan {
   /// By ValueId, or empty: what takes 16 bits whatever the width of all layers, since 8 bits cannot
   /// hold it (scores_beyond_8_bits).
   std::vector<bool> wide;
-  /// By ValueId: results of the network: outputs, and scores before a Softmax that makes one. The
-  /// largest carry the answer, and where they are clipped they tie. Auto is Sqnr for them.
+  /// By ValueId: results of the network: outputs, and scores before a Softmax that makes one.
   std::vector<bool> results;
+  /// By ValueId: those among them of which the largest carries the answer: a vector of scores, and
+  /// what a Softmax reads. Where they are clipped they tie. Auto is Sqnr for them, and for other
+  /// results Mse.
+  std::vector<bool> scores;
   /// By ValueId, for calib::gather.
   std::vector<calib::Request> requests;
 

@@ -89,8 +89,9 @@ Widths::Widths(const Graph& graph, const ValueSets& exponents, const Settings& s
 }
 
 int Widths::of(const Graph& graph, const Node& n) const {
-  const bool float_output = ops::follows(n, ops::QuantRule::FloatOutput);
-  const auto& deciding = float_output ? n.inputs : n.outputs;
+  const bool by_inputs = ops::follows(n, ops::QuantRule::FloatOutput) ||
+                         ops::follows(n, ops::QuantRule::CompareInputs);
+  const auto& deciding = by_inputs ? n.inputs : n.outputs;
   for (ValueId v : deciding)
     if (is_quantizable(graph, v)) return of(v);
   return 8;

@@ -110,6 +110,16 @@ LostOutputs find_lost_outputs(const Graph& network, const measure::NoiseReport& 
                     "the signal{}; {}",
                     output.name, 100 * noise, where, remedy_for(layer)));
   }
+  for (const measure::OutputNoise::Part& part : report.output.groups()) {
+    const double noise = part.noise.ratio();
+    const bool told = report.outputs[part.output].noise.ratio() > kLost;
+    if (part.name.empty() || told || part.noise.signal <= 0 || noise <= kLost) continue;
+    lost.warnings.push_back(fmt::format(
+        "of '{}', which stands beside larger values in the output '{}', about nothing is left: its "
+        "noise is {:.0f} % of the signal; give it an output of its own in the exporting script, or "
+        "16 bits (--recipe int16)",
+        part.name, part.output_name, 100 * noise));
+  }
   return lost;
 }
 

@@ -282,16 +282,5 @@ TEST(LowerGemm, RefusesScaledProducts) {
   EXPECT_EQ(error.node(), "Gemm");
 }
 
-TEST(LowerMatMul, RefusesAConstantOfSeveralMatrices) {
-  QuantizedNetwork net;
-  const ValueId a = net.input("a", {2, 2, 3});
-  const ValueId b = net.constant(Tensor(DType::Float32, {2, 3, 2}));
-  const Graph graph = net.finish({net.node("MatMul", {a, b})});
-  const auto error = test::error_of([&] { test::lowered(graph); });
-  EXPECT_EQ(error.code(), ErrorCode::Illegal);
-  EXPECT_EQ(error.node(), "MatMul");
-  EXPECT_FALSE(error.remedy().empty());
-}
-
 }  // namespace
 }  // namespace espquant::lower

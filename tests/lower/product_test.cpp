@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/fixed_point.h"
 #include "sim/program.h"
 #include "tests/lower/quantized_network.h"
@@ -108,6 +110,90 @@ TEST(LowerProduct, TheFirstOperandMayBeConstant) {
   // 4.5, 2.5; -6, -1 in steps of a quarter.
   EXPECT_EQ(test::elements_of<std::int8_t>(frame.tensor(program.outputs()[0])),
             (std::vector<std::int8_t>{18, 10, -24, -4}));
+}
+
+/// Constants of the same integers as `t`.
+Tensor real_of(const Tensor& t) {
+  Tensor real(DType::Float32, t.shape());
+  for (std::int64_t i = 0; i < t.size(); ++i)
+    real.mutable_data<float>()[static_cast<std::size_t>(i)] =
+        std::ldexp(static_cast<float>(at(t, i)), kProductIn);
+  return real;
+}
+
+TEST_P(LowerProduct, PacksAConstantMatrixForEachEntryOfABatch) {
+  const auto [chip, bits] = GetParam();
+  const Target& target = find_target(chip);
+  const DType dtype = bits == 8 ? DType::Int8 : DType::Int16;
+  for (const Product& p : {Product{{2, 4, 6}, {2, 6, 37}, {{0, 0}, {1, 1}}},
+                           Product{{2, 3, 4}, {2, 1, 4, 19}, {{0, 0}, {1, 0}, {0, 1}, {1, 1}}}}) {
+    const Tensor x = small_integers(dtype, p.a, 1), w = small_integers(dtype, p.b, 2);
+    QuantizedNetwork net;
+    const ValueId a = net.input("a", p.a, kProductIn, bits);
+    const ValueId b = net.constant(real_of(w), kProductIn, bits);
+    const espdl::Model model =
+        test::lowered(net.finish({net.node("MatMul", {a, b}, {}, kProductOut, bits)}), chip);
+    EXPECT_EQ(test::operators_of(model), std::vector<std::string>{"MatMul"});
+    const sim::Program program(model, target);
+    sim::Program::Frame frame(program);
+    frame.set(program.inputs()[0], x);
+    frame.run();
+    const Tensor y = frame.tensor(program.outputs()[0]);
+    std::vector<std::int64_t> actual;
+    for (std::int64_t i = 0; i < y.size(); ++i) actual.push_back(at(y, i));
+    EXPECT_EQ(actual, expected_of(p, x, w, bits, target.rounding)) << to_string(p.b);
+  }
+}
+
+TEST(LowerProduct, TakesVectorsAndAReluAsTheyAre) {
+  QuantizedNetwork net;
+  const ValueId a = net.input("a", {5, 3}, kProductIn), v = net.input("v", {3}, kProductIn);
+  const ValueId y = net.node("MatMul", {a, v}, {}, kProductOut);
+  const espdl::Model model = test::lowered(net.finish({net.node("Relu", {y}, {}, kProductOut)}));
+  EXPECT_EQ(test::operators_of(model), std::vector<std::string>{"MatMul"});
+  EXPECT_EQ(model.nodes.front().get_string("activation", ""), "Relu");
+  const sim::Program program(model, find_target("esp32s3"));
+  sim::Program::Frame frame(program);
+  const Tensor x = small_integers(DType::Int8, {5, 3}, 1), w = small_integers(DType::Int8, {3}, 2);
+  frame.set(program.tensor_index("a"), x);
+  frame.set(program.tensor_index("v"), w);
+  frame.run();
+  const auto plain = expected_of({{5, 3}, {3, 1}, {{0, 0}}}, x, w, 8, Rounding::HalfUp);
+  std::vector<std::int8_t> expected;
+  for (const std::int64_t q : plain)
+    expected.push_back(static_cast<std::int8_t>(std::max<std::int64_t>(q, 0)));
+  EXPECT_EQ(test::elements_of<std::int8_t>(frame.tensor(program.outputs()[0])), expected);
+}
+
+TEST(LowerComparison, PutsOutBoolsOfIntegersThatShareAnExponent) {
+  QuantizedNetwork net;
+  const ValueId a = net.input("a", {1, 4}, -3), b = net.input("b", {1, 4}, -5);
+  const ValueId less = net.node("Less", {a, b});
+  const ValueId number = net.node("Cast", {less}, {{"to", std::int64_t{1}}});
+  const espdl::Model model = test::lowered(net.finish({number}));
+  EXPECT_EQ(test::operators_of(model), (std::vector<std::string>{"RequantizeLinear", "Less"}));
+  EXPECT_EQ(test::value_of(model, model.outputs.front()).dtype, DType::Bool);
+  const sim::Program program(model, find_target("esp32s3"));
+  EXPECT_TRUE(program.faults().empty());
+  sim::Program::Frame frame(program);
+  frame.set(program.tensor_index("a"),
+            Tensor::of<std::int8_t>({1, 4}, std::vector<std::int8_t>{1, 1, -2, 5}));
+  frame.set(program.tensor_index("b"),
+            Tensor::of<std::int8_t>({1, 4}, std::vector<std::int8_t>{8, 4, -4, 0}));
+  frame.run();
+  EXPECT_EQ(test::elements_of<bool>(frame.tensor(program.outputs()[0])),
+            (std::vector<bool>{true, false, true, false}));
+}
+
+TEST(LowerComparison, RefusesOneThatTheNetworkReads) {
+  QuantizedNetwork net;
+  const ValueId a = net.input("a", {1, 4}), b = net.input("b", {1, 4});
+  const ValueId number = net.node("Cast", {net.node("Less", {a, b})}, {{"to", std::int64_t{1}}});
+  const Graph graph = net.finish({net.node("Mul", {number, a})});
+  const auto error = test::error_of([&] { test::lowered(graph); });
+  EXPECT_EQ(error.code(), ErrorCode::Illegal);
+  EXPECT_EQ(error.node(), "Less");
+  EXPECT_FALSE(error.remedy().empty());
 }
 
 TEST(LowerProduct, RefusesWhatTheChipCannotMultiply) {

@@ -162,5 +162,25 @@ TEST(SpaceToBatch, PhasesThatComeBackMixedUpStay) {
   expect_untouched(space_to_batch, before);
 }
 
+TEST(ReverseByPosition, OneLengthIsAGatherOfSteps) {
+  Network n;
+  const ValueId x = n.input("x", {5, 2, 3});
+  const Graph graph =
+      after_pass(reverse_by_position, n.finish({n.node("ReverseSequence", {x, n.ints({4, 4})})}));
+  EXPECT_EQ(operators_of(graph), Operators{"Gather"});
+}
+
+TEST(ReverseByPosition, LengthsOfTheirOwnAreAGatherOfBoth) {
+  for (const std::int64_t batch_axis : {0, 1}) {
+    Network n;
+    const ValueId x = n.input("x", batch_axis == 0 ? Shape{3, 4, 2} : Shape{4, 3, 2});
+    const Graph graph =
+        after_pass(reverse_by_position,
+                   n.finish({n.node("ReverseSequence", {x, n.ints({1, 4, 2})},
+                                    {{"batch_axis", batch_axis}, {"time_axis", 1 - batch_axis}})}));
+    EXPECT_EQ(operators_of(graph), (Operators{"Reshape", "Gather", "Reshape"}));
+  }
+}
+
 }  // namespace
 }  // namespace espquant::passes

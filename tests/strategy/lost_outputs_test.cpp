@@ -46,6 +46,18 @@ TEST(LostOutputs, NoiseOfHalfTheSignalIsSaidWithLayerAndRemedy) {
   EXPECT_FALSE(lost.constant);
 }
 
+TEST(LostOutputs, APartThatIsLostBesideALargerOneIsSaid) {
+  const Graph network = two_layers();
+  measure::NoiseReport report = report_of(network, 0.01);
+  using Part = measure::OutputNoise::Part;
+  Part boxes{0, "y", "boxes", {0.01, 8}, 4, {}}, scores{0, "y", "scores", {0.0007, 0.001}, 4, {}};
+  report.output = measure::OutputNoise({boxes, scores});
+  const LostOutputs lost = find_lost_outputs(network, report);
+  ASSERT_EQ(lost.warnings.size(), 1U);
+  EXPECT_NE(lost.warnings[0].find("'scores'"), std::string::npos) << lost.warnings[0];
+  EXPECT_NE(lost.warnings[0].find("70 %"), std::string::npos) << lost.warnings[0];
+}
+
 TEST(LostOutputs, SixteenBitsAreNotAdvisedWhereTheyAre) {
   const Graph network = two_layers();
   const LostOutputs lost =

@@ -109,6 +109,9 @@ inline std::vector<Tensor> evaluate(const Graph& graph, const std::vector<Tensor
 inline void expect_close(const Tensor& actual, const Tensor& expected, double relative,
                          const std::string& what) {
   ASSERT_EQ(actual.shape(), expected.shape()) << what;
+  // Comparisons that a network puts out become numbers.
+  if (expected.dtype() == DType::Bool && actual.dtype() == DType::Float32)
+    return expect_close(actual, expected.cast(DType::Float32), relative, what);
   ASSERT_EQ(actual.dtype(), expected.dtype()) << what;
   if (expected.dtype() != DType::Float32) {
     EXPECT_TRUE(actual.equals(expected)) << what;
