@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/pipe.h"
 
 namespace espquant {
 namespace {
@@ -41,7 +42,17 @@ class Descriptor {
 
 }  // namespace
 
+void require_no_pipe(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path, ignored);
+  if (path != "-" && !fs::is_fifo(status) && !fs::is_character_file(status)) return;
+  throw Error(ErrorCode::Io, "is a pipe, expected a file")
+      .file(path.string())
+      .remedy("Save what comes out of it to a file, and give that");
+}
+
 std::vector<std::byte> read_file(const fs::path& path, std::uint64_t limit) {
+  require_no_pipe(path);
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) io_error(path, "read it", errno);
   struct stat info {};

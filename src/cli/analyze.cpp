@@ -96,10 +96,7 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
 }
 
 void run_analyze(const AnalyzeCommand& command, Context& context) {
-  std::string extension = command.file.path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (extension == ".onnx")
+  if (job::is_network(command.file.path))
     analyze_network(of_network(command), context);
   else
     analyze_espdl(command, context);

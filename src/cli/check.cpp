@@ -107,10 +107,7 @@ void run_check(const CheckCommand& command, Context& context) {
   }
   if (command.file.path.empty())
     throw Error(ErrorCode::Usage, "FILE is missing").remedy("Give an .onnx or .espdl, or --list");
-  std::string extension = command.file.path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (extension != ".onnx") {
+  if (!job::is_network(command.file.path)) {
     check_espdl(command, context);
     return;
   }

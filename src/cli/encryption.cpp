@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "cli/notes.h"
+#include "cli/written_files.h"
 #include "espdl/package.h"
 
 namespace espquant::cli {
@@ -15,6 +16,7 @@ namespace {
 struct EncryptionCommand {
   std::filesystem::path in, out;
   std::string key;
+  bool json = false;
 };
 
 using Change = std::vector<std::byte> (*)(std::span<const std::byte>, const espdl::Key&);
@@ -61,13 +63,14 @@ void run(const EncryptionCommand& command, Change change, const Context& context
   OutputFiles output;
   output.add(command.out, changed);
   output.commit();
+  if (command.json) print_files_json({command.out});
   if (context.quiet) return;
   if (change == espdl::encrypted)
     print_note(
         fmt::format("the format starts every model at the same counter: two models "
                     "under one key give each other away{}",
                     packaged ? "; ESP-DL opens a package with one key" : ""));
-  fmt::print("Wrote {}\n", command.out.string());
+  if (!command.json) fmt::print("Wrote {}\n", command.out.string());
 }
 
 void add(CLI::App& app, Context& context, const char* name, const char* description,
@@ -79,6 +82,7 @@ void add(CLI::App& app, Context& context, const char* name, const char* descript
       ->type_name("FILE");
   add_key(sub, command->key)->required();
   sub.add_option("--out,-o", command->out, "Where the result goes")->required()->type_name("FILE");
+  sub.add_flag("--json", command->json, "Print JSON: what was written");
   sub.footer(
       fmt::format("Example:\n  espquant {} model.espdl --key key.bin --out result.espdl\n", name));
   sub.callback([command, change, &context] { run(*command, change, context); });

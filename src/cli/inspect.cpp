@@ -125,7 +125,7 @@ void add_inspect(CLI::App& app, Context& context) {
       "  espquant inspect model.espdl --json\n"
       "  espquant inspect model.espdl --report page.html\n");
   sub.callback([command, &context] {
-    if (command->file.path.extension() == ".onnx")
+    if (job::is_network(command->file.path))
       inspect_onnx(*command);
     else
       inspect_espdl(*command, context.command_line);

@@ -16,6 +16,7 @@
 #include "cli/notes.h"
 #include "cli/quantized_files.h"
 #include "cli/validators.h"
+#include "cli/written_files.h"
 #include "report/compile_request.h"
 #include "report/table.h"
 
@@ -119,6 +120,7 @@ void list(const ListCommand& command) {
 struct ExtractCommand {
   fs::path file, out;
   std::vector<std::string> names;
+  bool json = false;
 };
 
 /// A name that cannot leave its folder, whatever the package calls the model: letters, digits and a
@@ -167,6 +169,10 @@ void extract(const ExtractCommand& command, const Context& context) {
     output.add(written.back(), entry.file);
   }
   output.commit();
+  if (command.json) {
+    print_files_json(written);
+    return;
+  }
   if (context.quiet) return;
   for (const auto& path : written) fmt::print("Wrote {}\n", path.string());
 }
@@ -177,6 +183,7 @@ struct PackCommand {
   int edition = 3;
   std::string version;
   bool compile_request = true;
+  bool json = false;
 };
 
 /// The union of what the models need. Nothing where one is encrypted: its nodes are not known here.
@@ -233,6 +240,10 @@ void pack(const PackCommand& command, const Context& context) {
   if (command.compile_request && !yaml)
     print_note(
         fmt::format("no {}: what encrypted models need is not known", request.filename().string()));
+  if (command.json) {
+    print_files_json(yaml ? std::vector{command.out, request} : std::vector{command.out});
+    return;
+  }
   if (context.quiet) return;
   fmt::print("{}: PDL{} package, models {}, {}\n", command.out.string(), command.edition,
              package.entries.size(), report::human_bytes(bytes.size()));
@@ -258,6 +269,7 @@ void add_extract(CLI::App& package, Context& context) {
   sub.add_option("--model", command->names, "Only this model; may be repeated")
       ->allow_extra_args(false)
       ->type_name("NAME");
+  sub.add_flag("--json", command->json, "Print JSON: what was written");
   sub.callback([command, &context] { extract(*command, context); });
 }
 
@@ -285,6 +297,7 @@ void add_pack(CLI::App& package, Context& context) {
                  "A version of at most 15 characters that PDL3 carries")
       ->type_name("TEXT");
   add_compile_request_flag(sub, command->compile_request);
+  sub.add_flag("--json", command->json, "Print JSON: what was written");
   sub.callback([command, &context] { pack(*command, context); });
 }
 

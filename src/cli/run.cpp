@@ -1,9 +1,11 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 
@@ -37,6 +39,7 @@ struct RunCommand {
   bool quantized = false;
   bool dequantized = false;
   bool raw = false;
+  bool json = false;
 
   /// Whether integers are written rather than floats. Intermediate tensors are for comparison with
   /// a chip, unless one asks otherwise.
@@ -69,6 +72,14 @@ class InputReader {
         read_file_for(&port, argument.substr(port.name.size() + 1));
         return;
       }
+    const std::size_t equals = argument.find('=');
+    if (equals != std::string::npos && !std::filesystem::exists(argument)) {
+      std::vector<std::string> names;
+      for (const job::Port& port : ports_) names.push_back(port.name);
+      throw Error(ErrorCode::Usage,
+                  fmt::format("the model has no input '{}'", argument.substr(0, equals)))
+          .remedy(fmt::format("Its inputs: {}", fmt::join(names, ", ")));
+    }
     read_file_for(ports_.size() == 1 ? &ports_.front() : nullptr, argument);
   }
 
@@ -256,6 +267,21 @@ void print_top(const Result& result, bool quantized, const std::vector<std::stri
     fmt::print("and {} more frames\n", result.count - static_cast<std::int64_t>(kFramesShown));
 }
 
+void print_written(const RunCommand& command, const std::vector<Result>& results) {
+  nlohmann::ordered_json json{{"file", command.output.string()},
+                              {"tensors", nlohmann::ordered_json::array()}};
+  for (const Result& result : results) {
+    const data::NpzFrames::Array written = array_of(command, result.port);
+    json["tensors"].push_back({{"name", written.name},
+                               {"dtype", to_string(written.dtype)},
+                               {"shape", written.shape},
+                               {"exponent", result.port.desc.exponent()},
+                               {"frames", result.count}});
+  }
+  using Handler = nlohmann::ordered_json::error_handler_t;
+  fmt::print("{}\n", json.dump(2, ' ', false, Handler::replace));
+}
+
 void execute(const RunCommand& command, const Context& context) {
   const auto extension = command.output.extension();
   if (extension != ".npz" && extension != ".npy")
@@ -280,6 +306,10 @@ void execute(const RunCommand& command, const Context& context) {
   if (extension == ".npy")
     files.add(command.output, data::write_npy(job::joined(results.front().frames)));
   files.commit();
+  if (command.json) {
+    print_written(command, results);
+    return;
+  }
   if (context.quiet) return;
   for (const auto& result : results)
     if (!command.all_tensors && is_classifier_like(result.port.desc))
@@ -319,6 +349,7 @@ void add_run(CLI::App& app, Context& context) {
       ->excludes(quantized);
   sub.add_flag("--raw", command->raw, "Every input file holds the chip's own bytes");
   add_simulation(sub, command->simulation);
+  sub.add_flag("--json", command->json, "Print JSON: what was written");
   sub.footer(
       preprocess_help() +
       "Frames run one after the other; streaming operators keep their state from frame to frame.\n"

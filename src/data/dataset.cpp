@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/pipe.h"
 #include "base/random.h"
 #include "data/dataset_sources.h"
 #include "data/image.h"
@@ -70,6 +71,7 @@ std::unique_ptr<Dataset> open_source(const std::filesystem::path& path,
                                      std::span<const std::string> classes) {
   if (std::filesystem::is_directory(path))
     return open_image_folder(path, only_input(inputs), preprocess, classes);
+  require_no_pipe(path);
   if (!std::filesystem::exists(path)) throw Error(ErrorCode::Io, "no such file or folder");
   if (path.extension() == ".npz") return open_npz_dataset(path, inputs, preprocess);
   if (path.extension() == ".npy") {

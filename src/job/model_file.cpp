@@ -1,6 +1,8 @@
 #include "job/model_file.h"
 
 #include <algorithm>
+#include <cctype>
+#include <fstream>
 #include <string_view>
 
 #include "base/file.h"
@@ -22,6 +24,19 @@ std::string_view trimmed(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_network(const std::filesystem::path& path) {
+  std::string extension = path.extension().string();
+  std::ranges::transform(extension, extension.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (extension == ".onnx" || extension == ".espdl") return extension == ".onnx";
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return false;
+  char magic[3] = {};
+  std::ifstream(path, std::ios::binary).read(magic, sizeof(magic));
+  const std::string_view found(magic, sizeof(magic));
+  return found != "EDL" && found != "PDL";
+}
 
 espdl::Key read_key(const std::string& digits_or_file) {
   constexpr std::uint64_t kLargestKeyFile = 4096;

@@ -27,6 +27,10 @@ struct ModelFile {
   const Target& target_to_run(const espdl::Model& model) const;
 };
 
+/// Whether a command takes `path` for a network and not for an .espdl or a package of them: by its
+/// name if that ends in .onnx or .espdl, in any case; else by its first bytes.
+bool is_network(const std::filesystem::path& path);
+
 /// The key that is written as 32 hexadecimal digits, or that lies in the file of that name: as such
 /// digits or as 16 bytes. Throws Error(Usage), Error(Io).
 espdl::Key read_key(const std::string& digits_or_file);

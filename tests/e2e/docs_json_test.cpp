@@ -81,9 +81,9 @@ TEST(DocsOfJson, NameEveryField) {
       {"verify", {"verify", espdl}},
       {"check of an .espdl", {"check", espdl, "--target", "esp32p4"}},
       {"latency", {"latency", espdl}},
-      {"optimize",
-       {"optimize", espdl, "--espdl", "3.3.9", "--out", folder.path("faster.espdl")}},
-      {"package list", {"package", "list", package}}};
+      {"optimize", {"optimize", espdl, "--espdl", "3.3.9", "--out", folder.path("faster.espdl")}},
+      {"package list", {"package", "list", package}},
+      {"run", {"run", espdl, "-i", data, "--count", "2", "--out", folder.path("scores.npz")}}};
   const auto documented = documented_fields();
   EXPECT_EQ(documented.size(), commands.size()) << "a section of the page is not tested";
   for (auto [section, command] : commands) {

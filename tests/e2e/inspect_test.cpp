@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tests/e2e/onnx_bytes.h"
 #include "tests/e2e/program.h"
 #include "tests/support/shared.h"
 
@@ -57,6 +58,16 @@ TEST(Inspect, OnnxCountsParametersAndMacs) {
   EXPECT_EQ(simple["macs"], 12501632);
   EXPECT_LE(simple["nodes"].size(), whole["nodes"].size());
   EXPECT_GT(whole["parameters"], 70000);
+}
+
+TEST(Inspect, ANetworkIsOneWhateverItsName) {
+  const TemporaryFolder folder;
+  for (const char* name : {"NET.ONNX", "net"}) {
+    write_text(folder.path(name), onnx_model("Conv", {1, 2, 3, 4}));
+    const auto outcome = run_program({"inspect", folder.path(name)});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_NE(outcome.out.find("Conv"), std::string::npos);
+  }
 }
 
 TEST(Inspect, ShippedModelFitsTheTerminalAndIsWholeInAPipe) {

@@ -95,6 +95,15 @@ TEST_F(Package, IsListed) {
   EXPECT_EQ(json["models"][0]["nodes"], 1);
 }
 
+TEST_F(Package, JsonSaysWhatWasWritten) {
+  const auto packing = nlohmann::json::parse(pack({"--json"}).out);
+  EXPECT_EQ(packing["files"][0], packed);
+  const auto extracting = nlohmann::json::parse(
+      run_program({"package", "extract", packed, "--out", out, "--json"}).out);
+  EXPECT_EQ(extracting["files"],
+            (std::vector<std::string>{out + "/cat.espdl", out + "/dog.espdl"}));
+}
+
 TEST_F(Package, GivesOneModelByName) {
   ASSERT_EQ(pack().exit_code, 0);
   ASSERT_EQ(

@@ -203,6 +203,16 @@ TEST_F(RefusedNetwork, WithDataThatAreNotFinite) {
   expect_refused_data(x, "sample 2");
 }
 
+TEST_F(RefusedNetwork, ThroughAPipe) {
+  write_text(network, onnx_model("Conv", {1, 2, 3, 4}));
+  for (const std::string command :
+       {"quantize - --calib x.npz", "inspect /dev/stdin", "quantize net.onnx --calib /dev/stdin"}) {
+    const auto outcome = run_shell("cd '" + folder.path(".") + "' && cat net.onnx | " +
+                                   ESPQUANT_PROGRAM + " " + command);
+    expect_one_error(outcome, 1, "is a pipe");
+  }
+}
+
 TEST_F(RefusedNetwork, WithoutData) {
   expect_refused_data(Tensor(DType::Float32, {0, 2, 4, 4}), "x.npz");
   write_text(network, onnx_model("Conv", {1, 2, 3, 4}));

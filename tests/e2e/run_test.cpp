@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "data/npy.h"
@@ -41,6 +42,20 @@ TEST_F(Run, FloatsComeAndGoInTheNetworksLayout) {
   const auto arrays = data::read_npz(output);
   ASSERT_EQ(arrays.size(), 1U);
   EXPECT_TRUE(arrays.at("y").equals(picture()));
+}
+
+TEST_F(Run, AnInputThatTheModelHasNotIsNamedBesideThoseThatItHas) {
+  expect_one_error(run({"--input", "foo=" + folder.path("x.npz")}), 2, "no input 'foo'");
+  EXPECT_NE(run({"--input", "foo=x.npz"}).err.find("Its inputs: x"), std::string::npos);
+}
+
+TEST_F(Run, JsonSaysWhatWasWritten) {
+  write_arrays(folder.path("x.npz"), {{"x", picture()}});
+  const auto json = nlohmann::json::parse(run({"--input", folder.path("x.npz"), "--json"}).out);
+  EXPECT_EQ(json["file"], output);
+  EXPECT_EQ(json["tensors"][0]["name"], "y");
+  EXPECT_EQ(json["tensors"][0]["dtype"], "float32");
+  EXPECT_EQ(json["tensors"][0]["frames"], 1);
 }
 
 TEST_F(Run, QuantizedOutputIsTheChipsOwn) {

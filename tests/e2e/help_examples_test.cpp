@@ -1,0 +1,81 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <span>
+
+#include "tests/data/image_fixtures.h"
+#include "tests/e2e/program.h"
+#include "tests/support/source_dir.h"
+
+/// The examples of every --help, as docs/commands.md holds them, are commands that do their work.
+namespace espquant::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> help_examples() {
+  std::vector<std::string> examples;
+  std::ifstream page(source_dir() / "docs/commands.md");
+  for (std::string line; std::getline(page, line);)
+    if (line.starts_with("      espquant ")) examples.push_back(line.substr(6));
+  return examples;
+}
+
+/// Of a model with inputs of these names, or measured on somebody's board.
+bool is_of_something_else(const std::string& example) {
+  return example.find("audio=") != std::string::npos ||
+         example.find("profile.txt") != std::string::npos ||
+         example.find("board.toml") != std::string::npos;
+}
+
+class HelpExamples : public testing::Test {
+ protected:
+  HelpExamples() {
+    const fs::path gesture = source_dir() / "examples/gesture";
+    fs::create_directories(folder.path("bin"));
+    fs::create_symlink(ESPQUANT_PROGRAM, folder.path("bin/espquant"));
+    fs::create_symlink(gesture / "gesture.onnx", folder.path("model.onnx"));
+    for (const char* name : {"calib.npz", "test.npz"})
+      fs::create_symlink(gesture / name, folder.path(name));
+    fs::create_directories(folder.path("images"));
+    for (const char* name : {"images/1.png", "images/2.png", "photo.jpg", "hand.jpg"})
+      write_text(folder.path(name),
+                 {reinterpret_cast<const char*>(std::data(data::fixtures::kPngRgb)),
+                  std::size(data::fixtures::kPngRgb)});
+    write_text(folder.path("key.bin"), "0123456789abcdef");
+    for (const char* command :
+         {"quantize model.onnx --calib calib.npz --quiet --name model --out made",
+          "run made/model_int8/model_int8.espdl -i calib.npz --count 1 --quantized "
+          "--out recorded.npz"})
+      EXPECT_EQ(shell(std::string("espquant ") + command).exit_code, 0);
+    for (const char* name : {"model.espdl", "cat.espdl", "dog.espdl"})
+      fs::copy(folder.path("made/model_int8/model_int8.espdl"), folder.path(name));
+    EXPECT_EQ(shell("espquant package pack cat.espdl dog.espdl --out models.pdl").exit_code, 0);
+    EXPECT_EQ(
+        shell("espquant recipes int8 | sed 's/^name = .*/name = \"mine\"/' > mine.toml").exit_code,
+        0);
+  }
+
+  Outcome shell(const std::string& command) {
+    return run_shell(
+        fmt::format("cd '{}' && export PATH=\"$PWD/bin:$PATH\" && {}", folder.path("."), command));
+  }
+
+  TemporaryFolder folder;
+};
+
+TEST_F(HelpExamples, DoTheirWork) {
+  const auto examples = help_examples();
+  EXPECT_GT(examples.size(), 20U);
+  for (const std::string& example : examples) {
+    if (is_of_something_else(example)) continue;
+    SCOPED_TRACE(example);
+    const Outcome outcome = shell(example + " 2>&1");
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.out;
+  }
+}
+
+}  // namespace
+}  // namespace espquant::test
