@@ -67,7 +67,15 @@ espdl::ReadOptions ModelFile::read_options() const {
   return options;
 }
 
-espdl::Model ModelFile::load() const { return espdl::read_model_file(path, read_options()); }
+espdl::Model ModelFile::load() const try {
+  return espdl::read_model_file(path, read_options());
+} catch (Error& error) {
+  if (error.code() == ErrorCode::Malformed && path.extension() == ".onnx")
+    throw Error(ErrorCode::Malformed, "is a network, and this command takes an .espdl")
+        .file(path.string())
+        .remedy("Quantize it first: espquant quantize FILE --calib DATA");
+  throw;
+}
 
 const Target& ModelFile::target_for(const espdl::Model& model) const {
   return sim::target_of(model, target, espdl);

@@ -66,6 +66,14 @@ TEST_F(RefusedEspdl, CutOff) {
   }
 }
 
+TEST_F(RefusedEspdl, ANetworkIsToBeQuantizedFirst) {
+  const std::string network = folder.path("net.onnx");
+  write_text(network, onnx_model("Conv", {1, 2, 3, 4}));
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"verify", network}, {"evaluate", network, "--data", data}})
+    expect_refused(command, "Quantize it first");
+}
+
 TEST_F(RefusedEspdl, AFolder) {
   std::filesystem::create_directory(model);
   for (const auto& command : commands) expect_refused(command, "m.espdl");
