@@ -83,6 +83,8 @@ constexpr std::array kPasses = {
          where_with_constant},
     Pass{"where_by_sign", "Where by the sign of what it chooses from becomes LeakyRelu or PRelu",
          where_by_sign},
+    Pass{"where_by_comparison", "what reads comparisons becomes Max, Min or a product with 0 and 1",
+         where_by_comparison},
     Pass{"move_expanded", "Expand and Tile are left to broadcasting, or become Gather",
          move_expanded},
     Pass{"scatter_by_position", "Scatter with constant indices becomes slices and Concat",

@@ -47,6 +47,7 @@ std::int64_t matmul_with_vector(Graph& graph);
 std::int64_t resize_single(Graph& graph);
 std::int64_t where_with_constant(Graph& graph);
 std::int64_t where_by_sign(Graph& graph);
+std::int64_t where_by_comparison(Graph& graph);
 std::int64_t matmul_of_batch(Graph& graph);
 std::int64_t multiply_triangles(Graph& graph);
 std::int64_t number_comparisons(Graph& graph);

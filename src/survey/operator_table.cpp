@@ -52,8 +52,9 @@ std::vector<OperatorGroup> make_groups() {
        "ESP-DL has no kernel for (16 bits, other grids) is written as Gather, Mul and Add"},
       {Chip,
        {"Cast", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"},
-       "comparisons as outputs of the network, which are bools, or cast to numbers there; nothing "
-       "on the chip takes them. Casts between floats are left out"},
+       "comparisons as outputs of the network, which are bools, or cast to numbers there; inside "
+       "it "
+       "they become the sign of a difference. Casts between floats are left out"},
       {Chip,
        {"Concat", "DepthToSpace", "Flatten", "Gather", "Identity", "InsertZeros", "Pad", "Reshape",
         "Slice", "SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze"},
@@ -75,7 +76,7 @@ std::vector<OperatorGroup> make_groups() {
       {Rewritten,
        {"Where"},
        "with a constant condition: Mul with a mask of zeros and ones, Add; by the sign of what it "
-       "chooses from: LeakyRelu, PRelu, Relu"},
+       "chooses from: LeakyRelu, PRelu, Relu; by a comparison: Max, Min, or Mul with 0 and 1"},
       {Rewritten, {"And", "Not", "Or", "Xor"}, "with a constant: nothing, or the constant"},
       {Rewritten,
        {"ScatterElements", "ScatterND"},

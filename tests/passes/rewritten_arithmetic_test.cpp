@@ -168,6 +168,38 @@ TEST(MultiplyTriangles, LongSumsStay) {
                    n.finish({n.node("CumSum", {n.input("x", {1, 513}), n.ints({1})})}));
 }
 
+TEST(WhereByComparison, AChoiceBetweenTheComparedIsMaxOrMin) {
+  const auto made = [](const std::string& op, bool swap, bool negated) {
+    Network n;
+    const ValueId x = n.input("x", {2, 5}), y = n.input("y", {2, 5});
+    ValueId test = n.node(op, {x, y});
+    if (negated) test = n.node("Not", {test});
+    return operators_of(after_pass(
+        where_by_comparison, n.finish({n.node("Where", {test, swap ? y : x, swap ? x : y})})));
+  };
+  EXPECT_EQ(made("Greater", false, false), Operators{"Max"});
+  EXPECT_EQ(made("Greater", true, false), Operators{"Min"});
+  EXPECT_EQ(made("LessOrEqual", false, false), Operators{"Min"});
+  EXPECT_EQ(made("Less", false, true), Operators{"Max"});
+}
+
+TEST(WhereByComparison, OthersAreProductsWithZeroAndOne) {
+  for (const char* op : {"Greater", "GreaterOrEqual", "Less", "LessOrEqual"}) {
+    Network n;
+    const ValueId x = n.input("x", {2, 5}), y = n.input("y", {2, 5}), z = n.input("z", {1, 5});
+    const ValueId test = n.node(op, {x, n.scalar(0.3F)});
+    const ValueId number = n.node("Cast", {n.node(op, {y, x})}, {{"to", std::int64_t{1}}});
+    const Graph graph =
+        after_pass(where_by_comparison,
+                   n.finish({n.node("Where", {test, y, z}), n.node("Where", {test, n.scalar(0), y}),
+                             n.node("Where", {test, y, n.scalar(0)}), n.node("Mul", {number, z})}));
+    for (const std::string& left : operators_of(graph)) {
+      EXPECT_NE(left, "Where");
+      EXPECT_NE(left, op);
+    }
+  }
+}
+
 TEST(NumberComparisons, OfOutputsOnly) {
   Network n;
   const ValueId x = n.input("x", {2, 3}), y = n.input("y", {2, 3});
