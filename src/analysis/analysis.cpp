@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "analysis/value_pictures.h"
 #include "base/parallel.h"
 #include "calib/histogram.h"
 #include "lower/lower.h"
@@ -174,27 +175,15 @@ class Gathering {
     return total;
   }
 
-  /// Where the channels of a tensor are: how many, and elements from one to the next.
-  struct Channels {
-    std::int64_t count = 0, inner = 1;
-  };
-  Channels channels_of(std::size_t tensor) const {
-    const lower::Order& order = references_.order_of(tensor);
-    const Shape& shape = program_.desc(tensor).shape;
-    const auto axis = std::find(order.perm.begin(), order.perm.end(), 1);
-    if (axis == order.perm.end() || shape.size() != order.perm.size()) return {};
-    const auto position = axis - order.perm.begin();
-    Channels channels{shape[static_cast<std::size_t>(position)], 1};
-    for (auto i = static_cast<std::size_t>(position) + 1; i < shape.size(); ++i)
-      channels.inner *= shape[i];
-    return channels;
+  StoredChannels channels_of(std::size_t tensor) const {
+    return stored_channels(references_.order_of(tensor), program_.desc(tensor).shape);
   }
 
   /// Scores of classes: an output, or what a Softmax reads, of one position.
   bool is_scores(std::size_t tensor) const {
     const Graph& graph = executor_.graph();
     const ValueId v = references_.value_of(tensor);
-    const Channels channels = channels_of(tensor);
+    const StoredChannels channels = channels_of(tensor);
     const DType dtype = program_.desc(tensor).dtype;
     if (dtype == DType::Float32 || channels.count < 2 ||
         element_count(program_.desc(tensor).shape) != channels.count)
@@ -248,7 +237,7 @@ class Gathering {
 
   void find_living(std::size_t t, const std::vector<float>& values,
                    std::vector<bool>& alive) const {
-    const Channels channels = channels_of(t);
+    const StoredChannels channels = channels_of(t);
     alive.assign(static_cast<std::size_t>(channels.count), false);
     if (channels.count == 0) return;
     for (std::size_t i = 0; i < values.size(); ++i)

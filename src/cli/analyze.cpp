@@ -33,6 +33,7 @@ struct AnalyzeCommand {
   std::filesystem::path reference, csv, calib;
   job::RecipeOptions recipe;
   job::AnalysisView view;
+  ReportOptions report;
   bool json = false;
 };
 
@@ -50,12 +51,17 @@ NetworkAnalysis of_network(const AnalyzeCommand& command) {
   job.recipe.espdl = command.file.espdl;
   network.view = command.view;
   network.csv = command.csv;
+  network.report = command.report;
   network.json = command.json;
   return network;
 }
 
 /// Saturation of a finished model: needs no recipe, only inputs.
 void analyze_espdl(const AnalyzeCommand& command, Context& context) {
+  if (command.report.wanted())
+    throw Error(ErrorCode::Usage, "--report of analyze is for .onnx networks")
+        .file(command.file.path.string())
+        .remedy("espquant inspect --report shows an .espdl");
   if (command.data.path.empty())
     throw Error(ErrorCode::Usage, "saturation is measured on inputs")
         .file(command.file.path.string())
@@ -154,6 +160,7 @@ void add_analyze(CLI::App& app, Context& context) {
   add_recipe_options(*sub, command->recipe);
   add_preprocess(*sub, command->data, "as the .espdl says");
   add_target(*sub, command->file);
+  add_report(*sub, command->report);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(preprocess_help() +
               "Examples:\n"

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "cli/notes.h"
 #include "cli/quantized_files.h"
+#include "page/layers_part.h"
 
 namespace espquant::cli {
 
@@ -25,6 +27,14 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
     files.add(command.csv, job::analysis_csv(analysis, command.view));
     files.commit();
   }
+  if (command.report.wanted()) {
+    OutputFiles files;
+    add_pages(
+        files, command.report,
+        page::page_of_analyzed(
+            {"analyze", command.job.model.filename().string(), context.command_line}, analyzed));
+    files.commit();
+  }
   if (command.json) {
     fmt::print("{}",
                job::analysis_json(analysis, analyzed.made.recipe, *analyzed.target, command.view));
@@ -34,6 +44,7 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
   fmt::print("{} for {}, calibrated on {} samples\n\n{}", analyzed.made.recipe.name,
              analyzed.target->name, analyzed.calibration.chosen.size(),
              job::analysis_text(analysis, command.view));
+  print_pages(command.report);
 }
 
 }  // namespace espquant::cli

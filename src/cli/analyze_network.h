@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "cli/commands.h"
+#include "cli/report_options.h"
 #include "job/analysis_report.h"
 #include "job/analyze.h"
 
@@ -13,6 +14,7 @@ struct NetworkAnalysis {
   job::AnalyzeJob job;
   job::AnalysisView view;
   std::filesystem::path csv;
+  ReportOptions report;
   bool json = false;
 };
 

@@ -15,6 +15,8 @@
 #include "cli/notes.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
+#include "cli/report_options.h"
+#include "page/layers_part.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -32,6 +34,7 @@ struct CompareCommand {
   std::vector<std::string> recipes{"int8", "mixed", "balanced"};
   job::RecipeOptions changes;
   bool compile_request = true;
+  ReportOptions report;
   bool json = false;
 
   std::string network_name() const { return name.empty() ? job.model.stem().string() : name; }
@@ -139,6 +142,11 @@ void run_compare(const CompareCommand& command, Context& context) {
   ordered_json json = job::json_of(comparison, command.network_name(), files, command.out);
   const fs::path summary = command.out / "compare.json";
   output.add(summary, json.dump(2) + "\n");
+  if (command.report.wanted())
+    add_pages(output, command.report,
+              page::page_of_comparison(
+                  {"compare", command.job.model.filename().string(), context.command_line},
+                  comparison, files));
   output.commit();
 
   print_notes_of(results);
@@ -154,6 +162,7 @@ void run_compare(const CompareCommand& command, Context& context) {
   for (const auto& written : files)
     if (!written.empty()) fmt::print("Wrote {}\n", written.front().parent_path().string());
   fmt::print("Wrote {}\n", summary.string());
+  print_pages(command.report);
 }
 
 }  // namespace
@@ -185,6 +194,7 @@ void add_compare(CLI::App& app, Context& context) {
   add_classes(*sub, command->job.calib);
   add_board(*sub, command->job.board);
   add_compile_request_flag(*sub, command->compile_request);
+  add_report(*sub, command->report);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(preprocess_help() +
               "Example:\n"

@@ -16,11 +16,13 @@
 #include "cli/notes.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
+#include "cli/report_options.h"
 #include "cli/validators.h"
 #include "espdl/statistics.h"
 #include "job/noise_report.h"
 #include "job/quantized_files.h"
 #include "measure/evaluate.h"
+#include "page/layers_part.h"
 #include "report/cost_table.h"
 #include "report/table.h"
 #include "strategy/lost_outputs.h"
@@ -37,6 +39,7 @@ struct QuantizeCommand {
   std::string name;
   bool compile_request = true;
   std::int64_t count = 0, report_samples = 0;
+  ReportOptions report;
   bool json = false;
 
   std::string files_name() const { return name.empty() ? job.model.stem().string() : name; }
@@ -153,6 +156,11 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
       job::add_files(output, quantized,
                      job::stem_of(command.out, command.files_name(), quantized.made.recipe.name),
                      command.compile_request);
+  if (command.report.wanted())
+    add_pages(output, command.report,
+              page::page_of_quantized(
+                  {"quantize", command.job.model.filename().string(), context.command_line},
+                  quantized, files.front()));
   output.commit();
 
   const strategy::QuantizedModel& result = quantized.made;
@@ -195,6 +203,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   }
   fmt::print("Time: {:.2f} s ({})\n", total, times);
   for (const auto& file : files) fmt::print("Wrote {}\n", file.string());
+  print_pages(command.report);
   fmt::print("Next: {}\n", next_step(command, result.noise, test, files.front()));
 }
 
@@ -227,13 +236,14 @@ void add_quantize(CLI::App& app, Context& context) {
       "--no-test-values", [command] { command->job.test_values = false; },
       "Leave test values out of the file");
   add_compile_request_flag(*sub, command->compile_request);
+  add_report(*sub, command->report);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(
       preprocess_help() +
       "Examples:\n"
       "  espquant quantize model.onnx --calib images/ --target esp32s3 --out out/\n"
       "  espquant quantize model.onnx --calib calib.npz --data test.npz --target esp32p4\n"
-      "  espquant quantize model.onnx --calib images/ --recipe balanced\n"
+      "  espquant quantize model.onnx --calib images/ --recipe balanced --report page.html\n"
       "  espquant quantize model.onnx --calib images/ --recipe mixed --max-16bit 3\n"
       "  espquant quantize model.onnx --calib images/ --preprocess color=gray mean=0.5 std=0.5\n");
   sub->callback([command, &context] { run_quantize(*command, context); });

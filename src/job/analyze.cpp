@@ -29,9 +29,11 @@ Analyzed analyze(const AnalyzeJob& job, const Tell& tell, strategy::StageProgres
   }();
   progress = {};
   const calib::SampleSource source = other ? other->source() : data.source();
-  analysis::Analysis analysis = analysis::analyze(
-      made, *prepared.target, source, strategy::evenly_spread(source.count, job.samples));
-  return {prepared.target, std::move(prepared.calibration), std::move(made), std::move(analysis)};
+  std::vector<std::int64_t> samples = strategy::evenly_spread(source.count, job.samples);
+  analysis::Analysis analysis = analysis::analyze(made, *prepared.target, source, samples);
+  return {prepared.target,  std::move(prepared.calibration),
+          std::move(other), std::move(samples),
+          std::move(made),  std::move(analysis)};
 }
 
 }  // namespace espquant::job

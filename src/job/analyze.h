@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "analysis/analysis.h"
 #include "job/network.h"
@@ -26,8 +27,14 @@ struct AnalyzeJob {
 struct Analyzed {
   const Target* target = nullptr;
   Data calibration;
+  /// What was measured on in its place, and which samples of either.
+  std::optional<Data> test;
+  std::vector<std::int64_t> samples;
   strategy::QuantizedModel made;
   analysis::Analysis analysis;
+
+  /// Refers to this object.
+  calib::SampleSource source() const { return test ? test->source() : calibration.source(); }
 };
 
 /// Quantizes the network by the recipe, writes no model, and says what each layer loses, and why.

@@ -93,38 +93,6 @@ export interface Latency {
   basis: string;
 }
 
-export interface Sample {
-  name: string;
-  label?: number;
-  float: number;
-  chip: number;
-  margin: number;
-  float_scores: number[];
-  chip_scores: number[];
-  picture?: { width: number; height: number; channels: number; pixels: string };
-  lines?: number[][];
-}
-
-export interface OutputErrors {
-  name: string;
-  low: number;
-  high: number;
-  counts: number[];
-  mean: number;
-  rms: number;
-}
-
-export interface Answers {
-  samples: number;
-  classes: string[];
-  float_confusion?: number[][];
-  chip_confusion?: number[][];
-  agreement: number[][];
-  disagreeing: Sample[];
-  uncertain: Sample[];
-  disagreements: number;
-}
-
 export interface Model {
   name: string;
   file: string;
@@ -141,7 +109,6 @@ export interface Model {
   memory?: Memory;
   latency?: Latency;
   layers?: Layer[];
-  result?: Record<string, unknown>;
   recipe?: string;
   noise?: number;
   noise_samples?: number;
@@ -150,10 +117,12 @@ export interface Model {
   float_accuracy?: number;
   agreement?: number;
   unbeaten?: boolean;
+  milliseconds?: number;
+  file_bytes?: number;
+  activation_bytes?: number;
+  wide_nodes?: number;
   warnings?: string[];
   notes?: string[];
-  answers?: Answers;
-  errors?: OutputErrors[];
 }
 
 export interface Page {

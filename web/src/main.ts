@@ -1,3 +1,4 @@
+import { comparisonSection } from './comparison';
 import { read, type Model, type Page } from './data';
 import { details, h } from './dom';
 import { glance, header, warningsOf } from './header';
@@ -48,11 +49,22 @@ export function modelParts(model: Model): HTMLElement[] {
 function draw(page: Page): void {
   const main = h('main', {});
   document.body.append(header(page, theme), main);
-  const parts = modelParts(page.models[0]);
-  main.append(...parts);
-  const links = [...main.querySelectorAll('section[id] > h2:not(.hidden)')];
-  document.querySelector('header')!.append(h('nav', { 'aria-label': 'Parts of the page' },
-    ...links.map((title) => h('a', { href: `#${title.parentElement!.id}` }, title.textContent))));
+  const nav = h('nav', { 'aria-label': 'Parts of the page' });
+  document.querySelector('header')!.append(nav);
+  const shown = h('div', { id: 'model', tabindex: '-1' });
+  const choose = (model: Model): void => {
+    shown.replaceChildren(...(page.models.length > 1 ? [h('h2', { id: 'chosen' }, `Recipe ${model.recipe}`)] : []), ...modelParts(model));
+    const links = [...main.querySelectorAll('section[id] > h2:not(.hidden)')];
+    nav.replaceChildren(...links.map((title) => h('a', { href: `#${title.parentElement!.id}` }, title.textContent)));
+  };
+  if (page.models.length > 1)
+    main.append(comparisonSection(page, (model) => {
+      choose(model);
+      shown.scrollIntoView();
+      shown.focus({ preventScroll: true });
+    }));
+  main.append(shown);
+  choose(page.models[0]);
 }
 
 draw(read());

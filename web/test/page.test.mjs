@@ -122,6 +122,34 @@ describe('a page', { skip: missing }, () => {
       await tab.close();
     });
 
+  test('of a quantized network shows what each layer loses', async () => {
+    const page = join(folder, 'quantized.html');
+    run('quantize', join(example, 'gesture.onnx'), '--calib', join(example, 'calib.npz'), '--calib-count', '16', '--out', folder, '--report', page);
+    const tab = await browser.open(page);
+    assert.equal(await tab.run('document.querySelector("#graph select").value'), 'at_output');
+    await tab.click('.box.node');
+    for (const part of ['.float rect', '.chip rect', '.range', '.spread', 'figure'])
+      assert.ok(await tab.run(`document.querySelectorAll('.panel ${part}').length`) > 0, part);
+    assert.ok(!/NaN|undefined|Infinity/.test(await tab.run('document.body.innerText')));
+    check(tab);
+    await tab.close();
+  });
+
+  test('of recipes shows them beside each other, and one below', async () => {
+    const page = join(folder, 'compared.html');
+    run('compare', join(example, 'gesture.onnx'), '--calib', join(example, 'calib.npz'), '--calib-count', '16', '--recipe', 'int8,int16', '--out', folder, '--report', page);
+    const tab = await browser.open(page);
+    assert.equal(await tab.run('document.querySelectorAll("#comparison .recipe").length'), 2);
+    assert.equal(await tab.run('document.querySelector("#chosen").textContent'), 'Recipe int8');
+    const wide = () => tab.run('document.querySelectorAll(".box.wide").length');
+    const before = await wide();
+    await tab.run('[...document.querySelectorAll("#comparison button.link")].find((b) => b.textContent === "int16").click()');
+    assert.equal(await tab.run('document.querySelector("#chosen").textContent'), 'Recipe int16');
+    assert.ok(await wide() > before);
+    check(tab);
+    await tab.close();
+  });
+
   test('fits a phone', async () => {
     const page = join(folder, 'gesture (bundled).html');
     const tab = await browser.open(page, { width: 390, height: 800, mobile: true });

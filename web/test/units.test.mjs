@@ -106,3 +106,10 @@ describe('pictures', { skip: missing }, () => {
     assert.deepEqual([peak.step, peak.bytes, peak.tensors.map((p) => p.name)], [1, 30, ['b', 'a']]);
   });
 });
+
+describe('the front', { skip: missing }, () => {
+  test('has what is beaten in nothing', async () => {
+    const { frontOf } = await load('comparison');
+    assert.deepEqual(frontOf([[3, 1], [1, 3], [2, 4], [2, 2], [4, 1]]), [[1, 3], [2, 2], [3, 1]]);
+  });
+});
