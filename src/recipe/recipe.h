@@ -136,6 +136,25 @@ struct Recipe {
     bool operator==(const Mixed&) const = default;
   } mixed;
 
+  /// Weights and biases trained on the chip's grid to follow the float network, without labels;
+  /// undone where the simulated result on held-out samples is not better.
+  struct Finetune {
+    bool enabled = false;
+    std::int64_t steps = 300;
+    std::int64_t batch = 32;
+    /// How far a weight goes in a step at most, in steps of its grid.
+    double rate = 0.01;
+    std::int64_t seed = 1;
+    /// What is done to samples at random (train::Augmentation).
+    bool flip = false;
+    std::int64_t shift = 0;
+    double brightness = 0;
+    double noise = 0;
+    double mix = 0;
+
+    bool operator==(const Finetune&) const = default;
+  } finetune;
+
   /// [[layer]]: what else holds for layers whose name, or that of a tensor they write, matches. Of
   /// several that match, the later one wins, member by member.
   struct LayerRule {

@@ -130,6 +130,18 @@ void visit_keys(R& recipe, Visit&& visit) {
   visit("mixed.accuracy_within", m.accuracy_within, Range{0, 1});
   visit("mixed.noise_target", m.noise_target, Range{0, 1});
   visit("mixed.layers", m.layers);
+
+  auto& f = recipe.finetune;
+  visit("finetune.enabled", f.enabled);
+  visit("finetune.steps", f.steps, Range{1, 1e6});
+  visit("finetune.batch", f.batch, Range{1, 4096});
+  visit("finetune.rate", f.rate, Range{1e-6, 10});
+  visit("finetune.seed", f.seed, kCounts);
+  visit("finetune.flip", f.flip);
+  visit("finetune.shift", f.shift, Range{0, 64});
+  visit("finetune.brightness", f.brightness, Range{0, 1});
+  visit("finetune.noise", f.noise, Range{0, 1});
+  visit("finetune.mix", f.mix, Range{0, 1});
 }
 
 /// The same for the keys of a layer rule.

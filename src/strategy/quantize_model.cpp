@@ -11,6 +11,7 @@
 #include "quant/gate_exponents.h"
 #include "quant/quantize.h"
 #include "recipe/name_pattern.h"
+#include "strategy/finetune.h"
 #include "strategy/lost_outputs.h"
 #include "strategy/recurrent_notes.h"
 #include "strategy/refine.h"
@@ -113,7 +114,12 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
     settings = std::move(wide.settings);
   }
   if (recipe.quantization.refine_exponents && !has_goals) refine();
-  return bench.make(settings, means);
+  Candidate made = bench.make(settings, means);
+  if (!recipe.finetune.enabled) return made;
+  Finetuned trained = finetune(bench, settings, std::move(made), recipe.finetune, progress);
+  result.finetuned = {trained.before, trained.kept ? trained.after : trained.before};
+  if (!trained.reason.empty()) result.notes.push_back(trained.reason);
+  return std::move(trained.candidate);
 }
 
 void settle_weights(recipe::Recipe& recipe, const std::string& layer, int weight_bits) {
@@ -207,7 +213,8 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
   Candidate best =
       watch.run("quantize", [&] { return make_candidate(*bench, options, progress, result); });
   settle_recipe(result);
-  result.notes = recurrent_notes(shared.imported(), best.graph);
+  for (std::string& note : recurrent_notes(shared.imported(), best.graph))
+    result.notes.push_back(std::move(note));
   note_wide_scores(*bench, best.graph, result);
   result.quantized = std::move(best.graph);
   result.scaled = std::move(best.scaled);

@@ -58,6 +58,9 @@ struct QuantizedModel {
   std::vector<LayerEffect> layer_effects, wide_layers;
   /// Layers of W8A16 whose weights got 16 bits, in the order chosen (quantization.wide_weights).
   std::vector<std::string> wide_weights;
+  /// What training gained, where the recipe asks for it (finetune.enabled): noise to signal on
+  /// held-out samples before and after; the same where it was undone.
+  std::optional<std::pair<double, double>> finetuned;
   /// Layers of a hand-written list that gain nothing at 16 bits.
   std::vector<std::string> idle_layers;
   /// See MixedResult.

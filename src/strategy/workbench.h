@@ -58,6 +58,9 @@ class Workbench {
   /// were fitted to is partly chance.
   void hold_out();
 
+  /// Of source(), ascending; none where there are too few samples to hold any out.
+  std::vector<std::int64_t> judged_samples() const { return pick_samples().judged; }
+
   /// A part of run(), for a first look at many candidates: so many samples to fit to, and to judge
   /// on.
   FloatRun part_of_run(std::int64_t count) const;
