@@ -20,7 +20,7 @@ def _text(value: Any) -> str:
 
 
 class Recipe:
-    """A strategy: "int8", "mixed", "balanced", "w8a16", "int16", or a TOML file (docs/recipes.md).
+    """A strategy: "int8", "mixed", "balanced", "finetune", "w8a16", "int16", or a TOML file (docs/recipes.md).
 
     Args:
         name: one of Recipe.names(), or the path of a TOML file.

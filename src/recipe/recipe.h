@@ -143,14 +143,14 @@ struct Recipe {
     std::int64_t steps = 300;
     std::int64_t batch = 32;
     /// How far a weight goes in a step at most, in steps of its grid.
-    double rate = 0.01;
+    double rate = 0.02;
     std::int64_t seed = 1;
     /// What is done to samples at random (train::Augmentation).
-    bool flip = false;
-    std::int64_t shift = 0;
+    bool flip = true;
+    std::int64_t shift = 2;
     double brightness = 0;
     double noise = 0;
-    double mix = 0;
+    double mix = 0.5;
 
     bool operator==(const Finetune&) const = default;
   } finetune;

@@ -128,14 +128,34 @@ class Comparison {
   double weight_, signal_ = 1;
 };
 
+/// The grid on which the result of the layer ends up whose bias this is; null without one.
+const Grid* grid_behind(const Student& student, ValueId bias) {
+  for (NodeId n : student.graph.value(bias).consumers) {
+    const Node& node = student.graph.node(n);
+    if (node.input(2) != bias) continue;
+    ValueId v = node.outputs[0];
+    if (const auto grid = student.activations.find(v); grid != student.activations.end())
+      return &grid->second;
+    const Value& value = student.graph.value(v);
+    if (value.consumers.size() != 1) continue;
+    v = student.graph.node(value.consumers.front()).outputs[0];
+    if (const auto grid = student.activations.find(v); grid != student.activations.end())
+      return &grid->second;
+  }
+  return nullptr;
+}
+
 std::vector<float> update_sizes(const Student& student, std::span<const ValueId> parameters) {
   std::vector<float> sizes = usual_sizes(student.graph, parameters);
   for (std::size_t p = 0; p < parameters.size(); ++p) {
-    const auto known = student.weights.find(parameters[p]);
-    if (known == student.weights.end()) continue;
-    double steps = 0;
-    for (const Grid& grid : known->second.grids) steps += static_cast<double>(grid.step);
-    sizes[p] = static_cast<float>(steps / static_cast<double>(known->second.grids.size()));
+    if (const auto known = student.weights.find(parameters[p]); known != student.weights.end()) {
+      double steps = 0;
+      for (const Grid& grid : known->second.grids) steps += static_cast<double>(grid.step);
+      sizes[p] = static_cast<float>(steps / static_cast<double>(known->second.grids.size()));
+    } else if (const Grid* grid = grid_behind(student, parameters[p])) {
+      // A bias moves every output at once, a weight only some by a little.
+      sizes[p] = 0.25F * grid->step;
+    }
   }
   return sizes;
 }

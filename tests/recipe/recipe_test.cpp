@@ -33,6 +33,7 @@ Recipe unusual() {
                     false, false, false, BiasCorrection::Analytic,
                     true,  2,     1e-4,  {"fuse_hard_swish", "fuse_gelu"}};
   r.equalization = {true, 10, 0, 1, Relu6::Keep, true, 0.1, true, 1e-9, false, false, false};
+  r.finetune = {true, 7, 64, 0.5, 9, false, 3, 0.25, 0.125, 0.75};
   r.mixed.enabled = true;
   r.mixed.max_16bit = 3;
   r.mixed.budget_kb = 12.5;
@@ -310,7 +311,7 @@ TEST(Recipes, DoWhatTheirNamesSay) {
 TEST(Recipes, UnknownOnesAreCorrected) {
   expect_refused(error_of([] { find_recipe("balancd"); }), {"'balanced'"});
   expect_refused(error_of([] { find_recipe("xyzzyxyzzy"); }),
-                 {"int8, mixed, balanced, w8a16, int16"});
+                 {"int8, mixed, balanced, finetune, w8a16, int16"});
   expect_refused(error_of([] { find_recipe("/nowhere/mine.toml"); }), {"/nowhere/mine.toml"},
                  ErrorCode::Io);
 }
