@@ -50,3 +50,20 @@ file(RELATIVE_PATH ESPQUANT_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_SOURCE_DIR}/cmake/espquant.pc.in ${CMAKE_BINARY_DIR}/espquant.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/espquant.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
         COMPONENT development)
+
+# What shells and man read comes out of the program.
+set(shell ${CMAKE_BINARY_DIR}/shell)
+add_custom_command(
+  OUTPUT ${shell}/espquant.bash ${shell}/_espquant ${shell}/espquant.fish ${shell}/espquant.1
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${shell}
+  COMMAND espquant completions bash > ${shell}/espquant.bash
+  COMMAND espquant completions zsh > ${shell}/_espquant
+  COMMAND espquant completions fish > ${shell}/espquant.fish
+  COMMAND espquant completions man > ${shell}/espquant.1
+  DEPENDS espquant VERBATIM)
+add_custom_target(espquant_shell ALL DEPENDS ${shell}/espquant.bash)
+set(data ${CMAKE_INSTALL_DATADIR})
+install(FILES ${shell}/espquant.bash DESTINATION ${data}/bash-completion/completions RENAME espquant COMPONENT program)
+install(FILES ${shell}/_espquant DESTINATION ${data}/zsh/vendor-completions COMPONENT program)
+install(FILES ${shell}/espquant.fish DESTINATION ${data}/fish/vendor_completions.d COMPONENT program)
+install(FILES ${shell}/espquant.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)

@@ -36,5 +36,7 @@ void add_compare(CLI::App& app, Context& context);
 void add_evaluate(CLI::App& app, Context& context);
 void add_analyze(CLI::App& app, Context& context);
 void add_recipes(CLI::App& app, Context& context);
+/// Needs all others to be there.
+void add_completions(CLI::App& app, Context& context);
 
 }  // namespace espquant::cli

@@ -54,6 +54,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_device(app, context);
   add_package(app, context);
   add_encryption(app, context);
+  add_completions(app, context);
   for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
     command->group("Commands");
 }
