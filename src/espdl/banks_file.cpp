@@ -1,0 +1,319 @@
+// The .banks file. All numbers are little-endian, every field begins at a multiple of four bytes:
+//   0  "EBNK"                          4  version (1)
+//   8  size of this file              12  CRC-32 of all that follows this field
+//  16  size of the .espdl             20  CRC-32 of the .espdl
+//  24  statistic (0 largest, 1 percentile)
+//  28  percentile, float              32  descent, float
+//  36  tensors T, constants C, banks B, three numbers
+//  48  T + C names: length, then characters; then C times the constant's size in bytes
+//      B banks: largest (float), T exponents, C constants
+// A constant: number of exponents, the exponents, an encoding, then its data:
+//   0  the bytes themselves
+//   1, 2  what is to be added to the integers of the model's constant, which are shifted left by
+//      the difference of the first exponents before: one or two bytes each
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "base/error.h"
+#include "espdl/banks.h"
+#include "espdl/bytes.h"
+
+namespace espquant::espdl {
+namespace {
+
+constexpr std::string_view kBanksTag = "EBNK";
+constexpr std::uint32_t kBanksVersion = 1;
+constexpr std::size_t kSummedFrom = 16, kFixedBytes = 48;
+/// A shift beyond this leaves no bit of an int32 where it was.
+constexpr int kMostShift = 24;
+enum BankEncoding : std::uint32_t { kBytes = 0, kAdded8 = 1, kAdded16 = 2 };
+
+[[noreturn]] void malformed_banks(const std::string& what) {
+  throw Error(ErrorCode::Malformed, "banks: " + what);
+}
+
+std::uint32_t crc32_of(std::span<const std::byte> bytes) {
+  return static_cast<std::uint32_t>(
+      crc32_z(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
+}
+
+/// The integers of a constant of 8, 16 or 32 bits; nothing for other types.
+bool bank_integers(const Tensor& data, std::vector<std::int64_t>& into) {
+  into.clear();
+  const auto take = [&](auto elements) { into.assign(elements.begin(), elements.end()); };
+  if (data.dtype() == DType::Int8)
+    take(data.data<std::int8_t>());
+  else if (data.dtype() == DType::Int16)
+    take(data.data<std::int16_t>());
+  else if (data.dtype() == DType::Int32)
+    take(data.data<std::int32_t>());
+  else
+    return false;
+  return true;
+}
+
+class BanksWriter {
+ public:
+  void u32(std::uint32_t value) { append(&value, sizeof value); }
+  void i32(int value) { append(&value, sizeof value); }
+  void f32(float value) { append(&value, sizeof value); }
+  void text(const std::string& value) {
+    u32(static_cast<std::uint32_t>(value.size()));
+    append(value.data(), value.size());
+    pad();
+  }
+  void append(const void* data, std::size_t size) {
+    const auto* begin = static_cast<const std::byte*>(data);
+    bytes_.insert(bytes_.end(), begin, begin + size);
+  }
+  void pad() { bytes_.resize(round_up(bytes_.size(), 4)); }
+  std::vector<std::byte>& bytes() { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+template <typename T>
+void write_sums(BanksWriter& out, BankEncoding encoding, const std::vector<std::int64_t>& added) {
+  out.u32(encoding);
+  for (const std::int64_t a : added) {
+    const auto narrow = static_cast<T>(a);
+    out.append(&narrow, sizeof narrow);
+  }
+}
+
+void write_bank_constant(BanksWriter& out, const Constant& own, const Constant& bank) {
+  out.u32(static_cast<std::uint32_t>(bank.exponents.size()));
+  for (const int e : bank.exponents) out.i32(e);
+  std::vector<std::int64_t> from, to;
+  const int shift = own.exponent() - bank.exponent();
+  std::int64_t largest = std::numeric_limits<std::int64_t>::max();
+  if (shift >= 0 && shift <= kMostShift && bank_integers(own.data, from) &&
+      bank_integers(bank.data, to)) {
+    largest = 0;
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      to[i] -= from[i] * (std::int64_t{1} << shift);
+      largest = std::max(largest, to[i] < 0 ? -(to[i] + 1) : to[i]);
+    }
+  }
+  const std::size_t element = size_of(own.data.dtype());
+  if (largest <= std::numeric_limits<std::int8_t>::max() && element > 1) {
+    write_sums<std::int8_t>(out, kAdded8, to);
+  } else if (largest <= std::numeric_limits<std::int16_t>::max() && element > 2) {
+    write_sums<std::int16_t>(out, kAdded16, to);
+  } else {
+    out.u32(kBytes);
+    const auto bytes = bank.data.bytes();
+    out.append(bytes.data(), bytes.size());
+  }
+  out.pad();
+}
+
+class BanksReader {
+ public:
+  explicit BanksReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
+
+  std::span<const std::byte> take(std::size_t size) {
+    if (size > bytes_.size() - at_) malformed_banks("it ends before what it announces");
+    const auto taken = bytes_.subspan(at_, size);
+    at_ = std::min(at_ + round_up(size, 4), bytes_.size());
+    return taken;
+  }
+  std::uint32_t u32() { return load_u32(take(4), 0); }
+  int i32() { return std::bit_cast<int>(u32()); }
+  int exponent() {
+    constexpr int kMostExponent = 127;
+    const int value = i32();
+    if (std::abs(value) > kMostExponent) malformed_banks(fmt::format("2^{} is no step", value));
+    return value;
+  }
+  float f32() {
+    const float value = std::bit_cast<float>(u32());
+    if (!std::isfinite(value)) malformed_banks("a number in it is not finite");
+    return value;
+  }
+  /// Of things that take at least `each` bytes.
+  std::size_t count(std::size_t each) {
+    const std::size_t n = u32();
+    if (n > (bytes_.size() - at_) / std::max<std::size_t>(each, 1))
+      malformed_banks("it ends before what it announces");
+    return n;
+  }
+  std::string text() {
+    const auto characters = take(u32());
+    return {reinterpret_cast<const char*>(characters.data()), characters.size()};
+  }
+  bool at_end() const { return at_ == bytes_.size(); }
+
+ private:
+  std::span<const std::byte> bytes_;
+  std::size_t at_ = 0;
+};
+
+/// `added` to the integers of `own`, shifted; false where one is beyond the type.
+template <typename T, typename Added>
+bool add_integers(std::span<const T> own, int shift, std::span<const std::byte> added,
+                  std::span<T> sum) {
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    Added a;
+    std::memcpy(&a, added.data() + i * sizeof a, sizeof a);
+    const std::int64_t value = static_cast<std::int64_t>(own[i]) * (std::int64_t{1} << shift) + a;
+    if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max())
+      return false;
+    sum[i] = static_cast<T>(value);
+  }
+  return true;
+}
+
+template <typename Added>
+Tensor sum_of_integers(const Tensor& own, int shift, std::span<const std::byte> added) {
+  Tensor sum(own.dtype(), own.shape());
+  bool fits = false;
+  if (own.dtype() == DType::Int16)
+    fits = add_integers<std::int16_t, Added>(own.data<std::int16_t>(), shift, added,
+                                             sum.mutable_data<std::int16_t>());
+  else if (own.dtype() == DType::Int32)
+    fits = add_integers<std::int32_t, Added>(own.data<std::int32_t>(), shift, added,
+                                             sum.mutable_data<std::int32_t>());
+  if (!fits)
+    malformed_banks("a constant of the model plus what is to be added does not fit its type");
+  return sum;
+}
+
+Constant read_bank_constant(BanksReader& in, const Constant& own) {
+  Constant constant = own;
+  const std::size_t exponents = in.count(4);
+  if (exponents != own.exponents.size())
+    malformed_banks(
+        fmt::format("constant '{}' has another number of exponents than the model's", own.name));
+  for (int& e : constant.exponents) e = in.exponent();
+  const std::uint32_t encoding = in.u32();
+  const auto elements = static_cast<std::size_t>(element_count(own.data.shape()));
+  const int shift = own.exponent() - constant.exponent();
+  if (encoding == kBytes) {
+    const auto bytes = in.take(own.data.bytes().size());
+    constant.data = Tensor(own.data.dtype(), own.data.shape());
+    std::copy(bytes.begin(), bytes.end(), constant.data.mutable_bytes().begin());
+    return constant;
+  }
+  if (encoding > kAdded16) malformed_banks(fmt::format("encoding {} is not known", encoding));
+  if (shift < 0 || shift > kMostShift)
+    malformed_banks(fmt::format("constant '{}' cannot be shifted by {} bits", own.name, shift));
+  const auto added = in.take(elements * encoding);
+  constant.data = encoding == kAdded8 ? sum_of_integers<std::int8_t>(own.data, shift, added)
+                                      : sum_of_integers<std::int16_t>(own.data, shift, added);
+  return constant;
+}
+
+/// Names that the model has, each once.
+std::vector<std::string> read_subjects(BanksReader& in, std::size_t count) {
+  std::vector<std::string> names;
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < count; ++i) {
+    names.push_back(in.text());
+    if (!seen.insert(names.back()).second)
+      malformed_banks(fmt::format("'{}' is named twice", names.back()));
+  }
+  return names;
+}
+
+void check_banks_envelope(std::span<const std::byte> bytes, std::span<const std::byte> file) {
+  if (bytes.size() < kFixedBytes || !starts_with(bytes, kBanksTag))
+    malformed_banks("this is no file of banks (it does not begin with 'EBNK')");
+  if (const std::uint32_t version = load_u32(bytes, 4); version != kBanksVersion)
+    throw Error(
+        ErrorCode::Unsupported,
+        fmt::format("banks of version {}; this program knows version {}", version, kBanksVersion))
+        .remedy("Make them again with `espquant quantize --recipe dynamic`");
+  if (load_u32(bytes, 8) != bytes.size())
+    malformed_banks(
+        fmt::format("it is {} bytes long and says {}", bytes.size(), load_u32(bytes, 8)));
+  if (load_u32(bytes, 12) != crc32_of(bytes.subspan(kSummedFrom)))
+    malformed_banks("its checksum differs, so the file is damaged");
+  if (load_u32(bytes, 16) != file.size() || load_u32(bytes, 20) != crc32_of(file))
+    throw Error(ErrorCode::BadData, "these banks belong to another .espdl")
+        .remedy("Take the two files that `espquant quantize` wrote together");
+}
+
+}  // namespace
+
+std::vector<std::byte> write_banks(const Banks& banks, const Model& model,
+                                   std::span<const std::byte> file) {
+  BanksWriter out;
+  out.append(kBanksTag.data(), kBanksTag.size());
+  out.u32(kBanksVersion);
+  out.u32(0);
+  out.u32(0);
+  out.u32(static_cast<std::uint32_t>(file.size()));
+  out.u32(crc32_of(file));
+  out.u32(static_cast<std::uint32_t>(banks.statistic));
+  out.f32(banks.percentile);
+  out.f32(banks.descent);
+  out.u32(static_cast<std::uint32_t>(banks.tensors.size()));
+  out.u32(static_cast<std::uint32_t>(banks.constants.size()));
+  out.u32(static_cast<std::uint32_t>(banks.banks.size()));
+  for (const std::string& name : banks.tensors) out.text(name);
+  for (const std::string& name : banks.constants) out.text(name);
+  std::vector<const Constant*> own;
+  for (const std::string& name : banks.constants) {
+    own.push_back(model.find_initializer(name));
+    ESPQUANT_ASSERT(own.back() != nullptr, "a bank names a constant that is not in the model");
+    out.u32(static_cast<std::uint32_t>(own.back()->data.bytes().size()));
+  }
+  for (const Bank& bank : banks.banks) {
+    out.f32(bank.largest);
+    for (const int e : bank.exponents) out.i32(e);
+    for (std::size_t c = 0; c < own.size(); ++c)
+      write_bank_constant(out, *own[c], bank.constants[c]);
+  }
+  std::vector<std::byte>& bytes = out.bytes();
+  store_u32(bytes, 8, static_cast<std::uint32_t>(bytes.size()));
+  store_u32(bytes, 12, crc32_of(std::span<const std::byte>(bytes).subspan(kSummedFrom)));
+  return std::move(bytes);
+}
+
+Banks read_banks(std::span<const std::byte> bytes, const Model& model,
+                 std::span<const std::byte> file) {
+  check_banks_envelope(bytes, file);
+  BanksReader in(bytes.subspan(24));
+  Banks banks;
+  const std::uint32_t statistic = in.u32();
+  if (statistic > 1) malformed_banks(fmt::format("statistic {} is not known", statistic));
+  banks.statistic = static_cast<Statistic>(statistic);
+  banks.percentile = in.f32();
+  banks.descent = in.f32();
+  if (banks.percentile < 0 || banks.percentile > 100 || banks.descent < 0 || banks.descent > 1)
+    malformed_banks("percentile or descent out of range");
+  const std::size_t tensors = in.count(4), constants = in.count(4), count = in.count(4);
+  banks.tensors = read_subjects(in, tensors);
+  banks.constants = read_subjects(in, constants);
+  for (const std::string& name : banks.tensors)
+    if (model.find_value(name) == nullptr)
+      malformed_banks(fmt::format("tensor '{}' is not in the model", name));
+  std::vector<const Constant*> own;
+  for (const std::string& name : banks.constants) {
+    own.push_back(model.find_initializer(name));
+    if (own.back() == nullptr || own.back()->data.bytes().size() != in.u32())
+      malformed_banks(fmt::format("constant '{}' is not in the model, or of another size", name));
+  }
+  for (std::size_t b = 0; b < count; ++b) {
+    Bank bank;
+    bank.largest = in.f32();
+    if (b > 0 && bank.largest <= banks.banks.back().largest)
+      malformed_banks("its banks are not in the order of what they hold");
+    for (std::size_t t = 0; t < tensors; ++t) bank.exponents.push_back(in.exponent());
+    for (const Constant* constant : own)
+      bank.constants.push_back(read_bank_constant(in, *constant));
+    banks.banks.push_back(std::move(bank));
+  }
+  if (!in.at_end()) malformed_banks("something follows its last bank");
+  return banks;
+}
+
+}  // namespace espquant::espdl
