@@ -198,10 +198,10 @@ Evaluation Model::evaluate(const Data& data, const Network& reference,
                            const Observer& observer) const {
   api::Listener listener(observer);
   const auto stage = listener.stages();
-  const job::Evaluated evaluated =
-      job::evaluate(impl_->program(), reference.file, api::network_options(reference),
-                    api::data_options(data, "data"), listener.tell(),
-                    [&](std::int64_t done, std::int64_t total) { stage("evaluate", done, total); });
+  const job::Evaluated evaluated = job::evaluate(
+      measure::BankPrograms(impl_->program()), reference.file, api::network_options(reference),
+      api::data_options(data, "data"), listener.tell(),
+      [&](std::int64_t done, std::int64_t total) { stage("evaluate", done, total); });
   const measure::Evaluation& result = evaluated.result;
   Evaluation evaluation{result.samples,   std::nullopt,
                         result.accuracy,  result.reference_accuracy,

@@ -33,9 +33,11 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
   sim::Program program(model, command.file.target_to_run(model), command.simulation);
   print_faults(program);
   print_overwrites(measure::compute_in_planned_memory(program), kComputedAsPlanned);
+  const espdl::Banks banks = command.file.load_banks(model);
+  const measure::BankPrograms programs(program, banks);
   std::optional<Progress> bar;
   const job::Evaluated evaluated =
-      job::evaluate(program, command.reference, command.network, command.data, print_note,
+      job::evaluate(programs, command.reference, command.network, command.data, print_note,
                     [&](std::int64_t done, std::int64_t total) {
                       if (!bar) bar.emplace("evaluate", total, context.quiet || command.json);
                       bar->update(done);
@@ -77,6 +79,7 @@ void add_evaluate(CLI::App& app, Context& context) {
   add_network_options(*sub, command->network);
   add_classes(*sub, command->data);
   add_target(*sub, command->file);
+  add_banks(*sub, command->file);
   add_simulation(*sub, command->simulation);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(preprocess_help() +

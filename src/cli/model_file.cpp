@@ -27,6 +27,15 @@ CLI::Option* add_key(CLI::App& command, std::string& key) {
       ->type_name("HEX|FILE");
 }
 
+void add_banks(CLI::App& command, job::ModelFile& file) {
+  command
+      .add_option(
+          "--banks", file.banks,
+          "Banks of exponents beside the model (default: the .banks file of its name, where "
+          "there is one); none: the model alone")
+      ->type_name("BANKS|none");
+}
+
 void add_network(CLI::App& command, std::filesystem::path& path) {
   command.add_option("ONNX", path, "The network, .onnx")->required()->type_name("ONNX");
 }

@@ -27,6 +27,8 @@ void add_model_file(CLI::App& command, job::ModelFile& file);
 void add_release(CLI::App& command, std::string& version, const char* otherwise);
 /// --target and --espdl.
 void add_target(CLI::App& command, job::ModelFile& file);
+/// --banks.
+void add_banks(CLI::App& command, job::ModelFile& file);
 /// --kernels and --no-saturation.
 void add_simulation(CLI::App& command, sim::Options& options);
 

@@ -128,6 +128,31 @@ void print_equalization(const std::vector<strategy::EqualizationTrial>& trials) 
   fmt::print("{}\n", table.to_string());
 }
 
+void print_banks(const strategy::FoundBanks& found) {
+  if (found.tried.empty()) {
+    print_note(
+        fmt::format("one bank of exponents: what decides it varies from {:.3g} to {:.3g} only "
+                    "over the calibration samples, or another would lower no noise",
+                    found.quietest, found.loudest));
+    return;
+  }
+  using Align = report::Table::Align;
+  report::Table table({{"bank for inputs up to", Align::Right},
+                       {"samples", Align::Right},
+                       {"noise of one bank", Align::Right},
+                       {"of this bank", Align::Right},
+                       {"", Align::Left}});
+  for (const strategy::TriedBank& bank : found.tried)
+    table.add_row({fmt::format("{:.3g}", bank.largest), fmt::format("{}", bank.samples),
+                   noise_percent(bank.single.ratio()),
+                   bank.obstacle.empty() ? noise_percent(bank.banked.ratio()) : "-",
+                   bank.kept ? "kept" : "left out"});
+  fmt::print("{}\n", table.to_string());
+  for (const strategy::TriedBank& bank : found.tried)
+    if (!bank.obstacle.empty())
+      print_note(fmt::format("no bank for inputs up to {:.3g}: {}", bank.largest, bank.obstacle));
+}
+
 void print_wide_layers(const strategy::QuantizedModel& result) {
   using Align = report::Table::Align;
   if (!result.wide_layers.empty()) {
@@ -177,6 +202,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   fmt::print("\n");
   if (!result.equalization.empty()) print_equalization(result.equalization);
   print_wide_layers(result);
+  if (quantized.banks) print_banks(*quantized.banks);
   fmt::print("{} for {}, calibrated on {} samples\n", result.recipe.name, quantized.target->name,
              data.chosen.size());
   if (data.dataset->holds_pictures()) fmt::print("Pictures: {}\n", data::describe(data.preprocess));

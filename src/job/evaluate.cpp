@@ -10,10 +10,10 @@
 
 namespace espquant::job {
 
-Evaluated evaluate(const sim::Program& program, const std::filesystem::path& reference,
+Evaluated evaluate(const measure::BankPrograms& programs, const std::filesystem::path& reference,
                    const NetworkOptions& network, const DataOptions& data, const Tell& tell,
                    const calib::Progress& progress) {
-  const espdl::Model& model = program.model();
+  const espdl::Model& model = programs.own().model();
   const bool compared = !reference.empty();
   const Graph graph = compared ? load_network(reference, network, model) : outline(model);
   std::unique_ptr<ops::Executor> executor;
@@ -23,8 +23,9 @@ Evaluated evaluate(const sim::Program& program, const std::filesystem::path& ref
   evaluated.data = open_data(data, graph, tell, preprocess_settings(model), stored_classes(model));
   question_data(evaluated.data, data, graph);
   question_ranges(evaluated.data, model);
-  evaluated.result = measure::evaluate(program, graph, executor.get(), evaluated.data.source(),
-                                       evaluated.data.labels(), progress);
+  evaluated.result = measure::evaluate_chosen(
+      programs.all(), [&](std::span<const Tensor> inputs) { return programs.choose(inputs); },
+      graph, executor.get(), evaluated.data.source(), evaluated.data.labels(), progress);
   return evaluated;
 }
 

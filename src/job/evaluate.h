@@ -4,8 +4,8 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "job/network.h"
+#include "measure/bank_programs.h"
 #include "measure/evaluate.h"
-#include "sim/program.h"
 
 namespace espquant::job {
 
@@ -14,9 +14,10 @@ struct Evaluated {
   measure::Evaluation result;
 };
 
-/// A simulated model on data, beside the float network in `reference` where that is not empty. The
-/// model's metadata say how pictures are prepared and how classes are called, unless `data` does.
-Evaluated evaluate(const sim::Program& program, const std::filesystem::path& reference,
+/// A simulated model, of each sample the bank that is for it, on data, beside the float network in
+/// `reference` where that is not empty. The model's metadata say how pictures are prepared and how
+/// classes are called, unless `data` does.
+Evaluated evaluate(const measure::BankPrograms& programs, const std::filesystem::path& reference,
                    const NetworkOptions& network, const DataOptions& data, const Tell& tell,
                    const calib::Progress& progress = {});
 

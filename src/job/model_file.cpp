@@ -77,6 +77,18 @@ espdl::Model ModelFile::load() const try {
   throw;
 }
 
+espdl::Banks ModelFile::load_banks(const espdl::Model& model) const {
+  if (banks == "none") return {};
+  const std::filesystem::path beside = std::filesystem::path(path).replace_extension(".banks");
+  const std::filesystem::path file = banks.empty() ? beside : std::filesystem::path(banks);
+  if (banks.empty() && (path.extension() != ".espdl" || !std::filesystem::exists(file))) return {};
+  try {
+    return espdl::read_banks(read_file(file), model, read_file(path));
+  } catch (Error& error) {
+    throw error.file(file.string());
+  }
+}
+
 const Target& ModelFile::target_for(const espdl::Model& model) const {
   return sim::target_of(model, target, espdl);
 }

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include "espdl/banks.h"
 #include "espdl/container.h"
 #include "espdl/model.h"
 #include "espdl/reader.h"
@@ -19,9 +20,15 @@ struct ModelFile {
   std::string name;
   /// Empty: what the file was made for.
   std::string target, espdl;
+  /// Of exponents, beside it: a .banks file, "none", or empty for the one of the same name if there
+  /// is one.
+  std::string banks;
 
   espdl::ReadOptions read_options() const;
   espdl::Model load() const;
+  /// The banks of `model`, which load() gave; without any where there are none. Throws as
+  /// espdl::read_banks, with the file's name.
+  espdl::Banks load_banks(const espdl::Model& model) const;
   const Target& target_for(const espdl::Model& model) const;
   /// The same, to compute as. Throws as sim::require_packed_for.
   const Target& target_to_run(const espdl::Model& model) const;

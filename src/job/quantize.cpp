@@ -15,6 +15,17 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+strategy::BankOptions bank_options(const recipe::Recipe::Dynamic& dynamic) {
+  strategy::BankOptions options;
+  options.count = dynamic.banks;
+  options.statistic = dynamic.statistic == recipe::FrameStatistic::Largest
+                          ? espdl::Statistic::Largest
+                          : espdl::Statistic::Percentile;
+  options.percentile = static_cast<float>(dynamic.percentile);
+  options.overlap = static_cast<float>(dynamic.overlap);
+  return options;
+}
+
 /// Warns where much is lost.
 measure::Evaluation evaluate_on(const DataOptions& options, strategy::QuantizedModel& made,
                                 const Target& target, const Tell& tell) {
@@ -78,8 +89,15 @@ Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProg
       throw located(error, job.model, job.recipe);
     }
   }();
-  progress = {};
   made.stages.insert(made.stages.begin(), {"import", prepared.import_seconds});
+  std::optional<strategy::FoundBanks> banks;
+  if (made.recipe.dynamic.enabled) {
+    const auto begin = Clock::now();
+    banks = strategy::find_banks(made, target, data.source(), bank_options(made.recipe.dynamic),
+                                 progress);
+    made.stages.push_back({"banks", seconds_since(begin)});
+  }
+  progress = {};
   std::optional<measure::Evaluation> test;
   if (job.test) {
     const auto begin = Clock::now();
@@ -94,14 +112,21 @@ Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProg
   return {&target,         std::move(prepared.calibration),
           std::move(made), std::move(test),
           std::move(file), size,
-          std::move(cost)};
+          std::move(cost), std::move(banks)};
 }
 
 std::vector<std::filesystem::path> add_files(OutputFiles& output, const Quantized& quantized,
                                              const std::filesystem::path& stem,
                                              bool compile_request) {
-  return add_quantized(output, stem, quantized.made.model, *quantized.target, quantized.file,
-                       quantized.calibration.preprocess, compile_request);
+  std::vector<std::filesystem::path> files =
+      add_quantized(output, stem, quantized.made.model, *quantized.target, quantized.file,
+                    quantized.calibration.preprocess, compile_request);
+  if (quantized.banks && !quantized.banks->banks.banks.empty()) {
+    files.push_back(std::filesystem::path(files.front()).replace_extension(".banks"));
+    output.add(files.back(), espdl::write_banks(quantized.banks->banks, quantized.made.model,
+                                                quantized.file.bytes()));
+  }
+  return files;
 }
 
 }  // namespace espquant::job

@@ -12,6 +12,7 @@
 #include "job/recipe.h"
 #include "measure/evaluate.h"
 #include "report/cost_table.h"
+#include "strategy/find_banks.h"
 #include "strategy/last_gate.h"
 #include "strategy/quantize_model.h"
 
@@ -60,6 +61,8 @@ struct Quantized {
   strategy::SoundFile file;
   espdl::SizeByKind size;
   report::Cost cost;
+  /// Where the recipe asks for them.
+  std::optional<strategy::FoundBanks> banks;
 
   /// Of the test data where there are any, else of the calibration data.
   const measure::OutputNoise& noise() const;

@@ -201,7 +201,10 @@ std::string Builder::read(ValueId v, const Perm& perm) {
 std::string Builder::read_as(ValueId v, const Perm& perm, const TensorQuant& quant) {
   Stored s = stored(v);
   const DType wanted = integer_type(quant.bits);
-  if (s.dtype == wanted && s.exponent == quant.exponent()) return read(v, perm);
+  const RequantizedInput here{current_, graph_.value(v).name};
+  if (s.dtype == wanted && s.exponent == quant.exponent() && !options_.requantized.contains(here))
+    return read(v, perm);
+  if (s.dtype == wanted) requantized_.insert(here);
   if (s.dtype == DType::Int8 && wanted == DType::Int16 && s.exponent != quant.exponent() &&
       leaves_tail_unwritten(target_, element_count(shape(v)))) {
     s.name = read_as(v, s.perm, {16, {s.exponent}, -1});

@@ -42,6 +42,10 @@ class Builder {
   const Target& target() const { return target_; }
   const Options& options() const { return options_; }
   espdl::Model& model() { return model_; }
+  const std::set<RequantizedInput>& requantized() const { return requantized_; }
+
+  /// What is written from now on stands for this node of the network.
+  void begin(const Node& n) { current_ = n.name; }
 
   const Shape& shape(ValueId v) const;
   const Stored& stored(ValueId v) const;
@@ -119,6 +123,8 @@ class Builder {
   /// Indices of initializers.
   std::vector<std::size_t> tables_;
   Orders orders_;
+  std::string current_;
+  std::set<RequantizedInput> requantized_;
 };
 
 }  // namespace espquant::lower

@@ -178,6 +178,7 @@ Lowered lower(const Graph& graph, const Target& target, const Options& options) 
   }
   for (NodeId id : graph.topological_order()) {
     const Node& n = graph.node(id);
+    b.begin(n);
     const bool written = std::all_of(n.outputs.begin(), n.outputs.end(),
                                      [&](ValueId v) { return v == kNone || b.is_stored(v); });
     if (written && !n.outputs.empty()) continue;  // fused into its producer
@@ -210,7 +211,7 @@ Lowered lower(const Graph& graph, const Target& target, const Options& options) 
     note_layout(v, finish_output(b, v));
     model.outputs.push_back(graph.value(v).name);
   }
-  return {std::move(model), b.orders()};
+  return {std::move(model), b.orders(), b.requantized()};
 }
 
 }  // namespace espquant::lower

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "espdl/model.h"
@@ -31,6 +33,9 @@ struct Order {
 /// By the value's name, for each activation of the network that the chip has.
 using Orders = std::map<std::string, Order>;
 
+/// A node of the network and a value that it reads at another exponent than it was written with.
+using RequantizedInput = std::pair<std::string, std::string>;
+
 struct Options {
   /// A function of 16 bits that the runtime looks up in a table may have fewer entries than there
   /// are integers, as long as that makes no more noise than this of its signal: over the whole
@@ -39,11 +44,15 @@ struct Options {
   /// Where given, takes nodes that are refused: lowering goes on as if they had been written, and
   /// the model is of use to nobody.
   std::vector<ops::NodeRefusal>* refused = nullptr;
+  /// Written even where the exponents happen to be equal: banks of exponents share their nodes.
+  std::set<RequantizedInput> requantized = {};
 };
 
 struct Lowered {
   espdl::Model model;
   Orders orders;
+  /// Where exponents met that differ.
+  std::set<RequantizedInput> requantized;
 };
 
 /// Lowers a quantized Graph (a TensorQuant on every integer tensor) for `target`: activations in

@@ -77,6 +77,53 @@ Evaluation summary_of(std::size_t program, const std::vector<SampleOutcomes>& sa
   return result;
 }
 
+bool scores_of(const Graph& network) {
+  return is_class_scores(*network.value(network.outputs().front()).shape);
+}
+
+/// Of every sample: of all programs or, where there is a choice, of the one that it takes.
+std::vector<SampleOutcomes> outcomes_of(std::span<const sim::Program* const> programs,
+                                        const Choice& choice, const Graph& network,
+                                        const ops::Executor* reference,
+                                        const calib::SampleSource& source,
+                                        const calib::Progress& progress) {
+  std::vector<SimulatedNetwork> simulated;
+  const OutputComparison comparison(network);
+  for (const sim::Program* program : programs) simulated.emplace_back(*program, network);
+  std::vector<std::unique_ptr<EvaluateWorker>> workers(static_cast<std::size_t>(thread_count()));
+  std::vector<SampleOutcomes> samples(static_cast<std::size_t>(source.count));
+  std::atomic<std::int64_t> done = 0;
+  std::mutex progress_mutex;
+  parallel_for(source.count, [&](std::int64_t i) {
+    auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
+    if (!worker) worker = std::make_unique<EvaluateWorker>(programs, reference);
+    SampleOutcomes& mine = samples[static_cast<std::size_t>(i)];
+    const std::vector<Tensor> inputs = source.sample(i);
+    std::vector<Tensor> expected;
+    if (reference != nullptr) {
+      expected = reference->run(inputs, *worker->workspace);
+      // As the chip's are read.
+      for (Tensor& output : expected)
+        if (output.dtype() == DType::Bool) output = output.cast(DType::Float32);
+      mine.expected = arg_max(expected.front());
+    }
+    const std::size_t first = choice ? choice(inputs) : 0;
+    const std::size_t last = choice ? first + 1 : programs.size();
+    for (std::size_t p = first; p < last; ++p) {
+      Outcome& outcome = mine.programs.emplace_back();
+      const std::vector<Tensor> actual = simulated[p].run(inputs, worker->frames[p]);
+      outcome.predicted = arg_max(actual.front());
+      if (reference != nullptr) outcome.noise = comparison.of(actual, expected);
+    }
+    const std::int64_t finished = ++done;
+    if (progress) {
+      std::lock_guard lock(progress_mutex);
+      progress(finished, source.count);
+    }
+  });
+  return samples;
+}
+
 }  // namespace
 
 std::int64_t class_count(const Graph& network) {
@@ -90,44 +137,19 @@ std::vector<Evaluation> evaluate_all(std::span<const sim::Program* const> progra
                                      const calib::SampleSource& source,
                                      std::span<const std::int64_t> labels,
                                      const calib::Progress& progress) {
-  std::vector<SimulatedNetwork> simulated;
-  const OutputComparison comparison(network);
-  for (const sim::Program* program : programs) simulated.emplace_back(*program, network);
-  std::vector<std::unique_ptr<EvaluateWorker>> workers(static_cast<std::size_t>(thread_count()));
-  std::vector<SampleOutcomes> samples(static_cast<std::size_t>(source.count));
-  std::atomic<std::int64_t> done = 0;
-  std::mutex progress_mutex;
-  parallel_for(source.count, [&](std::int64_t i) {
-    auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
-    if (!worker) worker = std::make_unique<EvaluateWorker>(programs, reference);
-    SampleOutcomes& mine = samples[static_cast<std::size_t>(i)];
-    mine.programs.resize(programs.size());
-    const std::vector<Tensor> inputs = source.sample(i);
-    std::vector<Tensor> expected;
-    if (reference != nullptr) {
-      expected = reference->run(inputs, *worker->workspace);
-      // As the chip's are read.
-      for (Tensor& output : expected)
-        if (output.dtype() == DType::Bool) output = output.cast(DType::Float32);
-      mine.expected = arg_max(expected.front());
-    }
-    for (std::size_t p = 0; p < programs.size(); ++p) {
-      const std::vector<Tensor> actual = simulated[p].run(inputs, worker->frames[p]);
-      mine.programs[p].predicted = arg_max(actual.front());
-      if (reference != nullptr) mine.programs[p].noise = comparison.of(actual, expected);
-    }
-    const std::int64_t finished = ++done;
-    if (progress) {
-      std::lock_guard lock(progress_mutex);
-      progress(finished, source.count);
-    }
-  });
-
-  const bool scores = is_class_scores(*network.value(network.outputs().front()).shape);
+  const auto samples = outcomes_of(programs, {}, network, reference, source, progress);
   std::vector<Evaluation> results;
   for (std::size_t p = 0; p < programs.size(); ++p)
-    results.push_back(summary_of(p, samples, labels, reference != nullptr, scores));
+    results.push_back(summary_of(p, samples, labels, reference != nullptr, scores_of(network)));
   return results;
+}
+
+Evaluation evaluate_chosen(std::span<const sim::Program* const> programs, const Choice& choice,
+                           const Graph& network, const ops::Executor* reference,
+                           const calib::SampleSource& source, std::span<const std::int64_t> labels,
+                           const calib::Progress& progress) {
+  const auto samples = outcomes_of(programs, choice, network, reference, source, progress);
+  return summary_of(0, samples, labels, reference != nullptr, scores_of(network));
 }
 
 Evaluation evaluate(const sim::Program& program, const Graph& network,

@@ -34,6 +34,15 @@ Evaluation evaluate(const sim::Program& program, const Graph& network,
                     const ops::Executor* reference, const calib::SampleSource& source,
                     std::span<const std::int64_t> labels, const calib::Progress& progress = {});
 
+/// Which of several programs computes a sample, by its inputs.
+using Choice = std::function<std::size_t(std::span<const Tensor> inputs)>;
+
+/// The same of several programs for one network of which `choice` takes one for each sample.
+Evaluation evaluate_chosen(std::span<const sim::Program* const> programs, const Choice& choice,
+                           const Graph& network, const ops::Executor* reference,
+                           const calib::SampleSource& source, std::span<const std::int64_t> labels,
+                           const calib::Progress& progress = {});
+
 /// The same of several programs for one network, in their order: each sample is read, and run in
 /// float, once.
 std::vector<Evaluation> evaluate_all(std::span<const sim::Program* const> programs,

@@ -31,6 +31,12 @@ enum class Relu6 : std::uint8_t {
   ToRelu,  ///< in memory only: the file of the network is not touched
 };
 
+/// What of a frame decides which bank of exponents computes it.
+enum class FrameStatistic : std::uint8_t {
+  Largest,     ///< the largest magnitude of its inputs
+  Percentile,  ///< that which all but few of its inputs' magnitudes stay below
+};
+
 /// A strategy as data: all that decides how a network is quantized, beside the network and the
 /// samples. A default Recipe is recipes/int8.toml. docs/recipes.md explains every key; the member
 /// names are the keys.
@@ -154,6 +160,20 @@ struct Recipe {
 
     bool operator==(const Finetune&) const = default;
   } finetune;
+
+  /// Several banks of exponents, of which the device takes one for each frame.
+  struct Dynamic {
+    bool enabled = false;
+    /// Of exponents, the model's own included; 0: as many as pay.
+    int banks = 0;
+    FrameStatistic statistic = FrameStatistic::Largest;
+    /// For FrameStatistic::Percentile: 50 to 100.
+    double percentile = 99.9;
+    /// In a stream a quieter bank takes over this many octaves below its border.
+    double overlap = 0.25;
+
+    bool operator==(const Dynamic&) const = default;
+  } dynamic;
 
   /// [[layer]]: what else holds for layers whose name, or that of a tensor they write, matches. Of
   /// several that match, the later one wins, member by member.

@@ -37,6 +37,9 @@ inline EnumNames<BiasCorrection> names_of(BiasCorrection) {
 inline EnumNames<Relu6> names_of(Relu6) {
   return {{"auto", Relu6::Auto}, {"keep", Relu6::Keep}, {"to_relu", Relu6::ToRelu}};
 }
+inline EnumNames<FrameStatistic> names_of(FrameStatistic) {
+  return {{"largest", FrameStatistic::Largest}, {"percentile", FrameStatistic::Percentile}};
+}
 inline EnumNames<quant::Method> names_of(quant::Method) {
   EnumNames<quant::Method> names;
   for (quant::Method method : quant::all_methods()) names.emplace_back(name_of(method), method);
@@ -142,6 +145,12 @@ void visit_keys(R& recipe, Visit&& visit) {
   visit("finetune.brightness", f.brightness, Range{0, 1});
   visit("finetune.noise", f.noise, Range{0, 1});
   visit("finetune.mix", f.mix, Range{0, 1});
+  auto& d = recipe.dynamic;
+  visit("dynamic.enabled", d.enabled);
+  visit("dynamic.banks", d.banks, Range{0, 16});
+  visit("dynamic.statistic", d.statistic);
+  visit("dynamic.percentile", d.percentile, kPercentiles);
+  visit("dynamic.overlap", d.overlap, Range{0, 8});
 }
 
 /// The same for the keys of a layer rule.

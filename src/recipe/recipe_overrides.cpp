@@ -109,7 +109,9 @@ std::string_view apply_one(Recipe& recipe, std::string_view assignment) {
 void refuse_without_effect(const Recipe& recipe, std::string_view path) {
   const std::string_view section = section_of(path);
   const bool off = (section == "mixed" && !recipe.mixed.enabled) ||
-                   (section == "equalization" && !recipe.equalization.enabled);
+                   (section == "equalization" && !recipe.equalization.enabled) ||
+                   (section == "finetune" && !recipe.finetune.enabled) ||
+                   (section == "dynamic" && !recipe.dynamic.enabled);
   if (off && key_of(path) != "enabled")
     throw Error(ErrorCode::Usage,
                 fmt::format("{} has no effect: {}.enabled is false", path, section))

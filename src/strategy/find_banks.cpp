@@ -1,0 +1,172 @@
+#include "strategy/find_banks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "base/parallel.h"
+#include "quant/weights.h"
+#include "schedule/in_place_writes.h"
+#include "strategy/bank_borders.h"
+#include "strategy/stepped_run.h"
+
+namespace espquant::strategy {
+namespace {
+
+constexpr std::size_t kFilterInput = 1, kBiasInput = 2;
+// Frames whose loudness varies less have nothing to gain from another exponent.
+constexpr float kLeastVariation = 2;
+
+std::vector<float> statistics_of(const calib::SampleSource& source, const BankOptions& options) {
+  std::vector<float> statistics(static_cast<std::size_t>(source.count));
+  parallel_for(source.count, [&](std::int64_t i) {
+    statistics[static_cast<std::size_t>(i)] =
+        espdl::statistic_of(source.sample(i), options.statistic, options.percentile);
+  });
+  return statistics;
+}
+
+/// How the scaled network is quantized for one bank: it is scaled already, and its filters are
+/// those of the model.
+quant::Settings settings_for_banks(const QuantizedModel& made, const Target& target) {
+  quant::Settings settings = strategy::settings_of(made.recipe, made.scaled, target);
+  settings.scale_layers = false;
+  settings.round_weights = false;
+  settings.reconstruct = false;
+  return settings;
+}
+
+bool is_filter(const Graph& graph, const Node& n, std::size_t input) {
+  return quant::is_weighted(graph, n) && input == kFilterInput;
+}
+
+bool is_bias(const Graph& graph, const Node& n, std::size_t input) {
+  return quant::is_weighted(graph, n) && input == kBiasInput;
+}
+
+/// The model's quantized network with the activations of `drafted`, a bank's: the filters stay, and
+/// biases follow, at their float values.
+Graph with_activations_of(const Graph& quantized, const Graph& scaled, const Graph& drafted) {
+  Graph made = quantized;
+  const auto adopt = [&](ValueId v, const Graph& from) {
+    const ValueId other = from.find_value(made.value(v).name);
+    return other == kNone ? nullptr : &from.value(other);
+  };
+  for (std::size_t i = 0; i < made.value_count(); ++i) {
+    const auto v = static_cast<ValueId>(i);
+    Value& value = made.value(v);
+    if (value.is_constant()) continue;
+    if (const Value* own = adopt(v, drafted)) {
+      value.quant = own->quant;
+      value.requant = own->requant;
+    }
+  }
+  for (const NodeId id : made.topological_order()) {
+    const Node& n = made.node(id);
+    for (std::size_t input = 0; input < n.inputs.size(); ++input) {
+      const ValueId v = n.inputs[input];
+      if (v == kNone || !made.value(v).is_constant() || is_filter(made, n, input)) continue;
+      Value& value = made.value(v);
+      if (!is_bias(made, n, input)) {
+        if (const Value* own = adopt(v, drafted)) {
+          value.constant = own->constant;
+          value.quant = own->quant;
+        }
+        continue;
+      }
+      const auto& before = quantized.value(quantized.node(id).inputs[0]).quant;
+      const auto& after = made.value(n.inputs[0]).quant;
+      if (const Value* own = adopt(v, scaled)) value.constant = own->constant;
+      if (value.quant && before && after)
+        for (int& e : value.quant->exponents) e += after->exponent() - before->exponent();
+    }
+  }
+  return made;
+}
+
+/// What all banks of a model have in common.
+struct Common {
+  const QuantizedModel& made;
+  const Target& target;
+  const calib::SampleSource& source;
+  quant::Settings settings;
+  lower::Options lowering;
+};
+
+Candidate make_bank(const Common& common, Workbench& bench) {
+  Candidate candidate = bench.draft(common.settings);
+  candidate.graph = with_activations_of(common.made.quantized, common.made.scaled, candidate.graph);
+  candidate.lowered = lower::lower(candidate.graph, common.target, common.lowering);
+  schedule::protect_from_in_place_writes(candidate.lowered.model, common.target, bench.latency());
+  return run_in_step(std::move(candidate), bench.plan(), common.target, bench.run(), true);
+}
+
+/// Tries the bank for frames above `quieter`, up to tried.largest; adds it to `banks` where it
+/// pays.
+void try_bank(const Common& common, const std::vector<std::int64_t>& samples, TriedBank& tried,
+              espdl::Banks& banks) {
+  tried.samples = static_cast<std::int64_t>(samples.size());
+  const calib::SampleSource own{tried.samples, [&](std::int64_t i) {
+                                  return common.source.sample(samples[static_cast<std::size_t>(i)]);
+                                }};
+  Workbench bench(common.made.scaled, common.settings, own);
+  bench.hold_out();
+  tried.single =
+      output_noise(sim::Program(common.made.model, common.target), common.made.scaled, bench.run());
+  const Candidate bank = make_bank(common, bench);
+  tried.banked = bank.noise;
+  if (!bank.noise.is_finite() || !bank.noise.is_below(1, tried.single)) return;
+  espdl::add_bank(banks, common.made.model, bank.lowered.model, tried.largest);
+  tried.kept = true;
+}
+
+}  // namespace
+
+FoundBanks find_banks(const QuantizedModel& made, const Target& target,
+                      const calib::SampleSource& source, const BankOptions& options,
+                      const StageProgress& progress) {
+  FoundBanks found;
+  found.banks.statistic = options.statistic;
+  found.banks.percentile = options.percentile;
+  found.banks.descent = std::exp2(-options.overlap);
+  const std::vector<float> statistics = statistics_of(source, options);
+  const auto [least, most] = std::minmax_element(statistics.begin(), statistics.end());
+  found.quietest = *least;
+  found.loudest = *most;
+  if (found.quietest * kLeastVariation >= found.loudest) return found;
+
+  Common common{made, target, source, settings_for_banks(made, target), {}};
+  common.lowering.table_error = common.settings.table_error;
+  common.lowering.requantized = lower::lower(made.quantized, target, common.lowering).requantized;
+  BankBorders borders;
+  {
+    const ops::Executor executor(made.scaled);
+    const quant::Plan plan =
+        quant::make_plan(made.scaled, common.settings, calib::scan(executor, source, source.count));
+    borders = place_bank_borders(made.scaled, executor, plan, source, statistics, options.count);
+  }
+  found.noise_by_count = borders.noise;
+  const auto count = static_cast<std::int64_t>(borders.largest.size());
+  for (std::int64_t b = count - 1; b >= 0; --b) {
+    if (progress) progress("banks", count - 1 - b, count);
+    TriedBank tried;
+    tried.largest = borders.largest[static_cast<std::size_t>(b)];
+    std::vector<std::int64_t> samples;
+    const float quieter = b > 0 ? borders.largest[static_cast<std::size_t>(b - 1)]
+                                : -std::numeric_limits<float>::infinity();
+    for (std::size_t i = 0; i < statistics.size(); ++i)
+      if (statistics[i] > quieter && statistics[i] <= tried.largest)
+        samples.push_back(static_cast<std::int64_t>(i));
+    try {
+      try_bank(common, samples, tried, found.banks);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::Internal || error.code() == ErrorCode::Cancelled) throw;
+      tried.obstacle = error.what();
+    }
+    found.tried.insert(found.tried.begin(), std::move(tried));
+  }
+  return found;
+}
+
+}  // namespace espquant::strategy
