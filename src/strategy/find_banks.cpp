@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <set>
 
 #include "base/parallel.h"
 #include "quant/weights.h"
@@ -75,14 +76,24 @@ Graph with_activations_of(const Graph& quantized, const Graph& scaled, const Gra
         }
         continue;
       }
-      const auto& before = quantized.value(quantized.node(id).inputs[0]).quant;
-      const auto& after = made.value(n.inputs[0]).quant;
       if (const Value* own = adopt(v, scaled)) value.constant = own->constant;
-      if (value.quant && before && after)
-        for (int& e : value.quant->exponents) e += after->exponent() - before->exponent();
     }
   }
   return made;
+}
+
+/// The exponents of biases follow those of the inputs, as in the model.
+void let_biases_follow(const Graph& own, Graph& bank) {
+  for (const NodeId id : bank.topological_order()) {
+    const Node& n = bank.node(id);
+    const ValueId bias = n.input(kBiasInput);
+    if (bias == kNone || !is_bias(bank, n, kBiasInput) || !own.value(bias).quant) continue;
+    const auto& before = own.value(n.inputs[0]).quant;
+    const auto& after = bank.value(n.inputs[0]).quant;
+    if (!before || !after) continue;
+    bank.value(bias).quant = own.value(bias).quant;
+    for (int& e : bank.value(bias).quant->exponents) e += after->exponent() - before->exponent();
+  }
 }
 
 /// What all banks of a model have in common.
@@ -94,10 +105,51 @@ struct Common {
   lower::Options lowering;
 };
 
+/// Tensors of node `n` that have one exponent in the model get one in the bank: the coarsest of
+/// theirs. False where they have it.
+bool share_exponents(const Common& common, const Node& n, Graph& bank) {
+  const Graph& own = common.made.quantized;
+  std::vector<ValueId> shared;
+  const auto joins = [&](ValueId v) {
+    const bool activation = v != kNone && !own.value(v).is_constant() && own.value(v).quant;
+    return activation && own.value(v).quant == own.value(n.outputs.front()).quant &&
+           !common.lowering.requantized.contains({n.name, own.value(v).name});
+  };
+  for (const auto* values : {&n.inputs, &n.outputs})
+    std::copy_if(values->begin(), values->end(), std::back_inserter(shared), joins);
+  int coarsest = std::numeric_limits<int>::min();
+  for (const ValueId v : shared) coarsest = std::max(coarsest, bank.value(v).quant->exponent());
+  bool changed = false;
+  for (const ValueId v : shared) {
+    auto& exponents = bank.value(v).quant->exponents;
+    changed = changed || exponents.front() != coarsest;
+    exponents = {coarsest};
+  }
+  return changed;
+}
+
+/// Takes out of the bank what it would requantize and the model does not. False where there is
+/// nothing of the kind, or nothing that helps.
+bool share_exponents_as(const Common& common, const std::set<lower::RequantizedInput>& requantized,
+                        Graph& bank) {
+  bool changed = false;
+  for (const NodeId id : bank.topological_order()) {
+    const Node& n = bank.node(id);
+    const bool extra = std::any_of(requantized.begin(), requantized.end(), [&](const auto& input) {
+      return input.first == n.name && !common.lowering.requantized.contains(input);
+    });
+    if (extra) changed = share_exponents(common, n, bank) || changed;
+  }
+  return changed;
+}
+
 Candidate make_bank(const Common& common, Workbench& bench) {
   Candidate candidate = bench.draft(common.settings);
   candidate.graph = with_activations_of(common.made.quantized, common.made.scaled, candidate.graph);
-  candidate.lowered = lower::lower(candidate.graph, common.target, common.lowering);
+  do {
+    let_biases_follow(common.made.quantized, candidate.graph);
+    candidate.lowered = lower::lower(candidate.graph, common.target, common.lowering);
+  } while (share_exponents_as(common, candidate.lowered.requantized, candidate.graph));
   schedule::protect_from_in_place_writes(candidate.lowered.model, common.target, bench.latency());
   return run_in_step(std::move(candidate), bench.plan(), common.target, bench.run(), true);
 }

@@ -81,7 +81,7 @@ TEST_F(BanksOfALayer, KnowWhatAModelHasThatDiffersInALaterBankOnly) {
   EXPECT_EQ(with_bank(loud_, banks, 0).values, quietest_.values);
 }
 
-TEST_F(BanksOfALayer, AreRefusedForOtherFilters) {
+TEST_F(BanksOfALayer, AreRefusedForOtherNodes) {
   Model other = quiet_;
   other.initializers[0] = constant<std::int8_t>("w", {1, 2, 3, 4, 5, 6}, -6);
   Banks banks;
