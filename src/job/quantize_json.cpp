@@ -77,6 +77,20 @@ nlohmann::ordered_json json_of(const Quantized& q,
       equalized["noise_to_signal"] = t.noise->ratio();
     }
   }
+  if (q.banks) {
+    j["banks"] = nlohmann::ordered_json::array();
+    for (const strategy::TriedBank& bank : q.banks->tried) {
+      nlohmann::ordered_json b{{"largest", bank.largest},
+                               {"samples", bank.samples},
+                               {"kept", bank.kept},
+                               {"noise_to_signal_single", bank.single.ratio()}};
+      if (bank.obstacle.empty())
+        b["noise_to_signal"] = bank.banked.ratio();
+      else
+        b["obstacle"] = bank.obstacle;
+      j["banks"].push_back(std::move(b));
+    }
+  }
   if (!result.wide_weights.empty()) j["wide_weights"] = result.wide_weights;
   if (result.recipe.mixed.enabled) {
     j["wide_layers"] = effects_json(result.wide_layers);
