@@ -18,9 +18,9 @@ What `espquant COMMAND --help` prints, without the options of every command: `--
 printed but errors, warnings and what a command is for. `scripts/commands_page.sh` writes this page, and a test holds it to the program.
 The fields of `--json` are in [json.md](json.md).
 
-Exit codes: 0 done, 1 the input is refused or differs, 2 wrong usage, 3 a fault of espquant. Options of earlier versions are still
-understood: `--test` (now `--data`), `--recipes` (`--recipe`), `run --output` (`--out`), `latency --save` (`--out`), `--report-samples`
-(`--count`).
+Exit codes: 0 done, 1 the input is refused or differs, 2 wrong usage, 3 a fault of espquant, 130 stopped by Ctrl-C.
+Options of earlier versions are still understood: `--test` (now `--data`), `--recipes` (`--recipe`), `run --output` (`--out`),
+`latency --save` (`--out`), `--report-samples` (`--count`).
 END
 page_of
 for command in $(commands_of); do

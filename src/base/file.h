@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,18 +11,26 @@
 
 namespace espquant {
 
+namespace detail {
+class RunFolder;
+}
+
 /// The whole file. Throws Error(Io), or Error(BadData) when it is larger than `limit` bytes.
 std::vector<std::byte> read_file(const std::filesystem::path& path,
                                  std::uint64_t limit = std::uint64_t{4} << 30);
 
-/// Writes several files so that either all of them appear or none does: each goes to a temporary
-/// name beside its target, and commit() renames them. Without commit() the destructor removes what
-/// was staged, directories that it created included. Throws Error(Io) with the system's reason.
+/// Writes several files so that either all of them appear or none does: each is written and synced
+/// in a hidden folder beside its target, and commit() renames them. A run that dies before leaves
+/// the old files alone; one that dies while it renames is finished by the next that writes into the
+/// folder, which also removes whatever a dead run has left (base/run_folder.h). Files that are
+/// replaced keep their permissions, and a symbolic link its place. Throws Error(Io) with the
+/// system's reason.
 class OutputFiles {
  public:
-  OutputFiles() = default;
+  OutputFiles();
   OutputFiles(const OutputFiles&) = delete;
   OutputFiles& operator=(const OutputFiles&) = delete;
+  /// Without commit(): removes what was staged, folders that it created included.
   ~OutputFiles();
 
   void add(const std::filesystem::path& path, std::span<const std::byte> content);
@@ -30,17 +40,28 @@ class OutputFiles {
   std::filesystem::path stage(const std::filesystem::path& path);
   /// Removes a staged file's temporary name: it will not appear.
   void unstage(const std::filesystem::path& temporary);
+  /// Where a rename fails, those before it are taken back.
   void commit();
 
  private:
-  struct Staged {
-    std::filesystem::path temporary, final;
-  };
-  void make_directories(const std::filesystem::path& dir);
+  friend void abandon_outputs() noexcept;
 
-  std::vector<Staged> staged_;
+  void make_directories(const std::filesystem::path& dir);
+  detail::RunFolder& folder_for(const std::filesystem::path& parent);
+  void appear();
+  void discard() noexcept;
+  void remove_folders() noexcept;
+
+  std::vector<std::unique_ptr<detail::RunFolder>> folders_;
   std::vector<std::filesystem::path> created_dirs_;
   bool committed_ = false;
 };
+
+/// What this process has written so far.
+std::vector<std::filesystem::path> written_outputs();
+
+/// For a process that is about to end while other threads go on: waits for a commit that is under
+/// way, removes everything that is staged, and lets no other commit begin.
+void abandon_outputs() noexcept;
 
 }  // namespace espquant

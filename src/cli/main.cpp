@@ -9,6 +9,7 @@
 #include <string>
 #include <system_error>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
@@ -16,6 +17,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/interruption.h"
 #include "cli/notes.h"
 #include "cli/terminal.h"
 #include "cli/validators.h"
@@ -34,7 +36,8 @@ constexpr auto kExamples = R"(Examples:
   espquant verify model.espdl
   espquant run model.espdl --input photo.jpg --out result.npz
 
-Exit codes: 0 success, 1 the input is refused or differs, 2 wrong usage, 3 a fault of espquant.
+Exit codes: 0 success, 1 the input is refused or differs, 2 wrong usage, 3 a fault of espquant,
+130 stopped by Ctrl-C.
 )";
 
 void add_commands(CLI::App& app, Context& context) {
@@ -125,9 +128,13 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
   using espquant::cli::fail;
   constexpr int kOwnFault = 3;
+  espquant::cli::Interruption interruption;
+  const espquant::CancelScope scope(interruption.flag());
   try {
     return espquant::cli::parse_and_run(argc, argv);
   } catch (const espquant::Error& error) {
+    if (error.code() == espquant::ErrorCode::Cancelled)
+      return fail(interruption.exit_code(), interruption.message());
     return fail(espquant::exit_code(error.code()), error.what());
   } catch (const std::filesystem::filesystem_error& error) {
     return fail(1, fmt::format("{}: {}", error.path1().string(), error.code().message()));

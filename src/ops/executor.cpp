@@ -6,6 +6,7 @@
 #include <numeric>
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "base/cancel.h"
 #include "ops/dnnl_primitives.h"
 #include "ops/executor_plan.h"
 
@@ -63,6 +64,7 @@ struct Executor::Workspace::Impl {
   }
 
   void compute(std::size_t step) {
+    throw_if_cancelled();
     const NodeId node = executor->plan.steps[step].node;
     const auto name = [&] {
       return node == kNone ? std::string() : executor->graph.node(node).name;

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 
+#include "base/cancel.h"
 #include "base/text.h"
 #include "ops/op.h"
 #include "passes/passes.h"
@@ -169,6 +170,7 @@ void run_passes(Graph& graph, std::span<const Pass> passes, const PassOptions& o
   ops::infer_shapes(graph, options.batch);
   for (const Pass& pass : passes) {
     if (is_disabled(pass, options)) continue;
+    throw_if_cancelled();
     const Clock::time_point start = Clock::now();
     const std::vector<bool> before = records == nullptr ? std::vector<bool>() : living(graph);
     const std::int64_t changes = pass.run(graph);

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <optional>
 
+#include "base/cancel.h"
 #include "base/fixed_point.h"
 
 namespace espquant::quant {
@@ -19,6 +20,7 @@ constexpr std::size_t kMostMoves = 2;
 void factorize(std::vector<double>& c, std::size_t n, double least) {
   std::vector<double> column(n);
   for (std::size_t k = 0; k < n; ++k) {
+    throw_if_cancelled();
     const double pivot = std::sqrt(std::max(c[k * n + k], least));
     c[k * n + k] = pivot;
     for (std::size_t i = k + 1; i < n; ++i) column[i] = c[i * n + k] /= pivot;
@@ -148,6 +150,7 @@ std::vector<float> rounded_weights(const WeightRows& rows, const TensorQuant& qu
     std::optional<Compensation> compensation;
     if (informed) compensation.emplace(input, first / rows.rows_per_group);
     for (std::int64_t r = first; r < std::min(first + rows.rows_per_group, rows.rows); ++r) {
+      throw_if_cancelled();
       const float step =
           std::ldexp(1.0F, quant.exponents[quant.per_channel() ? static_cast<std::size_t>(r) : 0]);
       const std::span<float> into(result.data() + r * rows.columns,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/cancel.h"
 #include "sim/made_for.h"
 #include "sim/memory_plan.h"
 #include "sim/prepare.h"
@@ -293,6 +294,7 @@ void Program::Frame::run() {
 void Program::Frame::run_node(std::size_t node) { run_step(node); }
 
 void Program::Frame::run_step(std::size_t node) {
+  throw_if_cancelled();
   workspace_.saturation = saturation != nullptr ? &(*saturation)[node] : nullptr;
   if (planned_ != nullptr) load_from_plan(node);
   program_.steps_[node].kernel->run({args_[node].inputs, args_[node].outputs, workspace_});

@@ -110,7 +110,7 @@ std::vector<Compared> compare_recipes(std::span<const Contender> contenders,
     try {
       quantize(contender, named, result);
     } catch (const Error& error) {
-      if (error.code() == ErrorCode::Internal) throw;
+      if (error.code() == ErrorCode::Internal || error.code() == ErrorCode::Cancelled) throw;
       result.refusal = error.what();
     }
     result.seconds =
