@@ -7,6 +7,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/toml_text.h"
 
 namespace espquant::cost {
 namespace {
@@ -98,6 +99,7 @@ std::string quoted(std::string_view text) {
 }  // namespace
 
 BoardFile parse_board(std::string_view toml, const std::string& file_name) try {
+  check_toml_text(toml);
   return read_board(toml::parse(toml));
 } catch (const toml::parse_error& error) {
   throw Error(ErrorCode::Malformed,

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "base/toml_text.h"
 #include "data/image.h"
 #include "data/preprocess.h"
 
@@ -226,6 +227,7 @@ Settings parse_settings(std::span<const std::string> assignments) {
 
 Settings parse_settings_toml(std::string_view text) try {
   Settings settings;
+  check_toml_text(text);
   for (const auto& [key, node] : toml::parse(text)) {
     find_key(key.str());
     std::string value;

@@ -1,3 +1,4 @@
+#include "base/toml_text.h"
 #include "recipe/recipe_values.h"
 
 namespace espquant::recipe {
@@ -13,6 +14,7 @@ std::string_view trimmed(std::string_view text) {
 
 /// A table that holds this one value; nothing where `text` is no value of TOML.
 std::optional<toml::table> parse_value(std::string_view text) try {
+  check_toml_text(text);
   const toml::table parsed = toml::parse(fmt::format("value = {}", text));
   if (parsed.size() != 1) return std::nullopt;
   return toml::table(parsed);  // a copy has no line numbers

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/toml_text.h"
 #include "recipe/recipe_values.h"
 
 namespace espquant::recipe {
@@ -98,6 +99,7 @@ Recipe read_recipe(const toml::table& root) {
 }  // namespace
 
 Recipe parse_recipe(std::string_view toml, std::string_view where) try {
+  check_toml_text(toml);
   Recipe recipe = read_recipe(toml::parse(toml));
   check_recipe(recipe);
   return recipe;
