@@ -274,7 +274,7 @@ void print_written(const RunCommand& command, const std::vector<Result>& results
     const data::NpzFrames::Array written = array_of(command, result.port);
     json["tensors"].push_back({{"name", written.name},
                                {"dtype", to_string(written.dtype)},
-                               {"shape", written.shape},
+                               {"shape", written.frame},
                                {"exponent", result.port.desc.exponent()},
                                {"frames", result.count}});
   }

@@ -22,7 +22,7 @@ struct ModelFile {
   std::string target, espdl;
   /// Of exponents, beside it: a .banks file, "none", or empty for the one of the same name if there
   /// is one.
-  std::string banks;
+  std::string banks{};
 
   espdl::ReadOptions read_options() const;
   espdl::Model load() const;
