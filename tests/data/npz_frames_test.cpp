@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
@@ -16,7 +17,11 @@ namespace fs = std::filesystem;
 
 class NpzFramesTest : public testing::Test {
  protected:
-  std::size_t files_in_folder() const { return temporary_.entries().size(); }
+  std::size_t files_in_folder() const {
+    const fs::recursive_directory_iterator all(folder_);
+    return static_cast<std::size_t>(std::count_if(
+        begin(all), end(all), [](const auto& entry) { return entry.is_regular_file(); }));
+  }
 
   const test::TemporaryFolder temporary_;
   const fs::path folder_ = temporary_.root();

@@ -63,6 +63,7 @@ const std::map<std::string, OneNode, std::less<>>& structured_examples() {
     add({"DequantizeLinear",
          {Tensor(DType::Int8, {1, 4, 2}), counting({4}), Tensor(DType::Int8, {4})}});
     add({"QuantizeLinear", {counting({1, 4, 2}), counting({4}), Tensor(DType::Int8, {4})}});
+    add({"CumSum", {matrix, Tensor::scalar<std::int64_t>(1)}});
     add({"Dropout", {matrix, Tensor::scalar(0.5F), Tensor::scalar(false)}});
     add({"Expand", {matrix, ints({2, 1, 4})}});
     add({"GRU",
