@@ -11,9 +11,9 @@ constexpr const char* kGroup = "Recipe";
 }  // namespace
 
 void add_recipe_options(CLI::App& app, job::RecipeOptions& options) {
-  app.add_option(
-         "--recipe", options.recipe,
-         "int8, mixed, balanced, finetune, w8a16, int16 (espquant recipes shows them), or a TOML file")
+  app.add_option("--recipe", options.recipe,
+                 "int8, mixed, balanced, finetune, w8a16, int16 (espquant recipes shows them), or "
+                 "a TOML file")
       ->capture_default_str()
       ->type_name("NAME|FILE")
       ->group(kGroup);

@@ -19,8 +19,9 @@ class NpzFramesTest : public testing::Test {
  protected:
   std::size_t files_in_folder() const {
     const fs::recursive_directory_iterator all(folder_);
-    return static_cast<std::size_t>(std::count_if(
-        begin(all), end(all), [](const auto& entry) { return entry.is_regular_file(); }));
+    return static_cast<std::size_t>(std::count_if(begin(all), end(all), [](const auto& entry) {
+      return entry.is_regular_file() && entry.path().filename() != "lock";
+    }));
   }
 
   const test::TemporaryFolder temporary_;

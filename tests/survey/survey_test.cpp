@@ -115,8 +115,9 @@ TEST(Survey, AHeadThatPreparesIsOfferedAsACut) {
 
 TEST(Survey, NoCutGoesThroughLayersWithWeights) {
   Trunk trunk;
-  const ValueId odd = trunk.net.node(
-      "Where", {trunk.net.node("IsNaN", {trunk.features}), trunk.features, trunk.net.random({1})});
+  const ValueId odd =
+      trunk.net.node("Where", {trunk.net.node("Equal", {trunk.features, trunk.net.random({1})}),
+                               trunk.features, trunk.net.random({1})});
   const Survey found = trunk.look({trunk.net.node("Conv", {odd, trunk.net.random({4, 4, 1, 1})})});
   EXPECT_GT(found.unsupported(), 0U);
   EXPECT_TRUE(found.cut.empty());
