@@ -147,8 +147,9 @@ class ConvolutionKernel final : public Kernel {
     }
     if (wants_bias_) {
       float* db = pass.input_gradients[2];
+      const std::int64_t channels = channels_;
       for (std::int64_t p = 0; p < pixels_; ++p)
-        for (std::int64_t c = 0; c < channels_; ++c) db[c] += dy[p * channels_ + c];
+        for (std::int64_t c = 0; c < channels; ++c) db[c] += dy[p * channels + c];
     }
   }
 

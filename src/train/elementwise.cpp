@@ -97,15 +97,22 @@ class ClampKernel final : public Kernel {
       : elements_(elements), low_(low), high_(high) {}
 
   void forward(const Pass& pass) const override {
-    for (std::int64_t i = 0; i < elements_; ++i)
-      pass.outputs[0][i] = std::min(std::max(pass.inputs[0][i], low_), high_);
+    const float* x = pass.inputs[0];
+    float* y = pass.outputs[0];
+    const float low = low_, high = high_;
+    for (std::int64_t i = 0; i < elements_; ++i) y[i] = std::min(std::max(x[i], low), high);
   }
+  // Without a branch, and everything read whether it is needed or not: so it becomes vector code.
   void backward(const Pass& pass) const override {
     float* dx = pass.input_gradients[0];
     if (dx == nullptr) return;
+    const float* x = pass.inputs[0];
+    const float* dy = pass.output_gradients[0];
+    const float low = low_, high = high_;
     for (std::int64_t i = 0; i < elements_; ++i) {
-      const float x = pass.inputs[0][i];
-      dx[i] += x > low_ && x < high_ ? pass.output_gradients[0][i] : 0.0F;
+      const float back = dy[i];
+      const bool passes = (x[i] > low) & (x[i] < high);
+      dx[i] += passes ? back : 0.0F;
     }
   }
 
