@@ -4,6 +4,7 @@
 
 #include "job/data_doubts.h"
 #include "job/quantized_files.h"
+#include "schedule/same_integers.h"
 #include "strategy/lost_outputs.h"
 
 namespace espquant::job {
@@ -39,6 +40,13 @@ measure::Evaluation evaluate_on(const DataOptions& options, strategy::QuantizedM
     if (const auto warning = strategy::warning_of(result.noise->ratio()))
       made.warnings.push_back(*warning);
   return result;
+}
+
+void fit(strategy::QuantizedModel& made, const Target& target, const cost::LatencyOptions& latency,
+         const schedule::Goal& goal) {
+  auto optimized = schedule::optimize(made.model, {target, latency}, {goal, {}});
+  schedule::require_same_integers(made.model, optimized.model, target);
+  made.model = std::move(optimized.model);
 }
 
 }  // namespace
@@ -103,6 +111,11 @@ Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProg
     const auto begin = Clock::now();
     test = evaluate_on(*job.test, made, target, tell);
     made.stages.push_back({"evaluate", seconds_since(begin)});
+  }
+  if (job.fit) {
+    const auto begin = Clock::now();
+    fit(made, target, options.latency, *job.fit);
+    made.stages.push_back({"fit", seconds_since(begin)});
   }
   const auto begin = Clock::now();
   strategy::SoundFile file = strategy::pass_last_gate(made, target);

@@ -12,6 +12,7 @@
 #include "job/recipe.h"
 #include "measure/evaluate.h"
 #include "report/cost_table.h"
+#include "schedule/optimize.h"
 #include "strategy/find_banks.h"
 #include "strategy/last_gate.h"
 #include "strategy/quantize_model.h"
@@ -30,6 +31,8 @@ struct QuantizeJob {
   RecipeOptions recipe;
   BoardOptions board;
   bool test_values = true;
+  /// What the file is rearranged for, the integers staying as they are.
+  std::optional<schedule::Goal> fit;
   /// See strategy::QuantizeOptions.
   std::int64_t report_samples = 32;
   /// Written into the model beside its own.

@@ -60,18 +60,29 @@ class BandSearch {
     if (least_) return *least_;
     renew_budget();
     least_ = made_of({});
-    std::size_t low = 0, high = least_->bytes;
+    // Holes make it that a lower limit may give a larger plan: several are looked at.
+    constexpr std::size_t kSteps = 16;
+    const std::size_t before = least_->bytes;
+    const auto look = [&](std::size_t in_use) {
+      auto found = under(in_use);
+      if (!found) return false;
+      if (found->bytes < least_->bytes) least_ = std::move(found);
+      return true;
+    };
+    std::size_t low = 0, high = before;
+    for (std::size_t step = 1; step < kSteps && low == 0; ++step) {
+      const std::size_t in_use = before - before / kSteps * step;
+      (look(in_use) ? high : low) = in_use;
+    }
     constexpr std::size_t kCloseEnough = 512;
     while (high - low > kCloseEnough) {
       const std::size_t middle = low + (high - low) / 2;
-      auto found = under(middle);
-      (found ? high : low) = middle;
-      if (found && found->bytes < least_->bytes) least_ = std::move(found);
+      (look(middle) ? high : low) = middle;
     }
     for (;;) {
       // Lower and lower.
-      constexpr std::size_t kSteps = 32;
-      const std::size_t goal = least_->bytes - least_->bytes / kSteps;
+      constexpr std::size_t kParts = 32;
+      const std::size_t goal = least_->bytes - least_->bytes / kParts;
       auto found = climb(*least_, goal);
       if (found.bytes >= least_->bytes) return *least_;
       least_ = std::move(found);
