@@ -86,6 +86,9 @@ Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProg
   options.test_values = job.test_values;
   options.metadata = metadata_of(data.preprocess, prepared.recipe, class_names(job.calib));
   options.metadata.insert(options.metadata.end(), job.metadata.begin(), job.metadata.end());
+  if (job.fit && prepared.recipe.dynamic.enabled)
+    throw Error(ErrorCode::Usage, "banks of exponents name the nodes of the file before --fit")
+        .remedy("Leave out --fit, or choose a recipe without banks");
   if (prepared.recipe.mixed.accuracy_within) options.labels = data.labels();
   options.recipe = std::move(prepared.recipe);
 
