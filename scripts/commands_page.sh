@@ -14,8 +14,8 @@ page_of() {
 cat <<'END'
 # Commands and options
 
-What `espquant COMMAND --help` prints, without the options of every command: `--threads N`, and `--quiet`, with which nothing is
-printed but errors, warnings and what a command is for. `scripts/commands_page.sh` writes this page, and a test holds it to the program.
+What `espquant COMMAND --help` prints, without the options of every command: `--threads N`, `--max-memory SIZE`, and
+`--quiet`, with which nothing is printed but errors, warnings and what a command is for. `scripts/commands_page.sh` writes this page, and a test holds it to the program.
 The fields of `--json` are in [json.md](json.md).
 
 Exit codes: 0 done, 1 the input is refused or differs, 2 wrong usage, 3 a fault of espquant, 130 stopped by Ctrl-C.

@@ -1,8 +1,8 @@
 #!/bin/sh
-# What is too slow for every change: the tests under sanitizers, by another compiler and under valgrind, clang-tidy, files that are
-# wrong in one place, and fuzzing.
+# What is too slow for every change: the tests under sanitizers, by another compiler and under valgrind, files that are wrong in one
+# place, and fuzzing.
 #   scripts/nightly.sh [seconds of fuzzing per target]     (default: 300)
-# Goes on after a step that fails; says at the end which did, and ends with 1 then. Needs clang, llvm, clang-tidy and valgrind
+# Goes on after a step that fails; says at the end which did, and ends with 1 then. Needs clang, llvm and valgrind
 # beside what setup.sh installs. Logs are in build-nightly/.
 set -u
 cd "$(dirname "$0")/.." || exit
@@ -36,17 +36,12 @@ under_valgrind() {
   done
 }
 
-tidy() {
-  git ls-files 'src/*.cpp' | xargs -P "$(nproc)" -n 1 clang-tidy -p build --quiet
-}
-
 step release scripts/test.sh
 step asan tests_of asan build-asan
 step tsan tests_of tsan build-tsan
 step clang tests_of clang build-clang
 step malformed /usr/bin/python3 tests/malformed/make.py build/espquant examples
 step valgrind under_valgrind
-step clang-tidy tidy
 step fuzz scripts/fuzz.sh "$seconds"
 step differential scripts/fuzz.sh differential "$seconds"
 step graphs scripts/fuzz.sh graphs "$seconds"

@@ -18,6 +18,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/interruption.h"
+#include "cli/memory_limit.h"
 #include "cli/notes.h"
 #include "cli/terminal.h"
 #include "cli/validators.h"
@@ -95,6 +96,10 @@ int parse_and_run(int argc, char** argv) {
                                "Threads to use (default: all cores); results never depend on it")
       ->check(whole_number(1, kMostThreads))
       ->type_name("N");
+  app.add_option_function<std::uint64_t>("--max-memory", limit_memory,
+                                         "Memory to use at most, as in 2GB (default: no limit)")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE");
   app.add_flag_callback(
       "--quiet",
       [&context] {
@@ -141,8 +146,7 @@ int main(int argc, char** argv) {
   } catch (const std::system_error& error) {  // fmt::print, on a full disk or a closed pipe
     return fail(1, fmt::format("cannot write to the standard output: {}", error.code().message()));
   } catch (const std::bad_alloc&) {
-    return fail(kOwnFault,
-                "out of memory. Use fewer threads or a smaller input, or a machine with more");
+    return fail(espquant::cli::out_of_memory_exit_code(), espquant::cli::out_of_memory_message());
   } catch (const std::exception& error) {
     return fail(kOwnFault, fmt::format("unexpected: {}. This is a fault of espquant: please report "
                                        "it with the command and the model",

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <numeric>
 #include <oneapi/dnnl/dnnl.hpp>
 
@@ -75,6 +76,7 @@ struct Executor::Workspace::Impl {
       if (e.node().empty()) e.node(name());
       throw;
     } catch (const dnnl::error& e) {
+      if (e.status == dnnl_out_of_memory) throw std::bad_alloc();
       throw Error(ErrorCode::Internal, fmt::format("oneDNN: {}", e.what())).node(name());
     }
   }

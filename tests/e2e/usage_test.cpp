@@ -143,5 +143,24 @@ TEST(BadFiles, UnwritableOutputLeavesNothing) {
   EXPECT_EQ(folder.entries(), before);
 }
 
+TEST(MaxMemory, EndsARunThatWantsMore) {
+  if (std::string(ESPQUANT_SANITIZE) != "")
+    GTEST_SKIP() << "a sanitizer takes more memory than the limit";
+  const TemporaryFolder folder;
+  write_relu_model(folder.path("m.espdl"));
+  write_arrays(folder.path("x.npz"), {{"x", Tensor(DType::Float32, {1'000'000, 3, 2, 2})}});
+  const std::vector<std::string> run = {
+      "run",   folder.path("m.espdl"), "--input",     folder.path("x.npz"),
+      "--out", folder.path("y.npz"),   "--max-memory"};
+  auto limited = run;
+  limited.push_back("64MB");
+  expect_one_error(run_program(limited), 1, "more memory than the 64 MiB of --max-memory");
+  EXPECT_EQ(folder.entries(), (std::vector<std::string>{"m.espdl", "x.npz"}));
+}
+
+TEST(MaxMemory, RefusesWhatTheProgramItselfNeeds) {
+  expect_one_error(run_program({"--max-memory", "1MB", "recipes"}), 2, "--max-memory of 1 MiB");
+}
+
 }  // namespace
 }  // namespace espquant::test
