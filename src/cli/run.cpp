@@ -357,7 +357,7 @@ void add_run(CLI::App& app, Context& context) {
       "Examples:\n"
       "  espquant run model.espdl --input hand.jpg --out scores.npz\n"
       "  espquant run model.espdl -i audio=a.npy -i state=s.npz -o out.npz --quantized\n"
-      "  espquant run model.espdl -i test.npz -o all.npz --all-tensors\n");
+      "  espquant run model.espdl -i test.npz -o all.npz --all-tensors --count 4\n");
   sub.callback([command, &context] { execute(*command, context); });
 }
 
