@@ -110,6 +110,17 @@ TEST_P(PrintedCommands, DoWhatThePageSays) {
   }
 }
 
+TEST(TranslatedPages, PrintTheCommandsOfTheOriginal) {
+  const auto commands_of = [](const char* page) {
+    std::vector<std::string> texts;
+    for (const PrintedCommand& command : printed_commands(kSource / page))
+      texts.push_back(command.text.substr(0, command.text.find("  #")));
+    return texts;
+  };
+  ASSERT_FALSE(commands_of("README.md").empty());
+  EXPECT_EQ(commands_of("README_cn.md"), commands_of("README.md"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Page, PrintedCommands, testing::ValuesIn(names_of_pages()),
                          [](const auto& page) {
                            std::string name = page.param;
