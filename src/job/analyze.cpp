@@ -14,19 +14,9 @@ Analyzed analyze(const AnalyzeJob& job, const Tell& tell, strategy::StageProgres
     question_data(*other, *job.test, prepared.imported);
   }
   strategy::QuantizeOptions options;
-  options.target = prepared.target;
   options.report_samples = 0;
   options.test_values = false;
-  if (prepared.recipe.mixed.accuracy_within) options.labels = data.labels();
-  options.recipe = std::move(prepared.recipe);
-  strategy::QuantizedModel made = [&] {
-    try {
-      return strategy::quantize_model(std::move(prepared.imported), data.source(), options,
-                                      progress);
-    } catch (Error& error) {
-      throw located(error, job.model, job.recipe);
-    }
-  }();
+  strategy::QuantizedModel made = follow_recipe(prepared, options, job.model, job.recipe, progress);
   progress = {};
   const calib::SampleSource source = other ? other->source() : data.source();
   std::vector<std::int64_t> samples = strategy::evenly_spread(source.count, job.samples);

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "report/model_file.h"
+
 namespace espquant::job {
 
 nlohmann::ordered_json latency_json(const std::string& file, const Target& target,
@@ -33,13 +35,7 @@ nlohmann::ordered_json latency_json(const std::string& file, const Target& targe
 }
 
 nlohmann::ordered_json plan_json(const cost::MemoryPlan& plan) {
-  nlohmann::ordered_json json{{"psram", plan.psram_bytes},
-                              {"internal", plan.internal_bytes},
-                              {"parameters", plan.parameter_bytes},
-                              {"parameter_copies", plan.parameter_copy_bytes},
-                              {"scratch_kept", plan.kept_scratch_bytes()},
-                              {"scratch_per_run", plan.largest_scratch_bytes()},
-                              {"ram", plan.ram_bytes()}};
+  nlohmann::ordered_json json = report::totals_of(plan);
   json["tensors"] = nlohmann::ordered_json::array();
   for (const cost::TensorPlace& place : plan.tensors) {
     nlohmann::ordered_json one{

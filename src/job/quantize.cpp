@@ -71,6 +71,19 @@ Prepared prepare(const std::filesystem::path& model, const NetworkOptions& netwo
   return prepared;
 }
 
+strategy::QuantizedModel follow_recipe(Prepared& prepared, strategy::QuantizeOptions& options,
+                                       const std::filesystem::path& model,
+                                       const RecipeOptions& recipe,
+                                       const strategy::StageProgress& progress) try {
+  options.target = prepared.target;
+  if (prepared.recipe.mixed.accuracy_within) options.labels = prepared.calibration.labels();
+  options.recipe = std::move(prepared.recipe);
+  return strategy::quantize_model(std::move(prepared.imported), prepared.calibration.source(),
+                                  options, progress);
+} catch (Error& error) {
+  throw located(error, model, recipe);
+}
+
 const measure::OutputNoise& Quantized::noise() const {
   return test && test->noise ? *test->noise : made.noise.output;
 }
@@ -80,7 +93,6 @@ Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProg
   const Target& target = *prepared.target;
   const Data& data = prepared.calibration;
   strategy::QuantizeOptions options;
-  options.target = &target;
   options.latency = job.board.latency_for(target, tell);
   options.report_samples = job.report_samples;
   options.test_values = job.test_values;
@@ -89,17 +101,7 @@ Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProg
   if (job.fit && prepared.recipe.dynamic.enabled)
     throw Error(ErrorCode::Usage, "banks of exponents name the nodes of the file before --fit")
         .remedy("Leave out --fit, or choose a recipe without banks");
-  if (prepared.recipe.mixed.accuracy_within) options.labels = data.labels();
-  options.recipe = std::move(prepared.recipe);
-
-  strategy::QuantizedModel made = [&] {
-    try {
-      return strategy::quantize_model(std::move(prepared.imported), data.source(), options,
-                                      progress);
-    } catch (Error& error) {
-      throw located(error, job.model, job.recipe);
-    }
-  }();
+  strategy::QuantizedModel made = follow_recipe(prepared, options, job.model, job.recipe, progress);
   made.stages.insert(made.stages.begin(), {"import", prepared.import_seconds});
   std::optional<strategy::FoundBanks> banks;
   if (made.recipe.dynamic.enabled) {

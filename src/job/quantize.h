@@ -55,6 +55,13 @@ Prepared prepare(const std::filesystem::path& model, const NetworkOptions& netwo
                  const DataOptions& calib, const std::string& target, const RecipeOptions& recipe,
                  const Tell& tell);
 
+/// Quantizes what was prepared, and uses up its recipe and network: sets the target, the recipe and
+/// the labels that it needs in `options`. Errors carry the files of `model` and `recipe`.
+strategy::QuantizedModel follow_recipe(Prepared& prepared, strategy::QuantizeOptions& options,
+                                       const std::filesystem::path& model,
+                                       const RecipeOptions& recipe,
+                                       const strategy::StageProgress& progress);
+
 struct Quantized {
   const Target* target = nullptr;
   Data calibration;

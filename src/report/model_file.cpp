@@ -10,6 +10,17 @@
 #include "report/table.h"
 
 namespace espquant::report {
+
+nlohmann::ordered_json totals_of(const cost::MemoryPlan& plan) {
+  return {{"psram", plan.psram_bytes},
+          {"internal", plan.internal_bytes},
+          {"parameters", plan.parameter_bytes},
+          {"parameter_copies", plan.parameter_copy_bytes},
+          {"scratch_kept", plan.kept_scratch_bytes()},
+          {"scratch_per_run", plan.largest_scratch_bytes()},
+          {"ram", plan.ram_bytes()}};
+}
+
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -145,14 +156,7 @@ std::string size_table(const espdl::SizeByKind& size) {
 }
 
 void add_cost(Json& json, const Cost& cost) {
-  const auto& plan = cost.memory;
-  json["memory"] = {{"psram", plan.psram_bytes},
-                    {"internal", plan.internal_bytes},
-                    {"parameters", plan.parameter_bytes},
-                    {"parameter_copies", plan.parameter_copy_bytes},
-                    {"scratch_kept", plan.kept_scratch_bytes()},
-                    {"scratch_per_run", plan.largest_scratch_bytes()},
-                    {"ram", plan.ram_bytes()}};
+  json["memory"] = totals_of(cost.memory);
   const auto& latency = cost.latency;
   json["latency"] = {{"milliseconds", latency.milliseconds},
                      {"least", latency.milliseconds * (1 - latency.below)},

@@ -20,6 +20,9 @@ struct FileFacts {
   std::string target;
 };
 
+/// Bytes of each kind of memory that a model takes, and all the RAM (docs/json.md, `memory`).
+nlohmann::ordered_json totals_of(const cost::MemoryPlan& plan);
+
 /// An .espdl model: header, inputs and outputs, nodes, and where the bytes go. At most 100 columns
 /// wide. Shapes are in ESP-DL's layout (N,H,W,C); exponents read "inputs => outputs".
 std::string to_text(const espdl::Model& model, const FileFacts& facts);

@@ -57,6 +57,19 @@ void replace_nodes(espdl::Model& model, Replacements replacements);
 /// Removes constants and activations that no node, input, output or test value names.
 void remove_unused(espdl::Model& model);
 
+/// Lets `change_one(copy)` change a copy of the model, which takes the model's place, as long as it
+/// says that it found something. Returns how often it did.
+template <typename ChangeOne>
+std::int64_t change_one_by_one(espdl::Model& model, const ChangeOne& change_one) {
+  std::int64_t changes = 0;
+  for (espdl::Model next = model; change_one(next); next = model) {
+    remove_unused(next);
+    model = std::move(next);
+    ++changes;
+  }
+  return changes;
+}
+
 /// For each activation, how often nodes read it.
 std::unordered_map<std::string_view, int> count_readers(const espdl::Model& model);
 

@@ -146,16 +146,7 @@ class MoveMerger {
 }  // namespace
 
 std::int64_t merge_moves(espdl::Model& model, const Conditions&) {
-  std::int64_t changes = 0;
-  for (bool changed = true; changed;) {
-    espdl::Model next = model;
-    changed = MoveMerger(next).change_one();
-    if (!changed) break;
-    remove_unused(next);
-    model = std::move(next);
-    ++changes;
-  }
-  return changes;
+  return change_one_by_one(model, [](espdl::Model& next) { return MoveMerger(next).change_one(); });
 }
 
 }  // namespace espquant::schedule

@@ -132,16 +132,8 @@ class TableMerger {
 }  // namespace
 
 std::int64_t merge_tables(espdl::Model& model, const Conditions& conditions) {
-  std::int64_t changes = 0;
-  for (bool changed = true; changed;) {
-    espdl::Model next = model;
-    changed = TableMerger(next, conditions).change_one();
-    if (!changed) break;
-    remove_unused(next);
-    model = std::move(next);
-    ++changes;
-  }
-  return changes;
+  return change_one_by_one(
+      model, [&](espdl::Model& next) { return TableMerger(next, conditions).change_one(); });
 }
 
 }  // namespace espquant::schedule

@@ -139,13 +139,13 @@ std::vector<std::vector<Division>> best_divisions(const ClassErrors& errors, std
 }  // namespace
 
 BankBorders place_bank_borders(const Graph& network, const ops::Executor& executor,
-                               const quant::Plan& plan, const calib::SampleSource& source,
-                               std::span<const float> statistics, int count) {
+                               const quant::Plan& plan, const calib::Statistics& ranges,
+                               const calib::SampleSource& source, std::span<const float> statistics,
+                               int count) {
   ESPQUANT_ASSERT(static_cast<std::int64_t>(statistics.size()) == source.count,
                   "a statistic for every sample");
   const std::vector<LoudnessClass> classes = classes_of(statistics);
-  const std::vector<calib::Request> requests =
-      requests_of(network, plan, calib::scan(executor, source, source.count));
+  const std::vector<calib::Request> requests = requests_of(network, plan, ranges);
   const ClassErrors errors = errors_of(executor, requests, source, classes);
   const std::size_t most =
       std::min(count > 0 ? static_cast<std::size_t>(count) : kMostBanks, classes.size());

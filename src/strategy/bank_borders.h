@@ -20,9 +20,11 @@ struct BankBorders {
 /// Divides the samples, ordered by their statistic, where the summed error of all tensors that
 /// `plan` rounds is least when each bank has its own exponents: exact, by dynamic programming over
 /// classes of half an octave. `count` banks (1 to 16), or 0: as many as each lower the noise by a
-/// tenth. `network` is what `executor` runs; `statistics` are by sample.
+/// tenth. `network` is what `executor` runs; `statistics` are by sample; `ranges` are of all
+/// samples (calib::scan).
 BankBorders place_bank_borders(const Graph& network, const ops::Executor& executor,
-                               const quant::Plan& plan, const calib::SampleSource& source,
-                               std::span<const float> statistics, int count);
+                               const quant::Plan& plan, const calib::Statistics& ranges,
+                               const calib::SampleSource& source, std::span<const float> statistics,
+                               int count);
 
 }  // namespace espquant::strategy

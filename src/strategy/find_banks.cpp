@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <set>
 
 #include "base/parallel.h"
@@ -194,9 +193,10 @@ FoundBanks find_banks(const QuantizedModel& made, const Target& target,
   BankBorders borders;
   {
     const ops::Executor executor(made.scaled);
-    const quant::Plan plan =
-        quant::make_plan(made.scaled, common.settings, calib::scan(executor, source, source.count));
-    borders = place_bank_borders(made.scaled, executor, plan, source, statistics, options.count);
+    const calib::Statistics ranges = calib::scan(executor, source, source.count);
+    const quant::Plan plan = quant::make_plan(made.scaled, common.settings, ranges);
+    borders =
+        place_bank_borders(made.scaled, executor, plan, ranges, source, statistics, options.count);
   }
   found.noise_by_count = borders.noise;
   const auto count = static_cast<std::int64_t>(borders.largest.size());
