@@ -32,6 +32,7 @@ void add_package(CLI::App& app, Context& context);
 void add_encryption(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);
+void add_shrink(CLI::App& app, Context& context);
 void add_compare(CLI::App& app, Context& context);
 void add_evaluate(CLI::App& app, Context& context);
 void add_analyze(CLI::App& app, Context& context);

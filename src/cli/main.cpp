@@ -45,6 +45,7 @@ void add_commands(CLI::App& app, Context& context) {
   // In the order in which one needs them.
   add_check(app, context);
   add_quantize(app, context);
+  add_shrink(app, context);
   add_compare(app, context);
   add_analyze(app, context);
   add_recipes(app, context);

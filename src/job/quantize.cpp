@@ -89,7 +89,12 @@ const measure::OutputNoise& Quantized::noise() const {
 }
 
 Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProgress progress) {
-  Prepared prepared = prepare(job.model, job.network, job.calib, job.target, job.recipe, tell);
+  return quantize(job, prepare(job.model, job.network, job.calib, job.target, job.recipe, tell),
+                  tell, std::move(progress));
+}
+
+Quantized quantize(const QuantizeJob& job, Prepared prepared, const Tell& tell,
+                   strategy::StageProgress progress) {
   const Target& target = *prepared.target;
   const Data& data = prepared.calibration;
   strategy::QuantizeOptions options;

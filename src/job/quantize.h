@@ -82,6 +82,10 @@ struct Quantized {
 /// strategy::quantize_model and pass_last_gate do, errors with the file that they are about.
 Quantized quantize(const QuantizeJob& job, const Tell& tell, strategy::StageProgress progress = {});
 
+/// The same of what was prepared by `job`, whose network may have been changed since.
+Quantized quantize(const QuantizeJob& job, Prepared prepared, const Tell& tell,
+                   strategy::StageProgress progress = {});
+
 /// Adds its files to `output`: see add_quantized.
 std::vector<std::filesystem::path> add_files(OutputFiles& output, const Quantized& quantized,
                                              const std::filesystem::path& stem,
