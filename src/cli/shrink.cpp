@@ -41,22 +41,43 @@ std::string bytes_text(double bytes) {
 
 void print_removed(const compress::Compressed& compressed) {
   using enum report::Table::Align;
-  report::Table table({{"channels of", Left},
+  report::Table table({{"left out", Left},
                        {"before", Right},
                        {"after", Right},
                        {"ms", Right},
                        {"file", Right},
                        {"RAM", Right},
                        {"noise", Right}});
-  for (const auto& r : compressed.removed) {
-    const std::string others =
-        r.layers.size() > 1 ? fmt::format(" and {} more", r.layers.size() - 1) : "";
-    table.add_row({r.layers.front() + others, fmt::format("{}", r.before),
-                   fmt::format("{}", r.after), fmt::format("{:+.2f}", -r.saved.milliseconds),
-                   fmt::format("{:+.1f} KiB", -r.saved.file_bytes / 1024),
-                   fmt::format("{:+.1f} KiB", -r.saved.ram_bytes / 1024),
-                   fmt::format("{:.3f} %", 100 * r.loss)});
-  }
+  const auto add = [&](const std::string& what, const std::string& before, const std::string& after,
+                       const compress::Price& saved, double loss) {
+    table.add_row({what, before, after, fmt::format("{:+.2f}", -saved.milliseconds),
+                   fmt::format("{:+.1f} KiB", -saved.file_bytes / 1024),
+                   fmt::format("{:+.1f} KiB", -saved.ram_bytes / 1024),
+                   fmt::format("{:.3f} %", 100 * loss)});
+  };
+  const auto named = [](const std::vector<std::string>& layers) {
+    return layers.size() > 1 ? fmt::format("{} and {} more", layers.front(), layers.size() - 1)
+                             : layers.front();
+  };
+  for (const auto& b : compressed.blocks) add(named(b.layers), "all", "none", b.saved, b.loss);
+  for (const auto& r : compressed.removed)
+    add(named(r.layers), fmt::format("{}", r.before), fmt::format("{}", r.after), r.saved, r.loss);
+  fmt::print("{}\n", table.to_string());
+}
+
+void print_trials(const std::vector<strategy::ShrinkTrial>& trials) {
+  if (trials.size() < 2) return;
+  using enum report::Table::Align;
+  report::Table table({{"blocks left out", Right},
+                       {"channels", Right},
+                       {"noise, refitted", Right},
+                       {"after a short training", Right},
+                       {"", Left}});
+  for (const auto& t : trials)
+    table.add_row({fmt::format("{}", t.blocks), fmt::format("{}", t.channels),
+                   fmt::format("{:.2f} %", 100 * t.refitted),
+                   t.trained ? fmt::format("{:.2f} %", 100 * *t.trained) : "-",
+                   t.chosen ? "chosen" : ""});
   fmt::print("{}\n", table.to_string());
 }
 
@@ -113,6 +134,7 @@ void run_shrink(const ShrinkCommand& command, const Context& context) {
     return;
   }
   if (context.quiet) return;
+  print_trials(made.shrunk.trials);
   print_removed(made.shrunk.compressed);
   print_result(made);
   fmt::print("Time: {:.1f} s\n", made.seconds);
@@ -153,6 +175,9 @@ void add_shrink(CLI::App& app, Context& context) {
                  "Batches to train on afterwards; 0: none (default: as many as take a few minutes)")
       ->check(whole_number(0))
       ->type_name("N");
+  sub.add_flag_callback(
+      "--no-blocks", [command] { command->job.blocks = false; },
+      "Take away channels only, never whole blocks");
   sub.add_flag("--by-magnitude", command->by_magnitude,
                "For comparison: choose channels by the size of their weights");
   add_new_target(sub, how.target, "a recipe");
@@ -176,8 +201,8 @@ void add_shrink(CLI::App& app, Context& context) {
       preprocess_help() +
       "Examples:\n"
       "  espquant shrink model.onnx --calib images/ --latency -40% --out out/\n"
-      "  espquant shrink model.onnx --calib calib.npz --data test.npz --budget-ms 30 --out out/\n"
-      "  espquant shrink model.onnx --calib images/ --budget-kb 200 --ram-kb 256 --out out/\n");
+      "  espquant shrink model.onnx --calib calib.npz --data test.npz --budget-ms 20 --steps 50 --out out/\n"
+      "  espquant shrink model.onnx --calib images/ --budget-kb 50 --ram-kb 256 --steps 0 --out out/\n");
   sub.callback([command, &context] { run_shrink(*command, context); });
 }
 

@@ -43,8 +43,20 @@ std::vector<RemovedChannels> removals(const Graph& graph, const Channels& channe
 
 }  // namespace
 
-Compressed compress(const Graph& graph, const calib::SampleSource& source, const PriceOf& price_of,
-                    const CompressOptions& options) {
+Compressed compress(const Graph& original, const calib::SampleSource& source,
+                    const PriceOf& price_of, const CompressOptions& options,
+                    std::span<const RankedBlock> blocks) {
+  Compressed result;
+  std::vector<Block> gone;
+  for (const RankedBlock& one : blocks) {
+    gone.push_back(one.block);
+    result.blocks.push_back({one.layers, one.saved, one.loss});
+  }
+  Graph graph = without_blocks(original, gone);
+  if (options.refit && !blocks.empty())
+    refit(
+        graph, original, [](ValueId) { return std::vector<std::size_t>(); }, source,
+        options.samples, options.progress);
   const Channels channels(graph);
   const std::vector<NodeId> readers = readers_of(channels);
   const auto covariances =
@@ -55,16 +67,15 @@ Compressed compress(const Graph& graph, const calib::SampleSource& source, const
       removal_curves(graph, channels, covariances, sensitivities, options.importance);
   const ChannelChoice choice = choose_channels(graph, channels, curves, price_of, options.choice);
   const std::vector<bool> kept = kept_classes(channels, curves, choice.gone);
-  Compressed result;
   result.graph = without_channels(graph, channels, kept);
-  result.before = price_of(graph);
+  result.before = price_of(original);
   result.after = choice.price;
   result.loss = choice.loss;
   result.met = choice.met;
   result.removed = removals(graph, channels, curves, choice, price_of);
-  if (options.refit && !result.removed.empty())
+  if (options.refit && !(result.removed.empty() && result.blocks.empty()))
     refit(
-        result.graph, graph,
+        result.graph, original,
         [&](ValueId v) {
           std::vector<std::size_t> left;
           const auto classes = channels.classes_of(v);

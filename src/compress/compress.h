@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "calib/calibrate.h"
+#include "compress/blocks.h"
 #include "compress/choose.h"
 
 namespace espquant::compress {
@@ -28,17 +29,29 @@ struct RemovedChannels {
   double loss = 0;
 };
 
+/// A block that was left out.
+struct RemovedBlock {
+  std::vector<std::string> layers;
+  Price saved;
+  /// Noise to signal at the outputs, measured, of this one alone.
+  double loss = 0;
+};
+
 struct Compressed {
   Graph graph;
   Price before, after;
+  std::vector<RemovedBlock> blocks;
   std::vector<RemovedChannels> removed;
   double loss = 0;
   bool met = false;
+
+  bool is_as_it_was() const { return blocks.empty() && removed.empty(); }
 };
 
 /// The network under the budget, channels chosen as choose_channels() does and the layers left
 /// behind refitted. Where nothing can go, or the budget is met as it is, it is the same.
+/// `blocks` are left out before that.
 Compressed compress(const Graph& graph, const calib::SampleSource& source, const PriceOf& price_of,
-                    const CompressOptions& options);
+                    const CompressOptions& options, std::span<const RankedBlock> blocks = {});
 
 }  // namespace espquant::compress

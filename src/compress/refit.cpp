@@ -61,8 +61,12 @@ class Refitter {
     for (std::size_t i = 0; i < order.size(); ++i) rank_[static_cast<std::size_t>(order[i])] = i;
   }
 
-  void run(const calib::Progress& progress) {
-    const std::vector<NodeId> layers = layers_of(graph_);
+  void run(const calib::Progress& progress, const std::vector<NodeId>* only) {
+    std::vector<NodeId> layers = layers_of(graph_);
+    if (only != nullptr)
+      std::erase_if(layers, [&](NodeId id) {
+        return std::find(only->begin(), only->end(), id) == only->end();
+      });
     watch_original(layers);
     for (std::size_t i = 0; i < layers.size(); ++i) {
       if (progress)
@@ -228,14 +232,14 @@ class Refitter {
 
 void refit(Graph& smaller, const Graph& original,
            const std::function<std::vector<std::size_t>(ValueId)>& kept_of,
-           const calib::SampleSource& source, std::int64_t samples,
-           const calib::Progress& progress) {
+           const calib::SampleSource& source, std::int64_t samples, const calib::Progress& progress,
+           const std::vector<NodeId>* only) {
   const std::int64_t count = std::min(samples, source.count);
   std::vector<std::vector<Tensor>> inputs(static_cast<std::size_t>(count));
   parallel_for(count, [&](std::int64_t i) {
     inputs[static_cast<std::size_t>(i)] = source.sample(i * source.count / count);
   });
-  Refitter(smaller, original, kept_of, std::move(inputs)).run(progress);
+  Refitter(smaller, original, kept_of, std::move(inputs)).run(progress, only);
 }
 
 }  // namespace espquant::compress

@@ -12,9 +12,10 @@ namespace espquant::compress {
 ///
 /// `smaller` is `original` without some channels or nodes: ids are the same. `kept_of` gives, of a
 /// value, the indices that its channels had in `original`; empty: all. Samples are spread evenly.
+/// `only`: these layers, where not null.
 void refit(Graph& smaller, const Graph& original,
            const std::function<std::vector<std::size_t>(ValueId)>& kept_of,
            const calib::SampleSource& source, std::int64_t samples,
-           const calib::Progress& progress = {});
+           const calib::Progress& progress = {}, const std::vector<NodeId>* only = nullptr);
 
 }  // namespace espquant::compress

@@ -22,7 +22,8 @@ constexpr double kKibi = 1024;
 
 compress::PriceOf price_on(const Target& target, int bits, cost::LatencyOptions latency) {
   return [&target, bits, latency = std::move(latency)](const Graph& graph) {
-    const survey::Draft draft = survey::draft(graph, target, bits);
+    // Where a block is gone, one Relu may follow another.
+    const survey::Draft draft = survey::draft(passes::simplify(graph), target, bits);
     if (!draft.refused.empty()) throw Error(draft.refused.front().error);
     return compress::Price{cost::estimate_latency(draft.model, target, latency).milliseconds,
                            static_cast<double>(espdl::size_by_kind(draft.model).total()),
@@ -89,13 +90,14 @@ ShrunkJob shrink(const ShrinkJob& job, const Tell& tell, strategy::StageProgress
   settings.compress.choice = {budget_of(asked, now), target.lanes(bits)};
   settings.compress.importance = job.importance;
   settings.steps = job.steps;
+  settings.blocks = job.blocks;
   settings.training = prepared.recipe.finetune;
   settings.training.rate = 0.01;
   // What makes another picture of a picture makes nonsense of other data.
   if (!prepared.calibration.dataset->holds_pictures()) settings.training.flip = false;
   strategy::Shrunk shrunk =
       strategy::shrink(network, prepared.calibration.source(), price_of, settings, progress);
-  if (shrunk.compressed.removed.empty() && settings.compress.choice.budget.excess(now) > 0)
+  if (shrunk.compressed.is_as_it_was() && settings.compress.choice.budget.excess(now) > 0)
     throw Error(ErrorCode::Unsupported, "nothing can be taken away from this network")
         .file(how.model.string())
         .remedy("Only channels between weighted layers go that nothing else holds in place");
@@ -133,6 +135,10 @@ nlohmann::ordered_json json_of(const ShrunkJob& made,
   j["met"] = compressed.met;
   j["before"] = price_json(compressed.before);
   j["after"] = price_json(compressed.after);
+  j["blocks"] = nlohmann::ordered_json::array();
+  for (const auto& b : compressed.blocks)
+    j["blocks"].push_back(
+        {{"layers", b.layers}, {"saved", price_json(b.saved)}, {"noise_to_signal", b.loss}});
   j["removed"] = nlohmann::ordered_json::array();
   for (const auto& r : compressed.removed)
     j["removed"].push_back({{"layers", r.layers},
@@ -140,6 +146,14 @@ nlohmann::ordered_json json_of(const ShrunkJob& made,
                             {"channels_after", r.after},
                             {"saved", price_json(r.saved)},
                             {"noise_to_signal", r.loss}});
+  j["trials"] = nlohmann::ordered_json::array();
+  for (const auto& t : made.shrunk.trials) {
+    j["trials"].push_back({{"blocks", t.blocks},
+                           {"channels", t.channels},
+                           {"noise_to_signal_refitted", t.refitted},
+                           {"chosen", t.chosen}});
+    if (t.trained) j["trials"].back()["noise_to_signal"] = *t.trained;
+  }
   j["noise_to_signal_refitted"] = made.shrunk.refitted.ratio();
   j["training"] = {{"steps", made.shrunk.steps}, {"kept", made.shrunk.training_kept}};
   if (made.shrunk.steps > 0) j["training"]["noise_to_signal"] = made.shrunk.trained.ratio();

@@ -27,6 +27,7 @@ struct ShrinkJob {
   ShrinkBudget budget;
   /// See strategy::ShrinkSettings.
   std::optional<std::int64_t> steps;
+  bool blocks = true;
   compress::Importance importance = compress::Importance::Refitted;
 };
 

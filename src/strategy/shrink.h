@@ -15,10 +15,22 @@ inline constexpr std::int64_t kLeastShrinkSamples = 16;
 
 struct ShrinkSettings {
   compress::CompressOptions compress;
+  /// Whether whole blocks may be left out.
+  bool blocks = true;
   /// Training after it: how many batches (0: none; nothing: as many as take a few minutes), and
   /// how.
   std::optional<std::int64_t> steps;
   recipe::Recipe::Finetune training;
+};
+
+/// One of the networks that were made and compared.
+struct ShrinkTrial {
+  std::int64_t blocks = 0, channels = 0;  ///< left out
+  /// Noise to signal on the samples to judge on: refitted, and after a short training where that
+  /// decided.
+  double refitted = 0;
+  std::optional<double> trained;
+  bool chosen = false;
 };
 
 struct Shrunk {
@@ -30,6 +42,7 @@ struct Shrunk {
   measure::OutputNoise refitted, trained;
   std::int64_t steps = 0, judged = 0;
   bool training_kept = false;
+  std::vector<ShrinkTrial> trials;
   /// Why there was none, or why it is undone.
   std::string reason;
 };

@@ -2,25 +2,43 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace espquant::train {
 namespace {
 
-bool is_picture(const Tensor& t) { return t.rank() == 4 && t.shape()[2] > 1 && t.shape()[3] > 1; }
+/// How the pixels of a picture stand: planes of rows, or channels side by side.
+struct PictureLayout {
+  std::int64_t planes = 1, height = 0, width = 0, channels = 1;
+};
 
-void move_pixels(Tensor& picture, bool flip, std::int64_t down, std::int64_t right) {
+/// Nothing for what is no picture. Few channels behind many columns are those of N,H,W,C.
+std::optional<PictureLayout> picture_layout(const Tensor& t) {
+  if (t.rank() != 4) return std::nullopt;
+  const Shape& s = t.shape();
+  constexpr std::int64_t kMostColours = 4;
+  const bool last = s[1] > kMostColours && s[2] > kMostColours && s[3] <= kMostColours;
+  const PictureLayout layout =
+      last ? PictureLayout{1, s[1], s[2], s[3]} : PictureLayout{s[1], s[2], s[3], 1};
+  if (layout.height < 2 || layout.width < 2) return std::nullopt;
+  return layout;
+}
+
+void move_pixels(Tensor& picture, const PictureLayout& layout, bool flip, std::int64_t down,
+                 std::int64_t right) {
   const Tensor before = picture;
-  const std::int64_t height = picture.shape()[2], width = picture.shape()[3];
   const auto from = before.data<float>();
-  auto to = picture.mutable_data<float>();
-  for (std::size_t at = 0; at < to.size(); ++at) {
-    const auto i = static_cast<std::int64_t>(at);
-    const std::int64_t plane = i / (height * width), y = i / width % height, x = i % width;
-    const std::int64_t row = std::clamp<std::int64_t>(y - down, 0, height - 1);
-    const std::int64_t moved = std::clamp<std::int64_t>(x - right, 0, width - 1);
-    const std::int64_t column = flip ? width - 1 - moved : moved;
-    to[at] = from[static_cast<std::size_t>((plane * height + row) * width + column)];
-  }
+  float* to = picture.mutable_data<float>().data();
+  for (std::int64_t plane = 0; plane < layout.planes; ++plane)
+    for (std::int64_t y = 0; y < layout.height; ++y) {
+      const std::int64_t row = std::clamp<std::int64_t>(y - down, 0, layout.height - 1);
+      for (std::int64_t x = 0; x < layout.width; ++x) {
+        const std::int64_t moved = std::clamp<std::int64_t>(x - right, 0, layout.width - 1);
+        const std::int64_t column = flip ? layout.width - 1 - moved : moved;
+        const std::int64_t at = ((plane * layout.height + row) * layout.width + column);
+        to = std::copy_n(from.data() + at * layout.channels, layout.channels, to);
+      }
+    }
 }
 
 float deviation(std::span<const float> x) {
@@ -48,11 +66,11 @@ std::vector<Tensor> augmented(std::vector<Tensor> sample, const std::vector<Tens
       const auto y = other[i].data<float>();
       for (std::size_t k = 0; k < x.size(); ++k) x[k] += part * (y[k] - x[k]);
     }
-    if (is_picture(t)) {
+    if (const auto layout = picture_layout(t)) {
       const bool flip = how.flip && random.uniform() < 0.5F;
       const std::int64_t down = how.shift > 0 ? random.between(-how.shift, how.shift) : 0;
       const std::int64_t right = how.shift > 0 ? random.between(-how.shift, how.shift) : 0;
-      if (flip || down != 0 || right != 0) move_pixels(t, flip, down, right);
+      if (flip || down != 0 || right != 0) move_pixels(t, *layout, flip, down, right);
       const auto range = static_cast<float>(how.brightness);
       if (range > 0) {
         const float factor = random.uniform(1 - range, 1 + range);

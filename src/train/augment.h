@@ -10,7 +10,7 @@ namespace espquant::train {
 
 /// What is done to samples at random before both networks see them, so that few samples go further:
 /// the teacher answers for whatever is made of them. Pictures are inputs (N,C,H,W) of more than one
-/// row and column; other inputs only get noise and mixing.
+/// row and column, or (N,H,W,C) of up to four channels; other inputs only get noise and mixing.
 struct Augmentation {
   bool flip = false;      ///< left and right, half of the time
   int shift = 0;          ///< up to so many pixels in both directions, the edge repeated

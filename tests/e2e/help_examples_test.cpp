@@ -45,7 +45,9 @@ class HelpExamples : public testing::Test {
     for (const char* name : {"calib.npz", "test.npz"})
       fs::create_symlink(gesture / name, folder.path(name));
     fs::create_directories(folder.path("images"));
-    for (const char* name : {"images/1.png", "images/2.png", "photo.jpg", "hand.jpg"})
+    std::vector<std::string> pictures{"photo.jpg", "hand.jpg"};
+    for (int i = 1; i <= 16; ++i) pictures.push_back(fmt::format("images/{}.png", i));
+    for (const std::string& name : pictures)
       write_text(folder.path(name),
                  {reinterpret_cast<const char*>(std::data(data::fixtures::kPngRgb)),
                   std::size(data::fixtures::kPngRgb)});

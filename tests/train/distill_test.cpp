@@ -96,5 +96,21 @@ TEST(Augmentation, ChangesPicturesAsTold) {
   EXPECT_TRUE(augmented({picture}, {}, {}, random)[0].equals(picture));
 }
 
+TEST(Augmentation, KeepsColoursOfPicturesWithChannelsLast) {
+  Tensor picture(DType::Float32, {1, 6, 6, 3});
+  float next = 0;
+  for (float& x : picture.mutable_data<float>()) x = next++;
+  Random random(3);
+  bool flipped = false;
+  for (int i = 0; i < 20; ++i) {
+    const auto made = augmented({picture}, {}, {.flip = true}, random);
+    const auto pixels = made[0].data<float>();
+    EXPECT_EQ(pixels[1], pixels[0] + 1);
+    EXPECT_EQ(pixels[2], pixels[0] + 2);
+    flipped |= pixels[0] == 15;
+  }
+  EXPECT_TRUE(flipped);
+}
+
 }  // namespace
 }  // namespace espquant::train
