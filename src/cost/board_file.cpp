@@ -1,7 +1,6 @@
 #include "cost/board_file.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
@@ -99,12 +98,7 @@ std::string quoted(std::string_view text) {
 }  // namespace
 
 BoardFile parse_board(std::string_view toml, const std::string& file_name) try {
-  check_toml_text(toml);
-  return read_board(toml::parse(toml));
-} catch (const toml::parse_error& error) {
-  throw Error(ErrorCode::Malformed,
-              fmt::format("line {}: {}", error.source().begin.line, error.description()))
-      .file(file_name);
+  return read_board(parse_toml(toml));
 } catch (Error& error) {
   throw error.file(file_name);
 }

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
@@ -225,10 +224,9 @@ Settings parse_settings(std::span<const std::string> assignments) {
   return settings;
 }
 
-Settings parse_settings_toml(std::string_view text) try {
+Settings parse_settings_toml(std::string_view text) {
   Settings settings;
-  check_toml_text(text);
-  for (const auto& [key, node] : toml::parse(text)) {
+  for (const auto& [key, node] : parse_toml(text)) {
     find_key(key.str());
     std::string value;
     if (const auto* list = node.as_array()) {
@@ -242,9 +240,6 @@ Settings parse_settings_toml(std::string_view text) try {
     settings.emplace_back(key.str(), std::move(value));
   }
   return settings;
-} catch (const toml::parse_error& error) {
-  throw Error(ErrorCode::Malformed,
-              fmt::format("line {}: {}", error.source().begin.line, error.description()));
 }
 
 Settings read_settings(const std::filesystem::path& path) try {

@@ -12,6 +12,10 @@ Model read(std::span<const std::byte> file, const ReadOptions& options, Defects 
   if (is_package(file)) {
     const Package package = open_package(file);
     file = options.name.empty() ? package.at(options.index).file : package.find(options.name).file;
+  } else if (!options.name.empty()) {
+    throw Error(ErrorCode::Usage,
+                "holds one model, so there is none of the name '" + options.name + "'")
+        .remedy("Leave --model out: only packages need it");
   }
   return decode_model(open_payload(file, options.key), defects);
 }

@@ -15,7 +15,7 @@ namespace espquant::espdl {
 
 struct ReadOptions {
   /// Which model of a package: by name where one is given, else by index. A file of one model
-  /// ignores both, as ESP-DL does.
+  /// ignores the index, and has no model of a name.
   std::string name{};
   std::size_t index = 0;
   /// For encrypted models.

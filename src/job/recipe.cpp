@@ -41,13 +41,6 @@ recipe::Recipe recipe_of(const RecipeOptions& options) {
   if (options.no_bias_correction) changes.emplace_back("quantization.bias_correction=none");
   changes.insert(changes.end(), options.set.begin(), options.set.end());
   recipe::apply_overrides(recipe, changes);
-  const auto keeps_a_share = [&](const auto& rule) {
-    return rule.method == quant::Method::Percentile;
-  };
-  if (options.percentile && !keeps_a_share(recipe.calibration) &&
-      std::ranges::none_of(recipe.layers, keeps_a_share))
-    throw Error(ErrorCode::Usage, "--percentile has no effect: no layer goes by percentile")
-        .remedy("Add --method percentile");
   recipe.quantization.disabled_passes.insert(recipe.quantization.disabled_passes.end(),
                                              options.disabled_passes.begin(),
                                              options.disabled_passes.end());

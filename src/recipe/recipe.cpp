@@ -93,6 +93,13 @@ void check_layer_rule(const Recipe& recipe, std::size_t index) {
         .remedy("Add method = \"percentile\"");
 }
 
+void check_percentile(const Recipe& recipe) {
+  if (recipe.calibration.percentile != Recipe{}.calibration.percentile &&
+      !goes_by_percentile(recipe))
+    throw impossible("calibration.percentile", "it has no effect: no layer goes by percentile")
+        .remedy("Set calibration.method to percentile, or leave the share out");
+}
+
 /// A pattern like `pattern` that matches one of `names`, its beginning up to some '/' corrected.
 std::string nearest_pattern(std::string_view pattern, std::span<const std::string> names) {
   const std::size_t wildcard = pattern.find_first_of("*?");
@@ -132,6 +139,11 @@ bool looks_like_file(const std::filesystem::path& path) {
 
 }  // namespace
 
+bool goes_by_percentile(const Recipe& recipe) {
+  const auto does = [](const auto& of) { return of.method == quant::Method::Percentile; };
+  return does(recipe.calibration) || std::ranges::any_of(recipe.layers, does);
+}
+
 void check_recipe(const Recipe& recipe) {
   visit_keys(recipe, [](std::string_view path, const auto& member, auto... range) {
     check_member(path, member, range...);
@@ -142,6 +154,7 @@ void check_recipe(const Recipe& recipe) {
   check_as("quantization.disabled_passes",
            [&] { passes::check_options({recipe.quantization.disabled_passes}); });
   check_mixed(recipe);
+  check_percentile(recipe);
   for (std::size_t i = 0; i < recipe.layers.size(); ++i) check_layer_rule(recipe, i);
 }
 

@@ -208,6 +208,9 @@ std::string to_json(const Recipe& recipe);
 /// as it was then.
 void apply_overrides(Recipe& recipe, std::span<const std::string> assignments);
 
+/// Whether any layer's range is a share of its values (quant::Method::Percentile).
+bool goes_by_percentile(const Recipe& recipe);
+
 /// Throws Error(Usage) that names the key, for values that are impossible in themselves or
 /// together.
 void check_recipe(const Recipe& recipe);

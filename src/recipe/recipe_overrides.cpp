@@ -14,11 +14,10 @@ std::string_view trimmed(std::string_view text) {
 
 /// A table that holds this one value; nothing where `text` is no value of TOML.
 std::optional<toml::table> parse_value(std::string_view text) try {
-  check_toml_text(text);
-  const toml::table parsed = toml::parse(fmt::format("value = {}", text));
+  const toml::table parsed = parse_toml(fmt::format("value = {}", text));
   if (parsed.size() != 1) return std::nullopt;
   return toml::table(parsed);  // a copy has no line numbers
-} catch (const toml::parse_error&) {
+} catch (const Error&) {
   return std::nullopt;
 }
 
@@ -127,6 +126,11 @@ void apply_overrides(Recipe& recipe, std::span<const std::string> assignments) {
   std::vector<std::string_view> paths;
   for (const std::string& assignment : assignments) paths.push_back(apply_one(changed, assignment));
   for (std::string_view path : paths) refuse_without_effect(changed, path);
+  // A share that the recipe named for a method which another took the place of says nothing any
+  // more.
+  if (std::ranges::find(paths, "calibration.percentile") == paths.end() &&
+      !goes_by_percentile(changed))
+    changed.calibration.percentile = Recipe{}.calibration.percentile;
   check_recipe(changed);
   recipe = std::move(changed);
 }

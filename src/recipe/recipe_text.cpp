@@ -99,14 +99,9 @@ Recipe read_recipe(const toml::table& root) {
 }  // namespace
 
 Recipe parse_recipe(std::string_view toml, std::string_view where) try {
-  check_toml_text(toml);
-  Recipe recipe = read_recipe(toml::parse(toml));
+  Recipe recipe = read_recipe(parse_toml(toml));
   check_recipe(recipe);
   return recipe;
-} catch (const toml::parse_error& error) {
-  throw Error(ErrorCode::Malformed,
-              fmt::format("line {}: {}", error.source().begin.line, error.description()))
-      .file(where);
 } catch (Error& error) {
   throw error.file(where);
 }

@@ -223,7 +223,7 @@ TEST(PreprocessSettings, TomlErrorsSayWhere) {
     parse_settings_toml("scale = 1\nmean = [\n");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::Malformed);
+    EXPECT_EQ(error.code(), ErrorCode::Usage);
     EXPECT_NE(error.message().find("line"), std::string::npos);
   }
   for (const char* text :

@@ -65,6 +65,9 @@ TEST_F(Packages, ModelsAreReadByNameAndByIndex) {
   options = {};
   options.index = 2;
   expect_error(ErrorCode::Usage, "no model 2", [&] { read_model(bytes, options); });
+  options = {};
+  options.name = "cat";
+  expect_error(ErrorCode::Usage, "holds one model", [&] { read_model(cat_, options); });
 }
 
 TEST_F(Packages, DamageIsFoundByTheDigest) {
