@@ -1,14 +1,15 @@
 # A room is one folder of src/, built as one static library: espquant_room(sim DEPENDS base espdl LIBS hwy).
 # DEPENDS names rooms, and only rooms listed earlier in src/CMakeLists.txt exist at that point, so a
-# dependency that points upwards fails to configure. WITHOUT names files of the folder that stay out.
+# dependency that points upwards fails to configure. WITHOUT names files of the folder that stay out,
+# UNITY how many go to an object.
 function(espquant_room name)
-  cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBS;SOURCES;WITHOUT" ${ARGN})
+  cmake_parse_arguments(ROOM "" "UNITY" "DEPENDS;LIBS;SOURCES;WITHOUT" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
   foreach(file IN LISTS ROOM_WITHOUT)
     list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${file})
   endforeach()
   add_library(espquant_${name} STATIC ${sources} ${ROOM_SOURCES})
-  espquant_unity(espquant_${name} ${CMAKE_SOURCE_DIR}/src)
+  espquant_unity(espquant_${name} ${CMAKE_SOURCE_DIR}/src ${ROOM_UNITY})
   target_include_directories(espquant_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/src ${CMAKE_SOURCE_DIR}/include)
   target_link_libraries(espquant_${name} PUBLIC espquant_flags)
   foreach(room IN LISTS ROOM_DEPENDS)
@@ -26,11 +27,16 @@ endfunction()
 # share their anonymous namespaces, so their helpers have names of their own. What Highway reads again
 # for every instruction set stays alone. `root` is an include folder of `target`: the generated files
 # name no absolute path, unlike CMake's own unity builds, so that a compiler cache serves every checkout.
+# Sixteen files to an object cost little more than half of what two of eight do; another number may be
+# given for rooms that are changed often, where one file is not to take long.
 function(espquant_unity target root)
   if(NOT ESPQUANT_UNITY)
     return()
   endif()
-  set(batch_size 8)
+  set(batch_size 16)
+  if(ARGN)
+    set(batch_size ${ARGN})
+  endif()
   get_target_property(sources ${target} SOURCES)
   set(batch "")
   set(batches 0)

@@ -63,7 +63,7 @@ double difference(const Resized& r, int bits, const char* chip) {
   return most;
 }
 
-constexpr std::array kChips = {"esp32s3", "esp32p4", "esp32"};
+constexpr std::array kResizingChips = {"esp32s3", "esp32p4", "esp32"};
 
 TEST(LowerResize, NearestIsExactInAnyWidthAndOnAnyGrid) {
   const std::vector<Resized> all = {
@@ -76,7 +76,7 @@ TEST(LowerResize, NearestIsExactInAnyWidthAndOnAnyGrid) {
   };
   for (const Resized& r : all)
     for (const int bits : {8, 16})
-      for (const char* chip : kChips)
+      for (const char* chip : kResizingChips)
         EXPECT_EQ(difference(r, bits, chip), 0)
             << r.coordinates << " " << r.rounding << " " << bits;
 }
@@ -90,12 +90,12 @@ TEST(LowerResize, LinearAt16BitsIsRoundedOnly) {
       {"linear", "pytorch_half_pixel", "floor", {1, 1, 4}, {1, 3, 6}},
   };
   for (const Resized& r : all)
-    for (const char* chip : kChips) EXPECT_LE(difference(r, 16, chip), 6) << r.coordinates;
+    for (const char* chip : kResizingChips) EXPECT_LE(difference(r, 16, chip), 6) << r.coordinates;
 }
 
 TEST(LowerResize, FromOneElementIsNoInterpolation) {
   const Resized r{"linear", "half_pixel", "floor", {1, 1, 2, 3}, {1, 3, 1, 1}};
-  for (const char* chip : kChips) EXPECT_EQ(difference(r, 8, chip), 0);
+  for (const char* chip : kResizingChips) EXPECT_EQ(difference(r, 8, chip), 0);
 }
 
 TEST(LowerResize, TheRuntimesOwnIsTakenAt8Bits) {
@@ -117,7 +117,7 @@ TEST(LowerResize, NearestToASmallerExponentSaturates) {
                               {"nearest_mode", "floor"}},
                              -5, 8);
   const Graph graph = net.finish({y});
-  for (const char* chip : kChips) {
+  for (const char* chip : kResizingChips) {
     const Lowered lowered = lower(graph, find_target(chip));
     const sim::Program program(lowered.model, find_target(chip));
     EXPECT_TRUE(program.faults().empty()) << chip;
