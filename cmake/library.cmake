@@ -19,7 +19,7 @@ add_library(espquant_static STATIC ${objects})
 set_target_properties(espquant_static PROPERTIES OUTPUT_NAME espquant EXPORT_NAME espquant_static
                                                  LINKER_LANGUAGE CXX)
 # By their plain names: a program that links statically needs Debian's development packages.
-set(ESPQUANT_STATIC_LIBS dnnl hwy tbb fmt gomp protobuf-lite opencv_imgproc opencv_core jpeg png z crypto tomlplusplus pthread)
+set(ESPQUANT_STATIC_LIBS dnnl hwy tbb fmt gomp protobuf-lite opencv_imgproc opencv_core jpeg png z sqlite3 crypto tomlplusplus pthread)
 target_link_libraries(espquant_static INTERFACE ${ESPQUANT_STATIC_LIBS})
 
 foreach(library espquant_shared espquant_static)

@@ -17,7 +17,7 @@ set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY "=")
 file(WRITE ${CMAKE_BINARY_DIR}/triggers "activate-noawait ldconfig\n")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${CMAKE_BINARY_DIR}/triggers)
 # To develop against the static library.
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libdnnl-dev, libhwy-dev, libtbb-dev, libfmt-dev, libprotobuf-dev, libopencv-imgproc-dev, libjpeg62-turbo-dev, libpng-dev, zlib1g-dev, libssl-dev, libtomlplusplus-dev")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libdnnl-dev, libhwy-dev, libtbb-dev, libfmt-dev, libprotobuf-dev, libopencv-imgproc-dev, libjpeg62-turbo-dev, libpng-dev, zlib1g-dev, libsqlite3-dev, libssl-dev, libtomlplusplus-dev")
 if(TARGET espquant_python)
   math(EXPR next "${Python3_VERSION_MINOR} + 1")
   set(CPACK_DEBIAN_PACKAGE_DEPENDS

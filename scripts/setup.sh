@@ -5,7 +5,7 @@ set -eu
 packages="cmake g++ ninja-build pkg-config ccache
   libdnnl-dev libeigen3-dev libtbb-dev libhwy-dev libprotobuf-dev protobuf-compiler
   libflatbuffers-dev flatbuffers-compiler libopencv-imgproc-dev libjpeg62-turbo-dev libpng-dev
-  libcli11-dev libfmt-dev nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev libssl-dev
+  libcli11-dev libfmt-dev nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev libsqlite3-dev libssl-dev
   libgtest-dev libbenchmark-dev
   pybind11-dev python3-dev python3-numpy python3-pytest"
 

@@ -21,6 +21,7 @@ struct OldSpelling {
 
 constexpr std::array kOldSpellings = {
     OldSpelling{"quantize", "--test", "--data"},     OldSpelling{"compare", "--test", "--data"},
+    OldSpelling{"tune", "--test", "--data"},
     OldSpelling{"compare", "--recipes", "--recipe"}, OldSpelling{"run", "--output", "--out"},
     OldSpelling{"latency", "--save", "--out"},
 };

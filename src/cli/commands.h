@@ -34,6 +34,7 @@ void add_run(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);
 void add_shrink(CLI::App& app, Context& context);
 void add_compare(CLI::App& app, Context& context);
+void add_tune(CLI::App& app, Context& context);
 void add_evaluate(CLI::App& app, Context& context);
 void add_analyze(CLI::App& app, Context& context);
 void add_recipes(CLI::App& app, Context& context);

@@ -47,6 +47,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_quantize(app, context);
   add_shrink(app, context);
   add_compare(app, context);
+  add_tune(app, context);
   add_analyze(app, context);
   add_recipes(app, context);
   add_inspect(app, context);

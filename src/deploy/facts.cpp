@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/fixed_point.h"
-#include "deploy/digest.h"
+#include "base/digest.h"
 #include "deploy/model_cost.h"
 
 namespace espquant::deploy {

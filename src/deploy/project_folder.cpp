@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "deploy/digest.h"
+#include "base/digest.h"
 
 namespace espquant::deploy {
 namespace {

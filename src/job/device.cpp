@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "deploy/digest.h"
+#include "base/digest.h"
 #include "job/frames.h"
 #include "job/outline.h"
 #include "job/port_metadata.h"
@@ -150,7 +150,7 @@ DeviceReport run_on_device(const DeviceOptions& options, const Tell& tell,
         .remedy("Leave out --pictures");
   deploy::SerialLine line(options.port, options.baud);
   deploy::Device device(line, options.patience);
-  if (device.hello().sha256 != deploy::sha256_of(read_file(options.file.path)))
+  if (device.hello().sha256 != sha256_of(read_file(options.file.path)))
     throw Error(ErrorCode::BadData, "the board runs another model")
         .file(options.port.string())
         .remedy("Give the file that its project was made of");

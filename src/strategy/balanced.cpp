@@ -75,8 +75,9 @@ struct Attempt {
 /// Tries ways, calibrated and judged on the samples of a bench of the network as it is.
 class Judge {
  public:
-  Judge(Workbench& plain, const recipe::Recipe::Equalization& equalization, Means means)
-      : plain_(plain), equalization_(equalization), means_(means) {
+  Judge(Workbench& plain, const quant::Settings& settings,
+        const recipe::Recipe::Equalization& equalization, Means means)
+      : plain_(plain), settings_(settings), equalization_(equalization), means_(means) {
     plain.hold_out();
     original_ = outputs_on(plain.network(), plain.source());
     extents_ = calib::channel_extents(ops::Executor(plain.network()), plain.source());
@@ -86,7 +87,7 @@ class Judge {
 
   Attempt as_it_is() const {
     Attempt none{plain_.network(), {}};
-    none.trial.noise = plain_.judged(plain_.settings(), means_).noise;
+    none.trial.noise = plain_.judged(settings_, means_).noise;
     return none;
   }
 
@@ -105,19 +106,20 @@ class Judge {
       extents = calib::channel_extents(ops::Executor(made.network), plain_.source());
     }
     quant::unshare_constants(made.network);
-    const quant::EqualizationSettings settings = settings_of(equalization_);
+    const quant::EqualizationSettings how = settings_of(equalization_);
     trial.groups = way == EqualizationWay::Activations
-                       ? quant::even_activations(made.network, settings.through_adds, extents)
-                       : quant::equalize(made.network, settings, extents);
+                       ? quant::even_activations(made.network, how.through_adds, extents)
+                       : quant::equalize(made.network, how, extents);
     if (equalization_.high_bias_absorption) quant::absorb_high_biases(made.network, extents);
     trial.equalization_change = largest_change(outputs_on(made.network, plain_.source()), before);
     Workbench bench(made.network, plain_);
-    trial.noise = bench.judged(bench.settings(), means_).noise;
+    trial.noise = bench.judged(settings_, means_).noise;
     return made;
   }
 
  private:
   Workbench& plain_;
+  const quant::Settings& settings_;
   const recipe::Recipe::Equalization& equalization_;
   Means means_;
   Outputs original_;
@@ -147,9 +149,10 @@ const EqualizationTrial& BalancedNetwork::kept() const {
   return *found;
 }
 
-BalancedNetwork balance(Workbench& plain, const recipe::Recipe::Equalization& equalization,
-                        Means means, const StageProgress& progress) {
-  const Judge judge(plain, equalization, means);
+BalancedNetwork balance(Workbench& plain, const quant::Settings& settings,
+                        const recipe::Recipe::Equalization& equalization, Means means,
+                        const StageProgress& progress) {
+  const Judge judge(plain, settings, equalization, means);
   BalancedNetwork result;
   // What a way has to stay below.
   double bar = std::numeric_limits<double>::infinity();

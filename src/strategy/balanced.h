@@ -39,11 +39,12 @@ struct BalancedNetwork {
 };
 
 /// The ways that a recipe's equalization section asks for, each equalized by the channels' extents
-/// on all samples of `plain`, a bench of the network as it is, and calibrated and judged on those
-/// of plain.run(): the one with the least noise at the simulated outputs is kept. With
-/// undo_if_worse, leaving the network as it is is one of them, which gives way to a tenth less
-/// noise.
-BalancedNetwork balance(Workbench& plain, const recipe::Recipe::Equalization& equalization,
-                        Means means, const StageProgress& progress = {});
+/// on all samples of `plain`, a bench of the network as it is, and calibrated and judged, under
+/// `settings`, on those of plain.run(): the one with the least noise at the simulated outputs is
+/// kept. With undo_if_worse, leaving the network as it is is one of them, which gives way to a
+/// tenth less noise.
+BalancedNetwork balance(Workbench& plain, const quant::Settings& settings,
+                        const recipe::Recipe::Equalization& equalization, Means means,
+                        const StageProgress& progress = {});
 
 }  // namespace espquant::strategy

@@ -5,7 +5,6 @@
 #include <map>
 #include <optional>
 
-#include "base/fixed_point.h"
 #include "base/parallel.h"
 #include "cost/latency.h"
 #include "espdl/writer.h"
@@ -211,7 +210,7 @@ class Search {
     std::vector<NoiseSource> sources;
     const std::vector<SharedTensor> tensors = shared_tensors(bench_, layers_);
     const std::vector<measure::OutputNoise> noises =
-        trials().narrow_each(narrowings(tensors, all_wide));
+        trials().narrow_each(narrowings_of(bench_, tensors, settings_, all_wide));
     for (std::size_t i = 0; i < tensors.size(); ++i)
       sources.push_back({std::max(noises[i].mean_ratio() - none, 0.0), tensors[i].layers});
     sources_.emplace(alone_, std::move(sources), weights_alone_);
@@ -229,22 +228,6 @@ class Search {
     const std::vector<double> noises = noises_of(trials, one_narrow);
     for (std::size_t k = 0; k < steps.size(); ++k)
       weights_alone_[steps[k].layer] = std::max(noises[k] - none, 0.0);
-  }
-
-  /// To the 8 bits that the tensors have where all layers have them.
-  std::vector<Trials::Narrowing> narrowings(std::span<const SharedTensor> tensors,
-                                            const quant::Settings& all_wide) const {
-    const Candidate narrow = bench_.draft(settings_);
-    const Candidate wide = bench_.draft(all_wide);
-    std::vector<Trials::Narrowing> narrowings;
-    for (const SharedTensor& tensor : tensors) {
-      const auto group = static_cast<std::size_t>(bench_.plan().scales.sets.find(tensor.value));
-      const Value& value = narrow.graph.value(tensor.value);
-      narrowings.push_back(
-          {wide.lowered.orders.at(value.name).tensor,
-           pow2(value.quant->exponent()) * wide.factors[group] / narrow.factors[group]});
-    }
-    return narrowings;
   }
 
   /// Steps that are left, whatever they cost: as many layers as are allowed, each wider than it is.
@@ -414,7 +397,7 @@ class Search {
 
 MixedResult choose_wide_layers(Workbench& bench, const recipe::Recipe::Mixed& mixed,
                                const quant::Settings& settings, Means means, bool offer_w8a16,
-                               const StageProgress& progress) {
+                               bool find_idle, const StageProgress& progress) {
   Search search(bench, mixed, settings, means, offer_w8a16, progress);
   MixedResult result;
   if (mixed.layers.empty()) {
@@ -423,7 +406,7 @@ MixedResult choose_wide_layers(Workbench& bench, const recipe::Recipe::Mixed& mi
     const std::vector<std::string> layers = matching_layers(bench.network(), mixed.layers);
     result.settings = settings;
     for (const std::string& layer : layers) result.settings.layer_bits[layer] = 16;
-    result.idle = search.idle_layers(result.settings, layers);
+    if (find_idle) result.idle = search.idle_layers(result.settings, layers);
   }
   return result;
 }

@@ -52,9 +52,9 @@ struct MixedResult {
 /// goal the last choices are then compared with what came next; with one, candidates are made until
 /// it is met, and layers that were not needed after all are dropped. Without labels, agreement with
 /// the float network stands in for accuracy. Throws Error(Usage) where there are no class scores to
-/// compare.
+/// compare. Of a hand-written list the idle layers are found if `find_idle` says so.
 MixedResult choose_wide_layers(Workbench& bench, const recipe::Recipe::Mixed& mixed,
                                const quant::Settings& settings, Means means, bool offer_w8a16,
-                               const StageProgress& progress = {});
+                               bool find_idle, const StageProgress& progress = {});
 
 }  // namespace espquant::strategy

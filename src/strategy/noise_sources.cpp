@@ -128,6 +128,17 @@ double NoiseSources::total() const {
   return sum;
 }
 
+double NoiseSources::left(std::span<const LayerWidth> now) const {
+  double sum = 0;
+  for (const NoiseSource& s : sources_)
+    if (std::any_of(s.layers.begin(), s.layers.end(),
+                    [&](std::size_t l) { return now[l] == LayerWidth::Narrow; }))
+      sum += s.noise;
+  for (std::size_t l = 0; l < weights_.size(); ++l)
+    if (now[l] != LayerWidth::Wide) sum += weights_[l];
+  return sum;
+}
+
 double NoiseSources::gain(std::size_t layer, LayerWidth to, std::span<const LayerWidth> now,
                           std::size_t room) const {
   double sum = to == LayerWidth::Wide ? weights_[layer] : 0;

@@ -50,6 +50,8 @@ class NoiseSources {
                std::span<const double> weights = {});
 
   double total() const;
+  /// What is there with these widths.
+  double left(std::span<const LayerWidth> now) const;
   /// What `layer` takes away when it goes from its width in `now` to a wider one. A tensor for
   /// which `room` allows the other layers too counts in equal parts.
   double gain(std::size_t layer, LayerWidth to, std::span<const LayerWidth> now,

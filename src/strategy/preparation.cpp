@@ -3,6 +3,15 @@
 #include <algorithm>
 
 namespace espquant::strategy {
+namespace {
+
+quant::Settings with_wide_weights(quant::Settings settings) {
+  settings.weight_bits = 16;
+  settings.layer_weight_bits.clear();
+  return settings;
+}
+
+}  // namespace
 
 const Preparation::Simplified& Preparation::simplified(
     const std::vector<std::string>& disabled_passes, const std::vector<std::string>& unrolled) {
@@ -22,11 +31,49 @@ const Preparation::Simplified& Preparation::simplified(
 std::shared_ptr<Workbench> Preparation::workbench(const Simplified& network,
                                                   const quant::Settings& settings,
                                                   const StageProgress& progress) {
-  for (const Bench& known : benches_)
-    if (known.network == &network && known.bench->settings() == settings) return known.bench;
-  auto made = std::make_shared<Workbench>(network.network, settings, source_, labels_, progress);
+  const quant::Settings seen = with_wide_weights(settings);
+  const auto known = std::find_if(benches_.begin(), benches_.end(), [&](const Bench& b) {
+    return b.network == &network && b.bench->settings() == seen;
+  });
+  if (known != benches_.end()) {
+    std::rotate(known, known + 1, benches_.end());
+    return benches_.back().bench;
+  }
+  auto made = std::make_shared<Workbench>(network.network, seen, source_, labels_, progress);
   benches_.push_back({&network, made});
   return made;
+}
+
+const Preparation::Equalized& Preparation::equalized(
+    const std::shared_ptr<Workbench>& plain, const quant::Settings& settings,
+    const recipe::Recipe::Equalization& equalization, Means means, Stopwatch& watch) {
+  const bool no_choice = !equalization.undo_if_worse && !equalization.even_activations &&
+                         equalization.relu6 != recipe::Relu6::Auto;
+  const quant::Settings seen = no_choice ? with_wide_weights(settings) : settings;
+  const auto known =
+      std::find_if(equalized_.begin(), equalized_.end(), [&](const EqualizedBench& e) {
+        return e.plain == plain && e.settings == seen && e.equalization == equalization &&
+               e.means == means;
+      });
+  if (known != equalized_.end()) {
+    std::rotate(known, known + 1, equalized_.end());
+    return equalized_.back().made;
+  }
+  BalancedNetwork balanced = watch.run(
+      "equalize", [&] { return balance(*plain, settings, equalization, means, watch.progress()); });
+  Equalized made{plain, balanced.trials};
+  if (balanced.kept().way != EqualizationWay::None)
+    made.bench = watch.run("calibrate again", [&] {
+      return std::make_shared<Workbench>(std::move(balanced.network), plain->settings(), source_,
+                                         labels_, watch.progress());
+    });
+  return equalized_.emplace_back(EqualizedBench{plain, seen, equalization, means, std::move(made)})
+      .made;
+}
+
+void Preparation::keep_benches(std::size_t count) {
+  while (benches_.size() > count) benches_.pop_front();
+  while (equalized_.size() > count) equalized_.pop_front();
 }
 
 }  // namespace espquant::strategy

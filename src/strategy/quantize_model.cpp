@@ -3,51 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <optional>
 
 #include "measure/simulate.h"
-#include "quant/gate_exponents.h"
-#include "quant/quantize.h"
 #include "recipe/name_pattern.h"
 #include "strategy/finetune.h"
 #include "strategy/lost_outputs.h"
+#include "strategy/recipe_bench.h"
 #include "strategy/recurrent_notes.h"
 #include "strategy/refine.h"
 #include "strategy/wide_weights.h"
 
 namespace espquant::strategy {
 namespace {
-
-class Stopwatch {
- public:
-  Stopwatch(std::vector<Stage>& stages, const StageProgress& progress)
-      : stages_(stages), progress_(progress) {}
-
-  template <typename F>
-  auto run(std::string name, F&& work) {
-    if (progress_) progress_(name, 0, 0);
-    const auto begin = std::chrono::steady_clock::now();
-    const auto finish = [&] {
-      stages_.push_back(
-          {std::move(name),
-           std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()});
-    };
-    if constexpr (std::is_void_v<decltype(work())>) {
-      work();
-      finish();
-    } else {
-      auto result = work();
-      finish();
-      return result;
-    }
-  }
-
- private:
-  std::vector<Stage>& stages_;
-  const StageProgress& progress_;
-};
 
 [[noreturn]] void refuse_nonsense(const sim::Program& program, std::size_t node) {
   const std::size_t tensor = program.node_outputs(node).front();
@@ -80,18 +49,11 @@ void write_test_values(espdl::Model& model, const sim::Program& program,
   model.test_outputs = std::move(outputs);
 }
 
-Means means_of(const recipe::Recipe& recipe) {
-  return recipe.quantization.bias_correction == recipe::BiasCorrection::Empirical
-             ? Means::MatchOrUndo
-             : Means::AsTheyAre;
-}
-
 /// Makes the candidate that a recipe asks for, mixed section included.
-Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
+Candidate make_candidate(Workbench& bench, quant::Settings settings, const QuantizeOptions& options,
                          const StageProgress& progress, QuantizedModel& result) {
   const recipe::Recipe& recipe = options.recipe;
   const Means means = means_of(recipe);
-  quant::Settings settings = bench.settings();
   const auto refine = [&] {
     settings = refine_exponents(bench, settings, means, progress).settings;
   };
@@ -99,8 +61,9 @@ Candidate make_candidate(Workbench& bench, const QuantizeOptions& options,
   const bool has_goals = recipe.mixed.noise_target || recipe.mixed.accuracy_within;
   if (recipe.quantization.refine_exponents && has_goals) refine();
   if (recipe.mixed.enabled) {
-    MixedResult mixed = choose_wide_layers(bench, recipe.mixed, settings, means,
-                                           !recipe.quantization.weight_bits, progress);
+    MixedResult mixed =
+        choose_wide_layers(bench, recipe.mixed, settings, means, !recipe.quantization.weight_bits,
+                           options.find_idle_layers, progress);
     result.layer_effects = std::move(mixed.effects);
     result.wide_layers = std::move(mixed.chosen);
     result.idle_layers = std::move(mixed.idle);
@@ -174,48 +137,20 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
   QuantizedModel result;
   result.recipe = recipe;
   Stopwatch watch(result.stages, progress);
-  const Preparation::Simplified* simplified = nullptr;
-  watch.run("simplify",
-            [&] { simplified = &shared.simplified(recipe.quantization.disabled_passes); });
-  result.network = simplified->network;
-  result.passes = simplified->passes;
+  const RecipeBench made = bench_for(shared, recipe, *options.target, options.latency, watch);
+  Workbench& bench = *made.bench;
+  result.network = made.simplified->network;
+  result.passes = made.simplified->passes;
   for (ValueId v : lower::unread_inputs(result.network))
     result.unread_inputs.push_back(result.network.value(v).name);
-  const quant::Settings settings = settings_of(recipe, result.network, *options.target);
-  quant::check_settings(settings);
-
-  std::shared_ptr<Workbench> bench =
-      watch.run("calibrate", [&] { return shared.workbench(*simplified, settings, progress); });
-  if (const auto coarse =
-          quant::layers_of_coarse_steps(result.network, bench->calibration().statistics, settings);
-      !coarse.empty()) {
-    simplified = &shared.simplified(recipe.quantization.disabled_passes, coarse);
-    if (print(simplified->network) != print(result.network)) {
-      result.network = simplified->network;
-      result.passes = simplified->passes;
-      bench = watch.run("calibrate again",
-                        [&] { return shared.workbench(*simplified, settings, progress); });
-    }
-  }
-  bench->estimate_with(options.latency);
-  if (recipe.equalization.enabled) {
-    BalancedNetwork balanced = watch.run("equalize", [&] {
-      return balance(*bench, recipe.equalization, means_of(recipe), progress);
-    });
-    result.equalization = balanced.trials;
-    if (balanced.kept().way != EqualizationWay::None)
-      bench = watch.run("calibrate again", [&] {
-        return std::make_shared<Workbench>(std::move(balanced.network), settings, source,
-                                           shared.labels(), progress);
-      });
-    bench->estimate_with(options.latency);
-  }
-  Candidate best =
-      watch.run("quantize", [&] { return make_candidate(*bench, options, progress, result); });
+  result.equalization = made.equalization;
+  Candidate best = watch.run(
+      "quantize", [&] { return make_candidate(bench, made.settings, options, progress, result); });
+  result.judged = best.noise;
   settle_recipe(result);
   for (std::string& note : recurrent_notes(shared.imported(), best.graph))
     result.notes.push_back(std::move(note));
-  note_wide_scores(*bench, best.graph, result);
+  note_wide_scores(bench, best.graph, result);
   result.quantized = std::move(best.graph);
   result.scaled = std::move(best.scaled);
   result.model = std::move(best.lowered.model);

@@ -8,13 +8,9 @@
 #include "strategy/balanced.h"
 #include "strategy/mixed.h"
 #include "strategy/preparation.h"
+#include "strategy/stopwatch.h"
 
 namespace espquant::strategy {
-
-struct Stage {
-  std::string name;
-  double seconds = 0;
-};
 
 struct QuantizeOptions {
   recipe::Recipe recipe;
@@ -29,6 +25,9 @@ struct QuantizeOptions {
   /// Store the first calibration sample and the chip's outputs for it in the file, for `verify` and
   /// Model::test().
   bool test_values = true;
+  /// Of a hand-written list of 16-bit layers, find those that gain nothing: as many trials as there
+  /// are layers.
+  bool find_idle_layers = true;
 };
 
 struct QuantizedModel {
@@ -40,6 +39,8 @@ struct QuantizedModel {
   Graph quantized;
   espdl::Model model;
   measure::NoiseReport noise;
+  /// At the outputs, on the calibration samples that candidates are judged on.
+  measure::OutputNoise judged;
   std::vector<Stage> stages;
   std::vector<passes::PassRecord> passes;
   std::vector<sim::Program::Fault> faults;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/fixed_point.h"
 #include "base/parallel.h"
 
 namespace espquant::strategy {
@@ -100,6 +101,23 @@ void Trials::rebase(quant::Settings base) {
   std::unique_ptr<SteppedRun> run = run_of(bench_.draft(base_));
   if (trunk_->shared_nodes(*run) >= trunk_->position()) run->go_on_from(*trunk_);
   trunk_ = std::move(run);
+}
+
+std::vector<Trials::Narrowing> narrowings_of(const Workbench& bench,
+                                             std::span<const SharedTensor> tensors,
+                                             const quant::Settings& narrow,
+                                             const quant::Settings& wide) {
+  const Candidate in_8 = bench.draft(narrow);
+  const Candidate in_16 = bench.draft(wide);
+  std::vector<Trials::Narrowing> narrowings;
+  for (const SharedTensor& tensor : tensors) {
+    const auto group = static_cast<std::size_t>(bench.plan().scales.sets.find(tensor.value));
+    const Value& value = in_8.graph.value(tensor.value);
+    narrowings.push_back(
+        {in_16.lowered.orders.at(value.name).tensor,
+         pow2(value.quant->exponent()) * in_16.factors[group] / in_8.factors[group]});
+  }
+  return narrowings;
 }
 
 }  // namespace espquant::strategy

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "strategy/noise_sources.h"
 #include "strategy/stepped_run.h"
 #include "strategy/workbench.h"
 
@@ -50,5 +51,12 @@ class Trials {
   /// Of the base, as far as candidates have needed it.
   std::unique_ptr<SteppedRun> trunk_;
 };
+
+/// Rounding each of `tensors`, in the network of `wide` settings, to the 8 bits that it has by
+/// `narrow`.
+std::vector<Trials::Narrowing> narrowings_of(const Workbench& bench,
+                                             std::span<const SharedTensor> tensors,
+                                             const quant::Settings& narrow,
+                                             const quant::Settings& wide);
 
 }  // namespace espquant::strategy

@@ -60,6 +60,8 @@ class Workbench {
 
   /// Of source(), ascending; none where there are too few samples to hold any out.
   std::vector<std::int64_t> judged_samples() const { return pick_samples().judged; }
+  /// Likewise, those that candidates are fitted to.
+  std::vector<std::int64_t> fitted_samples() const { return pick_samples().fitted; }
 
   /// A part of run(), for a first look at many candidates: so many samples to fit to, and to judge
   /// on.

@@ -14,7 +14,7 @@ using Equalization = recipe::Recipe::Equalization;
 
 BalancedNetwork balanced(const Graph& network, const Equalization& equalization) {
   Workbench plain(network, test::settings_for("esp32s3"), test::random_samples(network, 16, -1, 2));
-  return balance(plain, equalization, Means::MatchOrUndo);
+  return balance(plain, plain.settings(), equalization, Means::MatchOrUndo);
 }
 
 std::vector<std::string> balanced_names_of(const std::vector<EqualizationTrial>& trials) {

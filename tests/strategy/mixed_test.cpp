@@ -21,7 +21,7 @@ Workbench& mixed_small_bench() {
 }
 
 MixedResult choose(const recipe::Recipe::Mixed& mixed, Workbench& bench = mixed_small_bench()) {
-  return choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, false);
+  return choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, false, true);
 }
 
 std::set<std::string> wide_layers(const MixedResult& result) {
@@ -121,9 +121,9 @@ TEST(Mixed, ABudgetOfBytesBuysMoreWithWeightsOf8Bits) {
   recipe::Recipe::Mixed mixed;
   mixed.budget_kb = 2.5;
   const MixedResult three =
-      choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, true);
+      choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, true, true);
   const MixedResult two =
-      choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, false);
+      choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, false, true);
   const auto noise = [&](const quant::Settings& settings) {
     return Trials(bench, settings, Means::AsTheyAre).make(settings).noise.ratio();
   };
@@ -149,7 +149,7 @@ TEST(Mixed, WithoutABudgetWeightsAreAsWideAsActivations) {
   mixed.max_16bit = 2;
   Workbench& bench = mixed_small_bench();
   const MixedResult result =
-      choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, true);
+      choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, true, true);
   EXPECT_EQ(result.settings, choose(mixed).settings);
   for (const LayerEffect& e : result.effects) EXPECT_FALSE(e.weight_noise);
 }

@@ -4,9 +4,9 @@
 #include <span>
 #include <string>
 
-namespace espquant::deploy {
+namespace espquant {
 
 /// SHA-256 in hexadecimal digits.
 std::string sha256_of(std::span<const std::byte> bytes);
 
-}  // namespace espquant::deploy
+}  // namespace espquant

@@ -1,4 +1,4 @@
-#include "deploy/digest.h"
+#include "base/digest.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 
-namespace espquant::deploy {
+namespace espquant {
 
 std::string sha256_of(std::span<const std::byte> bytes) {
   std::array<unsigned char, 32> digest{};
@@ -18,4 +18,4 @@ std::string sha256_of(std::span<const std::byte> bytes) {
   return fmt::format("{:02x}", fmt::join(digest, ""));
 }
 
-}  // namespace espquant::deploy
+}  // namespace espquant

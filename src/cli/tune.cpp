@@ -1,0 +1,343 @@
+#include "job/tune.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "cli/board_options.h"
+#include "cli/calibration_data.h"
+#include "cli/commands.h"
+#include "cli/model_file.h"
+#include "cli/network_options.h"
+#include "cli/notes.h"
+#include "cli/progress.h"
+#include "cli/quantized_files.h"
+#include "cli/validators.h"
+#include "report/table.h"
+
+namespace espquant::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+struct TuneCommand {
+  job::TuneJob job;
+  fs::path test, space;
+  std::int64_t count = 0;
+  std::vector<std::string> goals;
+  std::string minimize, order = "best", time, show;
+  bool list = false, print_space = false, json = false;
+};
+
+/// "90", "90s", "2m", "1.5h" in seconds.
+double parse_time(const std::string& text) {
+  double factor = 1;
+  std::string number = text;
+  if (!number.empty() && std::string_view("smh").find(number.back()) != std::string_view::npos) {
+    factor = number.back() == 's' ? 1 : number.back() == 'm' ? 60 : 3600;
+    number.pop_back();
+  }
+  char* end = nullptr;
+  const double value = std::strtod(number.c_str(), &end);
+  if (number.empty() || *end != '\0' || !(value > 0) || value > 1e9)
+    throw Error(ErrorCode::Usage, fmt::format("--time: '{}' is no span of time", text))
+        .remedy("Write 90s, 5m or 2h");
+  return value * factor;
+}
+
+/// The options that stand for several members.
+job::TuneJob job_of(const TuneCommand& command) {
+  job::TuneJob job = command.job;
+  for (const auto& [path, name] :
+       {std::pair(&job.model, "ONNX"), std::pair(&job.calib.path, "--calib")})
+    if (path->empty())
+      throw Error(ErrorCode::Usage, fmt::format("{} is required", name))
+          .remedy("See espquant tune --help");
+  if (!command.test.empty()) {
+    job.test = job.calib;
+    job.test->path = command.test;
+    job.test->count = command.count;
+  }
+  if (job.name.empty()) job.name = job.model.stem().string();
+  for (const std::string& goal : command.goals) job.plan.goals.push_back(search::parse_goal(goal));
+  const bool goals = !job.plan.goals.empty();
+  job.plan.minimized = !command.minimize.empty() ? search::parse_metric(command.minimize)
+                       : goals                   ? search::Metric::Milliseconds
+                                                 : search::Metric::Noise;
+  job.plan.order = command.order == "random"       ? search::Order::Random
+                   : command.order == "exhaustive" ? search::Order::Exhaustive
+                                                   : search::Order::Best;
+  if (!command.time.empty()) job.seconds = parse_time(command.time);
+  if (!job.seconds && !job.trials) {
+    constexpr double kUsualSeconds = 300;
+    job.seconds = kUsualSeconds;
+  }
+  if (!command.space.empty()) {
+    const std::vector<std::byte> text = read_file(command.space);
+    job.space = search::narrowed_space({reinterpret_cast<const char*>(text.data()), text.size()},
+                                       command.space.string());
+  }
+  return job;
+}
+
+std::string tune_percent(double fraction) {
+  return fraction >= 1e-4 || fraction == 0 ? fmt::format("{:.3f} %", 100 * fraction)
+                                           : fmt::format("{:.1e} %", 100 * fraction);
+}
+
+std::string tune_percent(const std::optional<double>& fraction) {
+  return fraction ? fmt::format("{:.2f} %", 100 * *fraction) : "";
+}
+
+std::string tune_ms(double milliseconds) {
+  return fmt::format("{:.{}f}", milliseconds, milliseconds < 10 ? 2 : 1);
+}
+
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<std::int64_t>(std::max(seconds, 0.0));
+  return fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
+/// "tuning: best 12.3 ms, noise 0.210 %; 34 trials, 1:20 left".
+job::TuneProgress show_progress(const job::TuneJob& job, bool quiet) {
+  const auto begin = std::chrono::steady_clock::now();
+  return [=, seconds = job.seconds, trials = job.trials,
+          bar = std::shared_ptr<Progress>()](const job::TuneState& state) mutable {
+    const double passed =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    std::string text = "tuning: ";
+    if (!state.best.empty())
+      text += fmt::format("best {} ms, noise {}; ", tune_ms(state.merit.milliseconds),
+                          tune_percent(state.merit.noise));
+    text += fmt::format("{} trials", state.trials);
+    if (trials) text += fmt::format(" of {}", *trials);
+    if (seconds) text += fmt::format(", {} left", duration_text(*seconds - passed));
+    bar.reset();
+    bar = std::make_shared<Progress>(text, 0, quiet);
+    bar->update(static_cast<std::int64_t>(state.looks + state.trials));
+  };
+}
+
+std::string tune_widths(const search::Tried& tried) {
+  if (!tried.config) return "";
+  std::size_t wide = 0, narrow = 0;
+  for (const auto width : tried.config->widths) {
+    wide += width != strategy::LayerWidth::Narrow ? 1 : 0;
+    narrow += width == strategy::LayerWidth::NarrowWeights ? 1 : 0;
+  }
+  const std::string text = fmt::format("{} of {}", wide, tried.config->widths.size());
+  return narrow == 0 ? text : fmt::format("{}, {} w8", text, narrow);
+}
+
+std::string front_table(const job::Tuned& tuned) {
+  using Align = report::Table::Align;
+  report::Table table({{"", Align::Left},
+                       {"recipe", Align::Left},
+                       {"est. ms", Align::Right},
+                       {"flash", Align::Right},
+                       {"RAM", Align::Right},
+                       {"noise", Align::Right},
+                       {"confirmed", Align::Right},
+                       {"accuracy", Align::Right},
+                       {"confirmed", Align::Right},
+                       {"16-bit", Align::Right}});
+  for (std::size_t p = 0; p < tuned.points.size(); ++p) {
+    const job::TunedPoint& point = tuned.points[p];
+    const search::Tried& tried = tuned.findings.tried[point.tried];
+    const search::Outcome& o = tried.outcome;
+    const auto accuracy = [](const search::Outcome& outcome) {
+      return tune_percent(outcome.accuracy ? outcome.accuracy : outcome.agreement);
+    };
+    table.add_row({p == tuned.recommended ? "*" : "", tried.work.recipe.name,
+                   tune_ms(o.milliseconds), report::human_bytes(static_cast<std::size_t>(o.flash)),
+                   report::human_bytes(static_cast<std::size_t>(o.ram)), tune_percent(o.noise),
+                   point.confirmed ? tune_percent(point.confirmed->noise) : "", accuracy(o),
+                   point.confirmed ? accuracy(*point.confirmed) : "", tune_widths(tried)});
+  }
+  return table.to_string();
+}
+
+std::string goals_text(const job::Tuned& tuned, const job::TuneJob& job) {
+  std::string text;
+  for (const search::Goal& goal : job.plan.goals)
+    text += (text.empty() ? "" : ", ") + search::text_of(goal);
+  if (text.empty()) return fmt::format("least {}", search::name_of(job.plan.minimized));
+  const char* met = !tuned.goals_met         ? "not met"
+                    : !tuned.goals_confirmed ? "met"
+                    : *tuned.goals_confirmed ? "met, and confirmed"
+                                             : "met, but not confirmed";
+  return fmt::format("{} ({}), least {}", text, met, search::name_of(job.plan.minimized));
+}
+
+void print_tuned(const job::Tuned& tuned, const job::TuneJob& job) {
+  const search::Findings& found = tuned.findings;
+  fmt::print("{} for {}: {} trials and {} looks in {}; it ended because {}\n\n", job.name,
+             tuned.target->name, found.tried.size(), tuned.looks, duration_text(tuned.seconds),
+             found.end == "budget" ? "the budget did" : found.end);
+  fmt::print("{}\n", front_table(tuned));
+  fmt::print("* recommended: {}\n", goals_text(tuned, job));
+  fmt::print("Measured on {} {} samples", tuned.deciding_samples,
+             tuned.on_test_data ? "test" : "calibration");
+  if (tuned.confirming_samples > 0)
+    fmt::print(", confirmed on {} others that decided nothing", tuned.confirming_samples);
+  fmt::print("\n");
+}
+
+void list_journal(const TuneCommand& command) {
+  const auto entries = search::Journal::read(job::TuneJob::journal_of(command.job.out));
+  if (command.show == "csv") {
+    fmt::print("{}", job::csv_of(entries));
+    return;
+  }
+  if (command.show == "json" || command.json) {
+    fmt::print("{}\n", job::json_of(entries).dump(2));
+    return;
+  }
+  using Align = report::Table::Align;
+  report::Table table({{"", Align::Right},
+                       {"recipe", Align::Left},
+                       {"est. ms", Align::Right},
+                       {"flash", Align::Right},
+                       {"RAM", Align::Right},
+                       {"noise", Align::Right},
+                       {"accuracy", Align::Right},
+                       {"seconds", Align::Right}});
+  std::size_t looks = 0;
+  for (const search::Entry& entry : entries) {
+    if (entry.work.kind != search::Work::Kind::Trial) {
+      ++looks;
+      continue;
+    }
+    const search::Outcome& o = entry.outcome;
+    if (!o.refusal.empty()) {
+      table.add_row({fmt::to_string(entry.number), entry.work.recipe.name, "refused"});
+      continue;
+    }
+    table.add_row({fmt::to_string(entry.number), entry.work.recipe.name, tune_ms(o.milliseconds),
+                   report::human_bytes(static_cast<std::size_t>(o.flash)),
+                   report::human_bytes(static_cast<std::size_t>(o.ram)), tune_percent(o.noise),
+                   tune_percent(o.accuracy ? o.accuracy : o.agreement),
+                   fmt::format("{:.2f}", o.seconds)});
+  }
+  fmt::print("{}\nand {} looks at few samples\n", table.to_string(), looks);
+}
+
+void run_tune(const TuneCommand& command, Context& context) {
+  if (command.print_space) {
+    fmt::print("{}", search::space_text());
+    return;
+  }
+  if (command.list || !command.show.empty()) return list_journal(command);
+  const job::TuneJob job = job_of(command);
+  const job::Tuned tuned =
+      job::tune(job, print_note, show_progress(job, context.quiet || command.json));
+  if (command.json) {
+    ordered_json json = job::json_of(tuned, job);
+    json["seconds"] = tuned.seconds;
+    json["measured"] = tuned.measured;
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  if (context.quiet) return;
+  print_tuned(tuned, job);
+  fmt::print("Wrote {}\n", (job.out / "best" / (job.name + ".espdl")).string());
+  for (const job::TunedPoint& point : tuned.points)
+    fmt::print("Wrote {}\n", point.files.front().parent_path().string());
+  fmt::print("Wrote {}\n", (job.out / "tune.json").string());
+}
+
+}  // namespace
+
+void add_tune(CLI::App& app, Context& context) {
+  auto command = std::make_shared<TuneCommand>();
+  job::TuneJob& job = command->job;
+  job.out = ".";
+  CLI::App* sub = app.add_subcommand(
+      "tune", "Search for the recipe that meets a goal at least cost, as long as you like");
+  sub->add_option("ONNX", job.model, "The network, .onnx")->type_name("ONNX");
+  add_calib(*sub, job.calib.path);
+  add_data(*sub, command->test,
+           "Data that decide and confirm, with labels or without (default: calibration samples "
+           "that nothing was fitted to)");
+  add_count(*sub, command->count, "all");
+  sub->add_option("--calib-count", job.calib_count,
+                  "Calibrate on at most this many samples, evenly spread (default: all)")
+      ->check(whole_number(1))
+      ->type_name("N");
+  constexpr const char* kSearch = "Search";
+  sub->add_option("--goal", command->goals,
+                  "What must hold, as accuracy-drop<=0.5 (points), noise<=1 (%), ms<=20, "
+                  "flash<=300K, ram<=200K; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("GOAL")
+      ->group(kSearch);
+  sub->add_option("--minimize", command->minimize,
+                  "What is to be least beside that: noise, accuracy-drop, ms, flash, ram (default: "
+                  "ms, without a goal noise)")
+      ->type_name("WHAT")
+      ->group(kSearch);
+  sub->add_option("--time", command->time, "How long to search, as 90s, 5m or 2h (default: 5m)")
+      ->type_name("TIME")
+      ->group(kSearch);
+  sub->add_option("--trials", job.trials,
+                  "How many candidates to try; the result is the same on every machine")
+      ->check(whole_number(1))
+      ->type_name("N")
+      ->group(kSearch);
+  sub->add_option("--space", command->space,
+                  "A TOML file that narrows what is chosen among (--print-space shows all)")
+      ->type_name("FILE")
+      ->group(kSearch);
+  sub->add_flag("--print-space", command->print_space, "Print what is chosen among")
+      ->group(kSearch);
+  sub->add_option("--order", command->order,
+                  "best: what promises most first; random or exhaustive: to compare with")
+      ->check(one_of({"best", "random", "exhaustive"}))
+      ->type_name("ORDER")
+      ->group(kSearch);
+  sub->add_option("--seed", job.plan.seed, "Of --order random (default: 1)")
+      ->type_name("N")
+      ->group(kSearch);
+  sub->add_option("--generation", job.plan.generation,
+                  "Trials that do not wait for each other: more for many machines (default: 8)")
+      ->check(whole_number(1, 4096))
+      ->type_name("N")
+      ->group(kSearch);
+  sub->add_flag("--resume", job.resume, "Go on with the search in --out")->group(kSearch);
+  sub->add_flag("--list", command->list, "Show what the search in --out has tried")->group(kSearch);
+  sub->add_option("--export", command->show, "Print all that it has measured")
+      ->check(one_of({"csv", "json"}))
+      ->type_name("csv|json")
+      ->group(kSearch);
+  sub->add_option("--points", job.points, "Write so many points of the front at most (default: 12)")
+      ->check(whole_number(1, 1000))
+      ->type_name("N");
+  add_new_target(*sub, job.target, "nothing else");
+  add_release(*sub, job.espdl, "the newest");
+  add_out_folder(*sub, job.out);
+  add_name(*sub, job.name);
+  add_preprocess(*sub, job.calib, "scaled to 0..1, stretched to the input's size");
+  add_network_options(*sub, job.network);
+  add_cut_tail(*sub, job.network);
+  add_classes(*sub, job.calib);
+  add_board(*sub, job.board);
+  add_compile_request_flag(*sub, job.compile_request);
+  sub->add_flag("--json", command->json, "Print the result as JSON");
+  sub->footer(
+      preprocess_help() +
+      "Examples:\n"
+      "  espquant tune model.onnx --calib calib.npz --data test.npz --goal "
+      "'accuracy-drop<=0.5' --minimize ms --trials 3 --out out/\n"
+      "  espquant tune model.onnx --calib calib.npz --data test.npz --trials 4 --resume --out "
+      "out/\n"
+      "  espquant tune --list --out out/\n");
+  sub->callback([command, &context] { run_tune(*command, context); });
+}
+
+}  // namespace espquant::cli

@@ -1,0 +1,170 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/e2e/program.h"
+#include "tests/support/source_dir.h"
+
+/// `espquant tune` on the example network, with few samples and trials.
+namespace espquant::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string content_of(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+/// Everything in a folder but the journal, by name.
+std::map<std::string, std::string> results_in(const fs::path& folder) {
+  std::map<std::string, std::string> all;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file() && entry.path().filename().string().find("tune.journal") != 0)
+      all[entry.path().lexically_relative(folder).string()] = content_of(entry.path());
+  return all;
+}
+
+class Tune : public ::testing::Test {
+ protected:
+  Tune() {
+    write_text(folder_.path("space.toml"),
+               "start = [\"int8\"]\ncalibration = [\"auto\", \"minmax\"]\n"
+               "clip_scope = [\"tensor\"]\nequalization = [\"none\"]\nscale_layers = [\"yes\"]\n"
+               "alignment = [\"exact\"]\nreconstruct = [\"yes\"]\nfinetune = [\"no\"]\n"
+               "layers = [\"/blocks/blocks.1/*\"]\n");
+  }
+
+  std::vector<std::string> arguments(const std::string& out, int trials,
+                                     const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> all = {"tune",          example_ + "gesture.onnx",
+                                    "--calib",       example_ + "calib.npz",
+                                    "--calib-count", "32",
+                                    "--data",        example_ + "test.npz",
+                                    "--count",       "64",
+                                    "--goal",        "noise<=1",
+                                    "--space",       folder_.path("space.toml"),
+                                    "--generation",  "3",
+                                    "--trials",      std::to_string(trials),
+                                    "--out",         folder_.path(out)};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  void tune(const std::string& out, int trials, const std::vector<std::string>& more = {}) const {
+    const Outcome outcome = run_program(arguments(out, trials, more));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  }
+  nlohmann::json summary(const std::string& out) const {
+    return nlohmann::json::parse(content_of(folder_.path(out) + "/tune.json"));
+  }
+
+  TemporaryFolder folder_;
+  std::string example_ = (source_dir() / "examples/gesture/").string();
+};
+
+TEST_F(Tune, EveryPointIsWhatItsRecipeGives) {
+  tune("out", 6);
+  const nlohmann::json json = summary("out");
+  EXPECT_EQ(json["trials"], 6);
+  ASSERT_GE(json["front"].size(), 3u);
+  EXPECT_TRUE(json["goals_met"]);
+  std::string recommended;
+  for (const auto& point : json["front"]) {
+    const fs::path espdl = fs::path(folder_.path("out")) / point["files"][0].get<std::string>();
+    const std::string recipe = (espdl.parent_path() / "recipe.toml").string();
+    const std::string name = point["recipe"];
+    const Outcome again =
+        run_program({"quantize", example_ + "gesture.onnx", "--calib", example_ + "calib.npz",
+                     "--recipe", recipe, "--out", folder_.path("again")});
+    ASSERT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_EQ(content_of(folder_.path("again/gesture_" + name + "/gesture_" + name + ".espdl")),
+              content_of(espdl))
+        << name;
+    if (name == json["recommended"]) recommended = content_of(espdl);
+  }
+  EXPECT_EQ(content_of(folder_.path("out/best/gesture.espdl")), recommended);
+  EXPECT_EQ(run_program({"verify", folder_.path("out/best/gesture.espdl")}).exit_code, 0);
+}
+
+TEST_F(Tune, IsTheSameForAnyNumberOfThreads) {
+  tune("one", 5, {"--threads", "1"});
+  tune("three", 5, {"--threads", "3"});
+  EXPECT_EQ(results_in(folder_.path("one")), results_in(folder_.path("three")));
+}
+
+TEST_F(Tune, GoesOnWhereItStopped) {
+  tune("whole", 5);
+  tune("parts", 2);
+  const Outcome again = run_program(arguments("parts", 5));
+  expect_one_error(again, 2, "there is a search already");
+  tune("parts", 5, {"--resume"});
+  const auto whole = results_in(folder_.path("whole")), parts = results_in(folder_.path("parts"));
+  for (const auto& [name, text] : whole) {
+    ASSERT_TRUE(parts.contains(name)) << name;
+    EXPECT_EQ(parts.at(name), text) << name;
+  }
+  // And once more, with nothing left to measure.
+  const Outcome last = run_program(arguments("parts", 5, {"--resume", "--json"}));
+  EXPECT_EQ(nlohmann::json::parse(last.out)["measured"], 0) << last.err;
+}
+
+TEST_F(Tune, AJournalOfOtherInputsIsRefused) {
+  tune("out", 2);
+  const auto before = results_in(folder_.path("out"));
+  expect_one_error(run_program(arguments("out", 3, {"--resume", "--target", "esp32p4"})), 2,
+                   "another chip");
+  auto fewer = arguments("out", 3, {"--resume"});
+  fewer[5] = "24";
+  expect_one_error(run_program(fewer), 2, "another number of calibration samples");
+  EXPECT_EQ(results_in(folder_.path("out")), before);
+}
+
+TEST_F(Tune, ShowsWhatWasTried) {
+  tune("out", 3);
+  const std::string out = folder_.path("out");
+  const Outcome list = run_program({"tune", "--list", "--out", out});
+  EXPECT_NE(list.out.find("int8"), std::string::npos) << list.out;
+  const Outcome csv = run_program({"tune", "--export", "csv", "--out", out});
+  std::istringstream lines(csv.out);
+  std::string line;
+  int trials = 0, columns = -1;
+  while (std::getline(lines, line)) {
+    const auto commas = std::count(line.begin(), line.end(), ',');
+    if (columns < 0) columns = static_cast<int>(commas);
+    EXPECT_EQ(commas, columns) << line;
+    trials += line.find(",trial,") != std::string::npos ? 1 : 0;
+  }
+  EXPECT_EQ(trials, 3);
+  const Outcome json = run_program({"tune", "--export", "json", "--out", out});
+  EXPECT_GT(nlohmann::json::parse(json.out).size(), 3u);
+  expect_one_error(run_program({"tune", "--list", "--out", folder_.path("none")}), 2,
+                   "there is no journal");
+}
+
+TEST_F(Tune, WhatIsNotUnderstoodIsRefusedBeforeAnythingIsDone) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
+      {{"--goal", "speed<=3"}, "nothing called 'speed'"},
+      {{"--minimize", "size"}, "nothing called 'size'"},
+      {{"--time", "soon"}, "no span of time"},
+      {{"--calib", ""}, "--calib is required"},
+  };
+  for (const auto& [option, message] : wrong) {
+    std::vector<std::string> all = arguments("out", 2);
+    if (option[0] == "--calib")
+      all.erase(all.begin() + 2, all.begin() + 4);
+    else
+      all.insert(all.end(), option.begin(), option.end());
+    expect_one_error(run_program(all), 2, message);
+  }
+  EXPECT_FALSE(fs::exists(folder_.path("out")));
+}
+
+}  // namespace
+}  // namespace espquant::test
