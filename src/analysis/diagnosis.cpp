@@ -244,6 +244,15 @@ std::string remedy_for_input(const LayerFacts& layer) {
       layer.typical);
 }
 
+std::string remedy_for_clipped_input(const recipe::Recipe& recipe) {
+  const std::string_view first =
+      recipe.calibration.method == quant::Method::Auto ? "" : "--method auto; or ";
+  return fmt::format(
+      "{}to take the logarithm of the data, here and on the device; or --recipe mixed, whose first "
+      "layers may read 16 bits.",
+      first);
+}
+
 std::string remedy_for_outliers(const LayerFacts& layer, const recipe::Recipe& recipe) {
   if (recipe.calibration.method == quant::Method::MinMax)
     return fmt::format("--method auto, which clips as far as it pays; or {}.",
@@ -371,6 +380,8 @@ Diagnosis diagnose(const LayerFacts& layer, const recipe::Recipe& recipe, const 
     diagnosis.remedy = remedy_of(reason, layer, recipe, target);
   else if (reason == Reason::OutlierRange)
     diagnosis.remedy = remedy_for_input(layer);
+  else if (reason == Reason::ClippedActivation)
+    diagnosis.remedy = remedy_for_clipped_input(recipe);
   return diagnosis;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 namespace espquant::measure {
@@ -38,23 +39,35 @@ void OutputNoise::add(const OutputNoise& other) {
   }
 }
 
-std::vector<OutputNoise::Part> OutputNoise::groups() const {
-  std::vector<Part> sorted = parts_;
-  std::stable_sort(sorted.begin(), sorted.end(), [](const Part& a, const Part& b) {
+std::vector<std::vector<std::size_t>> OutputNoise::grouping() const {
+  std::vector<std::size_t> sorted(parts_.size());
+  std::iota(sorted.begin(), sorted.end(), std::size_t{0});
+  std::stable_sort(sorted.begin(), sorted.end(), [&](std::size_t i, std::size_t k) {
+    const Part &a = parts_[i], &b = parts_[k];
     return a.output != b.output ? a.output < b.output : a.power() < b.power();
   });
-  std::vector<Part> groups;
+  std::vector<std::vector<std::size_t>> groups;
   double smallest = 0;
-  for (const Part& part : sorted) {
-    const bool first = groups.empty() || groups.back().output != part.output;
+  for (std::size_t i : sorted) {
+    const Part& part = parts_[i];
+    const bool first = groups.empty() || parts_[groups.back().front()].output != part.output;
     // What is always zero has no size.
     if (!first && (smallest == 0 || part.power() < kSameSize * smallest)) {
-      join(groups.back(), part);
+      groups.back().push_back(i);
       if (smallest == 0) smallest = part.power();
       continue;
     }
-    groups.push_back(part);
+    groups.push_back({i});
     smallest = part.power();
+  }
+  return groups;
+}
+
+std::vector<OutputNoise::Part> OutputNoise::groups() const {
+  std::vector<Part> groups;
+  for (const std::vector<std::size_t>& indices : grouping()) {
+    Part& group = groups.emplace_back(parts_[indices.front()]);
+    for (std::size_t i = 1; i < indices.size(); ++i) join(group, parts_[indices[i]]);
   }
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const std::size_t output = groups[g].output;

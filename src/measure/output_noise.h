@@ -33,12 +33,15 @@ class OutputNoise {
   explicit OutputNoise(std::vector<Part> parts) : parts_(std::move(parts)) {}
 
   std::vector<Part>& parts() { return parts_; }
+  const std::vector<Part>& parts() const { return parts_; }
   /// Of the same outputs.
   void add(const OutputNoise& other);
 
   /// The parts, those of one output together whose root mean squares are less than an order of
   /// magnitude apart; in the order of outputs, the smallest signal first.
   std::vector<Part> groups() const;
+  /// Which parts() each of these is made of.
+  std::vector<std::vector<std::size_t>> grouping() const;
   /// The group that loses most; groups without a signal do not count unless there is no other.
   /// Nothing where there are no outputs.
   std::optional<Part> worst() const;

@@ -16,8 +16,12 @@ struct Candidate {
   /// By scale-group representative.
   std::vector<float> factors;
   lower::Lowered lowered;
-  /// At the network's outputs, simulated.
-  measure::OutputNoise noise;
+  /// Whether weights are fitted to what the chip computes before them, where the run knows what
+  /// they should make of it.
+  bool fits_weights = true;
+  /// At the network's outputs, simulated: on the samples to judge on, and on those that the
+  /// candidate was fitted to where these are others.
+  measure::OutputNoise noise, fitted_noise;
 };
 
 /// What a network does on some samples in float.

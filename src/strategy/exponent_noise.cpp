@@ -1,17 +1,19 @@
 #include "strategy/exponent_noise.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "base/fixed_point.h"
 #include "base/parallel.h"
 #include "measure/output_comparison.h"
-#include "ops/op.h"
+#include "strategy/channel_means.h"
+#include "strategy/output_weights.h"
 
 namespace espquant::strategy {
 namespace {
@@ -21,16 +23,45 @@ constexpr std::size_t kNoiseLookSamples = 4, kNoiseSamples = 32;
 // What all of it may cost, in passes of the whole float network: less than a third of what else is
 // done with a network and a few hundred samples.
 constexpr double kNoisePasses = 600;
-// A rival that makes more noise than so many times the first choice is out of the question.
-constexpr double kHopeless = 3;
+// Groups that make no more than this part of all noise, together, are not worth looking at: less
+// than rounding them otherwise would change it by chance.
+constexpr double kNegligibleNoise = 0.02;
+// A rival that makes more noise than so many times the best is out of the question, and so is one
+// that is worse by so many standard errors of the difference, sample by sample.
+constexpr double kHopeless = 3, kSureErrors = 3;
+constexpr std::size_t kSpreadLooks = 16;
+// Means of a few samples would take what is peculiar to them for a shift that biases make up for.
+constexpr std::size_t kMeanLooks = 16;
 // Without clipping, a step twice as large makes four times the error: less says that it clips less.
 constexpr double kNothingClipped = 3.5;
 // From the first choice.
 constexpr int kMostOctavesDown = 8, kMostOctavesUp = 2;
 
+/// What one sample shows of an exponent.
+struct Look {
+  /// At the outputs, by group of OutputWeights; empty until it has been looked at.
+  std::vector<double> noise;
+  /// Of each member: mean square of its own error, and what rounding does to its means, until that
+  /// is part of the choice's.
+  std::vector<double> errors;
+  std::vector<ChannelMeans> means;
+};
+
 struct Choice {
   int exponent = 0;
-  double noise = 0;
+  /// Whether more samples are to look at it.
+  bool open = true;
+  /// Clearly worse than another on the same samples. What few samples showed of it is not
+  /// comparable with what more have shown of others.
+  bool out = false;
+  /// By sample, in the order of the search: the values are looked at on more samples than the
+  /// outputs, on so many.
+  std::vector<Look> looks;
+  std::size_t at_outputs = 0;
+  /// Where those begin that were added last.
+  std::size_t fresh = 0;
+  /// Of each member over all looks.
+  std::vector<ChannelMeans> means;
 };
 
 /// Values that share an exponent, those of them that are rounded.
@@ -41,98 +72,25 @@ struct Rounded {
   int first_choice = 0;
   /// Part of the network behind it, nearly.
   double part = 1;
-  std::vector<Choice> measured;
-  /// Exponents to measure in this round.
-  std::vector<int> open;
+  std::vector<Choice> choices;
 
   double step(int exponent) const { return std::ldexp(1.0, exponent) / factor; }
-  const Choice& best() const {
-    return *std::min_element(measured.begin(), measured.end(),
-                             [](const Choice& a, const Choice& b) { return a.noise < b.noise; });
-  }
   bool has(int exponent) const {
-    return std::any_of(measured.begin(), measured.end(),
+    return std::any_of(choices.begin(), choices.end(),
                        [&](const Choice& c) { return c.exponent == exponent; });
   }
-};
-
-/// Where the channels (axis 1) of a value stand in memory.
-struct Channels {
-  std::size_t count = 1, inner = 1;
-
-  static Channels of(const ops::Executor::View& view) {
-    if (view.shape.size() < 2) return {};
-    const auto count = static_cast<std::size_t>(view.shape[1]);
-    const std::size_t outer = view.channels_last ? view.data.size() : count;
-    return {count, view.channels_last ? 1 : view.data.size() / std::max<std::size_t>(outer, 1)};
+  void open(int exponent) {
+    Choice& choice = choices.emplace_back();
+    choice.exponent = exponent;
+    choice.means.resize(members.size());
   }
-  /// Calls visit(channel, first, end) for runs of elements; channels-last, where there is one of
-  /// each, visit(0, first, end) for all channels at once.
-  template <typename F>
-  void each_row(std::size_t size, F&& visit) const {
-    const std::size_t row = inner == 1 ? count : inner;
-    for (std::size_t first = 0, channel = 0; first < size; first += row) {
-      visit(channel, first, std::min(first + row, size));
-      if (inner > 1) channel = channel + 1 == count ? 0 : channel + 1;
-    }
+  void close() {
+    for (Choice& c : choices) c.open = false;
+  }
+  std::int64_t open_choices() const {
+    return std::count_if(choices.begin(), choices.end(), [](const Choice& c) { return c.open; });
   }
 };
-
-using ChannelMeans = std::vector<float>;
-
-ChannelMeans mean_difference(const Channels& channels, std::span<const float> a,
-                             std::span<const float> b) {
-  ChannelMeans sums(channels.count, 0.0F);
-  channels.each_row(a.size(), [&](std::size_t channel, std::size_t first, std::size_t end) {
-    if (channels.inner == 1) {
-      for (std::size_t k = first; k < end; ++k) sums[k - first] += a[k] - b[k];
-    } else {
-      float sum = 0;
-      for (std::size_t k = first; k < end; ++k) sum += a[k] - b[k];
-      sums[channel] += sum;
-    }
-  });
-  const auto each = static_cast<float>(
-      std::max<std::size_t>(a.size() / std::max<std::size_t>(channels.count, 1), 1));
-  for (float& sum : sums) sum /= each;
-  return sums;
-}
-
-void subtract_means(const Channels& channels, const ChannelMeans& means, std::span<float> values) {
-  channels.each_row(values.size(), [&](std::size_t channel, std::size_t first, std::size_t end) {
-    if (channels.inner == 1)
-      for (std::size_t k = first; k < end; ++k) values[k] -= means[k - first];
-    else
-      for (std::size_t k = first; k < end; ++k) values[k] -= means[channel];
-  });
-}
-
-/// By ValueId: whether weighted layers read the value, be it added up, averaged or moved before,
-/// and nothing else does. Their biases make up for its mean.
-std::vector<bool> means_made_up_for(const Graph& graph) {
-  const auto is_linear = [](const Node& n) {
-    return ops::follows(n, ops::QuantRule::PassThrough) || n.op == "AveragePool" ||
-           n.op == "GlobalAveragePool" || n.op == "ReduceMean" || n.op == "Add" || n.op == "Sub" ||
-           n.op == "Concat";
-  };
-  std::vector<bool> found(graph.value_count(), false);
-  const auto settle = [&](ValueId v) {
-    if (v == kNone || graph.is_output(v)) return;
-    const auto& readers = graph.value(v).consumers;
-    found[static_cast<std::size_t>(v)] =
-        std::all_of(readers.begin(), readers.end(), [&](NodeId id) {
-          const Node& n = graph.node(id);
-          return (quant::is_weighted(graph, n) && quant::has_correctable_bias(graph, n)) ||
-                 (is_linear(n) && n.outputs[0] != kNone &&
-                  found[static_cast<std::size_t>(n.outputs[0])]);
-        });
-  };
-  const std::vector<NodeId> order = graph.topological_order();
-  for (auto id = order.rbegin(); id != order.rend(); ++id)
-    for (ValueId v : graph.node(*id).outputs) settle(v);
-  for (ValueId v : graph.inputs()) settle(v);
-  return found;
-}
 
 /// At most `count` of them, evenly spread, the last among them.
 std::vector<std::size_t> spread_to_last(const std::vector<std::size_t>& all, std::size_t count) {
@@ -142,8 +100,14 @@ std::vector<std::size_t> spread_to_last(const std::vector<std::size_t>& all, std
   return picked;
 }
 
-/// Samples of all magnitudes of inputs, the largest among them.
-std::vector<std::size_t> pick_samples(std::span<const std::vector<Tensor>> samples) {
+/// The order in which samples are looked at, and where each round of looks ends.
+struct LookOrder {
+  std::vector<std::size_t> samples, ends;
+};
+
+/// Each round doubles the samples; those of every round are of all magnitudes of inputs, the
+/// largest in the first.
+LookOrder order_of_looks(std::span<const std::vector<Tensor>> samples) {
   std::vector<float> largest;
   for (const std::vector<Tensor>& inputs : samples) {
     float& most = largest.emplace_back(0.0F);
@@ -151,11 +115,19 @@ std::vector<std::size_t> pick_samples(std::span<const std::vector<Tensor>> sampl
       if (t.dtype() == DType::Float32)
         most = std::max(most, calib::extent_of(t.data<float>()).abs_max());
   }
-  std::vector<std::size_t> order(samples.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
+  std::vector<std::size_t> sorted(samples.size());
+  std::iota(sorted.begin(), sorted.end(), std::size_t{0});
+  std::stable_sort(sorted.begin(), sorted.end(),
                    [&](std::size_t a, std::size_t b) { return largest[a] < largest[b]; });
-  return spread_to_last(order, kNoiseSamples);
+  LookOrder order;
+  const std::size_t most = std::min(samples.size(), kNoiseSamples);
+  for (std::size_t count = kNoiseLookSamples; order.samples.size() < most; count *= 2) {
+    for (std::size_t s : spread_to_last(sorted, std::min(count, most)))
+      if (std::find(order.samples.begin(), order.samples.end(), s) == order.samples.end())
+        order.samples.push_back(s);
+    order.ends.push_back(order.samples.size());
+  }
+  return order;
 }
 
 class NoiseSearch {
@@ -178,20 +150,23 @@ class NoiseSearch {
 
   std::map<ValueId, calib::StepNoise> run() {
     std::map<ValueId, calib::StepNoise> found;
-    const std::vector<std::size_t> picked = pick_samples(samples_);
-    if (groups_.empty() || picked.empty()) return found;
-    for (Rounded& g : groups_) {
-      g.open = {g.first_choice, g.first_choice - 1};
-      if (clips(g)) g.open.push_back(g.first_choice + 1);
+    order_ = order_of_looks(samples_);
+    if (groups_.empty() || order_.samples.empty()) return found;
+    for (Rounded& g : groups_) g.open(g.first_choice);
+    measure(order_.ends.front());
+    for (std::size_t g : worth_a_look()) {
+      groups_[g].open(groups_[g].first_choice - 1);
+      if (clips(groups_[g])) groups_[g].open(groups_[g].first_choice + 1);
     }
-    measure(spread_to_last(picked, kNoiseLookSamples));
-    keep_doubtful();
-    const std::vector<std::size_t> many = affordable(picked);
-    for (measure(many); open_next(); measure(many)) {
+    for (std::size_t round = 0; round < order_.ends.size(); ++round) {
+      do measure(order_.ends[round]);
+      while (open_next());
+      if (round + 1 == order_.ends.size() || !keep_doubtful(order_.ends[round + 1])) break;
     }
     for (const Rounded& g : groups_)
-      if (g.measured.size() > 1)
-        for (const Choice& c : g.measured) found[g.group].set(g.step(c.exponent), c.noise);
+      if (g.choices.size() > 1)
+        for (const Choice& c : g.choices)
+          if (!c.out) found[g.group].set(g.step(c.exponent), noise_of(g, c));
     return found;
   }
 
@@ -252,166 +227,258 @@ class NoiseSearch {
     });
   }
 
-  /// What one sample shows of every group's open exponents.
-  struct Seen {
-    /// [group][exponent]
-    std::vector<std::vector<measure::OutputNoise>> noise;
-    /// [value][exponent]: mean square of its own error, and its mean in every channel.
-    std::vector<std::vector<double>> error;
-    std::vector<std::vector<ChannelMeans>> mean;
-  };
-
-  void look_at_values(const std::vector<Tensor>& inputs, ops::Executor::Workspace& workspace,
-                      Seen& seen, bool first) {
-    seen.error.resize(network_.value_count());
-    seen.mean.resize(network_.value_count());
-    std::vector<float> rounded;
-    (void)executor_.run(inputs, workspace, [&](const ops::Executor::View& view) {
-      const auto v = static_cast<std::size_t>(view.value);
-      if (group_of_[v] == kNoGroup) return;
-      const Channels channels = Channels::of(view);
-      if (first) channels_[v] = channels;
-      rounded.resize(view.data.size());
-      for (int exponent : groups_[group_of_[v]].open) {
-        calib::round_to_step(view.data, static_cast<float>(groups_[group_of_[v]].step(exponent)),
-                             quant::max_q_of(8), rounded);
-        seen.error[v].push_back(calib::squared_difference(rounded, view.data) /
-                                static_cast<double>(rounded.size()));
-        if (made_up_for_[v]) seen.mean[v].push_back(mean_difference(channels, rounded, view.data));
+  /// Shows all open exponents to the samples before `end` that have not looked at them.
+  void measure(std::size_t end) {
+    const std::size_t values_end = std::min(order_.samples.size(), std::max(end, kMeanLooks));
+    std::size_t first_value = values_end, first = end;
+    for (Rounded& g : groups_)
+      for (Choice& c : g.choices) {
+        c.fresh = c.looks.size();
+        if (!c.open) continue;
+        first_value = std::min(first_value, c.fresh);
+        first = std::min(first, c.at_outputs);
+        spent_ += g.part * static_cast<double>(end - c.at_outputs);
+        const std::size_t members = g.members.size();
+        c.looks.resize(std::max(values_end, c.fresh),
+                       {{}, std::vector<double>(members), std::vector<ChannelMeans>(members)});
       }
+    spent_ += static_cast<double>(values_end - first_value);
+    look_at_values(first_value, values_end);
+    for (Rounded& g : groups_)
+      for (Choice& c : g.choices) settle_means(c);
+    for_each_look(first, end, [&](std::size_t look, ops::Executor::Workspace& workspace) {
+      look_at_outputs(look, workspace);
+    });
+    for (Rounded& g : groups_)
+      for (Choice& c : g.choices)
+        if (c.open) c.at_outputs = std::max(c.at_outputs, end);
+    weigh_outputs();
+  }
+
+  void for_each_look(std::size_t first, std::size_t end,
+                     const std::function<void(std::size_t, ops::Executor::Workspace&)>& visit) {
+    std::vector<std::unique_ptr<ops::Executor::Workspace>> workspaces(
+        static_cast<std::size_t>(thread_count()));
+    parallel_for(static_cast<std::int64_t>(end - first), [&](std::int64_t i) {
+      auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
+      if (!workspace) workspace = std::make_unique<ops::Executor::Workspace>(executor_);
+      visit(first + static_cast<std::size_t>(i), *workspace);
     });
   }
 
-  /// Means over samples, by value and exponent.
-  std::vector<std::vector<ChannelMeans>> means_over(const std::vector<Seen>& seen) const {
-    std::vector<std::vector<ChannelMeans>> means = seen.front().mean;
-    for (std::size_t s = 1; s < seen.size(); ++s)
-      for (std::size_t v = 0; v < means.size(); ++v)
-        for (std::size_t c = 0; c < means[v].size(); ++c)
-          calib::add_to(seen[s].mean[v][c], means[v][c]);
-    for (auto& of_value : means)
-      for (ChannelMeans& of_exponent : of_value)
-        for (float& m : of_exponent) m /= static_cast<float>(seen.size());
-    return means;
+  const std::vector<Tensor>& sample(std::size_t look) const {
+    return samples_[order_.samples[look]];
   }
 
-  /// Measures all open exponents on these samples.
-  void measure(std::span<const std::size_t> picked) {
-    std::vector<Seen> seen(picked.size());
-    const auto each =
-        [&](const std::function<void(std::size_t, ops::Executor::Workspace&)>& visit) {
-          std::vector<std::unique_ptr<ops::Executor::Workspace>> workspaces(
-              static_cast<std::size_t>(thread_count()));
-          parallel_for(static_cast<std::int64_t>(picked.size()), [&](std::int64_t i) {
-            auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
-            if (!workspace) workspace = std::make_unique<ops::Executor::Workspace>(executor_);
-            visit(static_cast<std::size_t>(i), *workspace);
-          });
-        };
-    each([&](std::size_t i, ops::Executor::Workspace& workspace) {
-      look_at_values(samples_[picked[i]], workspace, seen[i], i == 0);
+  /// The values' own errors and means and, the first time, the signals at the outputs.
+  void look_at_values(std::size_t first, std::size_t end) {
+    std::vector<measure::OutputNoise> signals(end - first);
+    for_each_look(first, end, [&](std::size_t look, ops::Executor::Workspace& workspace) {
+      const std::vector<Tensor> outputs =
+          executor_.run(sample(look), workspace,
+                        [&](const ops::Executor::View& view) { look_at_value(view, look); });
+      signals[look - first] = comparison_.of(outputs, outputs);
     });
-    const auto means = means_over(seen);
-    each([&](std::size_t i, ops::Executor::Workspace& workspace) {
-      seen[i].noise = noise_of_sample(samples_[picked[i]], means, workspace);
-    });
-    for (std::size_t g = 0; g < groups_.size(); ++g) {
-      for (std::size_t c = 0; c < groups_[g].open.size(); ++c) {
-        spent_ += groups_[g].part * static_cast<double>(picked.size());
-        take(groups_[g], c, g, seen);
-      }
-      groups_[g].open.clear();
+    if (weights_) return;
+    measure::OutputNoise signal = comparison_.nothing();
+    for (const measure::OutputNoise& of_look : signals) signal.add(of_look);
+    weights_.emplace(signal, signals.size());
+  }
+
+  void look_at_value(const ops::Executor::View& view, std::size_t look) {
+    const auto v = static_cast<std::size_t>(view.value);
+    if (group_of_[v] == kNoGroup) return;
+    Rounded& group = groups_[group_of_[v]];
+    const Channels channels = Channels::of(view);
+    if (look == 0) channels_[v] = channels;
+    const auto member = static_cast<std::size_t>(
+        std::find(group.members.begin(), group.members.end(), view.value) - group.members.begin());
+    std::vector<float> rounded(view.data.size());
+    for (Choice& c : group.choices) {
+      if (look < c.fresh || look >= c.looks.size()) continue;
+      calib::round_to_step(view.data, static_cast<float>(group.step(c.exponent)),
+                           quant::max_q_of(8), rounded);
+      c.looks[look].errors[member] =
+          calib::squared_difference(rounded, view.data) / static_cast<double>(rounded.size());
+      if (made_up_for_[v])
+        c.looks[look].means[member] = mean_difference(channels, rounded, view.data);
     }
   }
 
-  std::vector<std::vector<measure::OutputNoise>> noise_of_sample(
-      const std::vector<Tensor>& inputs, const std::vector<std::vector<ChannelMeans>>& means,
-      ops::Executor::Workspace& workspace) const {
-    std::vector<std::vector<measure::OutputNoise>> noise(groups_.size());
-    const std::vector<Tensor> exact = executor_.run(inputs, workspace);
+  static void settle_means(Choice& c) {
+    for (std::size_t look = c.fresh; look < c.looks.size(); ++look) {
+      const auto weight = 1 / static_cast<float>(look + 1);
+      for (std::size_t m = 0; m < c.means.size(); ++m) {
+        const ChannelMeans& seen = c.looks[look].means[m];
+        c.means[m].resize(seen.size());
+        for (std::size_t k = 0; k < seen.size(); ++k)
+          c.means[m][k] += (seen[k] - c.means[m][k]) * weight;
+      }
+      c.looks[look].means = {};
+    }
+  }
+
+  void look_at_outputs(std::size_t look, ops::Executor::Workspace& workspace) {
+    const std::vector<Tensor> exact = executor_.run(sample(look), workspace);
     // From the last to the first: what one group has altered, the next one alters anyway.
-    for (std::size_t g = groups_.size(); g-- > 0;) {
-      const Rounded& group = groups_[g];
-      for (std::size_t c = 0; c < group.open.size(); ++c) {
-        const auto step = static_cast<float>(group.step(group.open[c]));
+    for (auto g = groups_.rbegin(); g != groups_.rend(); ++g)
+      for (Choice& c : g->choices) {
+        if (!c.open || look < c.at_outputs) continue;
+        const auto step = static_cast<float>(g->step(c.exponent));
         const auto round = [&](ValueId v, std::span<float> values) {
           calib::round_to_step(values, step, quant::max_q_of(8), values);
           const auto i = static_cast<std::size_t>(v);
-          if (made_up_for_[i]) subtract_means(channels_[i], means[i][c], values);
+          const auto m = std::find(g->members.begin(), g->members.end(), v) - g->members.begin();
+          if (made_up_for_[i])
+            subtract_means(channels_[i], c.means[static_cast<std::size_t>(m)], values);
         };
-        noise[g].push_back(
-            comparison_.of(executor_.run_altered(group.members, round, workspace), exact));
+        c.looks[look].noise = weights_->ratios(
+            comparison_.of(executor_.run_altered(g->members, round, workspace), exact));
       }
-    }
-    return noise;
   }
 
-  /// Notes what the samples say of a group's open exponent `c`.
-  void take(Rounded& group, std::size_t c, std::size_t g, const std::vector<Seen>& seen) {
-    measure::OutputNoise sum = comparison_.nothing();
-    for (const Seen& sample : seen) sum.add(sample.noise[g][c]);
-    // As much as adds up over groups.
-    const double noise = sum.mean_ratio();
+  /// How much larger the values' own errors are over all calibration samples than in the looks, as
+  /// far as the outputs feel it: their errors grow more slowly than those of outliers.
+  double rarity(const Rounded& group, const Choice& c) const {
     double here = 0, everywhere = 0;
-    for (ValueId v : group.members) {
-      const double all = own_error(v, group.step(group.open[c]));
+    for (std::size_t m = 0; m < group.members.size(); ++m) {
+      const ValueId v = group.members[m];
+      const double all = own_error(v, group.step(c.exponent));
       double some = 0;
-      for (const Seen& sample : seen)
-        some += sample.error[static_cast<std::size_t>(v)][c] / static_cast<double>(seen.size());
+      for (std::size_t look = 0; look < c.at_outputs; ++look) some += c.looks[look].errors[m];
+      some /= static_cast<double>(c.at_outputs);
       const double signal = calibration_.statistics.of(v).sum_squares /
                             static_cast<double>(calibration_.statistics.of(v).count);
       here += some / signal;
       everywhere += (all >= 0 ? all : some) / signal;
     }
-    // The outputs' errors grow more slowly than those of outliers.
-    double scale = 1;
-    if (here > 0)
-      scale = std::sqrt(everywhere / here);
-    else if (everywhere > 0)
-      scale = std::numeric_limits<double>::infinity();
-    // Without noise, it is not known what the errors of others would do.
-    const double ratio = noise > 0 || std::isfinite(scale) ? noise * scale : scale;
-    const auto known = std::find_if(group.measured.begin(), group.measured.end(),
-                                    [&](const Choice& m) { return m.exponent == group.open[c]; });
-    if (known != group.measured.end())
-      known->noise = ratio;
-    else
-      group.measured.push_back({group.open[c], ratio});
+    if (here > 0) return std::sqrt(everywhere / here);
+    return everywhere > 0 ? std::numeric_limits<double>::infinity() : 1;
   }
 
-  /// Groups of which an exponent may be better than the first choice: these are measured again.
-  void keep_doubtful() {
-    for (Rounded& g : groups_) {
-      const double bar = kHopeless * g.measured.front().noise;
-      std::vector<Choice> rivals;
-      for (const Choice& c : g.measured)
-        if (c.exponent == g.first_choice || c.noise < bar) rivals.push_back(c);
-      g.measured = std::move(rivals);
-      if (g.measured.size() > 1)
-        for (const Choice& c : g.measured) g.open.push_back(c.exponent);
+  /// Of all samples, estimated, by group of outputs.
+  std::vector<double> noises_of(const Rounded& group, const Choice& c) const {
+    const double scale = rarity(group, c) / static_cast<double>(c.at_outputs);
+    std::vector<double> sums(c.looks.front().noise.size());
+    for (std::size_t look = 0; look < c.at_outputs; ++look)
+      std::transform(sums.begin(), sums.end(), c.looks[look].noise.begin(), sums.begin(),
+                     std::plus<>());
+    // Without errors among the looks, it is not known what those of others would do.
+    for (double& sum : sums) sum = std::isfinite(scale) ? sum * scale : scale;
+    return sums;
+  }
+  double noise_of(const Rounded& group, const Choice& c) const {
+    return weights_->of(noises_of(group, c));
+  }
+
+  const Choice& best_of(const Rounded& group) const {
+    const Choice* best = nullptr;
+    double least = 0;
+    for (const Choice& c : group.choices) {
+      if (c.out) continue;
+      const double noise = noise_of(group, c);
+      if (best != nullptr && noise >= least) continue;
+      best = &c;
+      least = noise;
     }
+    ESPQUANT_ASSERT(best != nullptr, "the best of a group is never out");
+    return *best;
   }
 
-  /// As many samples as the rest of the passes allow.
-  std::vector<std::size_t> affordable(const std::vector<std::size_t>& picked) const {
+  void weigh_outputs() {
+    std::vector<double> total;
+    for (const Rounded& g : groups_) {
+      const std::vector<double> noises = noises_of(g, best_of(g));
+      total.resize(noises.size());
+      for (std::size_t o = 0; o < total.size(); ++o)
+        if (std::isfinite(noises[o])) total[o] += noises[o];
+    }
+    weights_->weigh(total);
+  }
+
+  /// Groups whose noise is worth a look, the noisiest for their price first.
+  std::vector<std::size_t> worth_a_look() const {
+    std::vector<double> noises;
+    std::vector<std::size_t> order(groups_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    double left = 0;
+    for (const Rounded& g : groups_) {
+      noises.push_back(noise_of(g, best_of(g)));
+      if (std::isfinite(noises.back())) left += noises.back();
+    }
+    left *= kNegligibleNoise;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return noises[a] < noises[b]; });
+    std::size_t negligible = 0;
+    while (negligible < order.size() && noises[order[negligible]] <= left)
+      left -= noises[order[negligible++]];
+    order.erase(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(negligible));
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return noises[a] / groups_[a].part > noises[b] / groups_[b].part;
+    });
+    return order;
+  }
+
+  /// Whether a rival is clearly worse, by what the same samples show of both.
+  bool is_out(const Rounded& group, const Choice& rival, const Choice& best) const {
+    const double its = rarity(group, rival), mine = rarity(group, best);
+    const std::size_t count = std::min(rival.at_outputs, best.at_outputs);
+    const auto n = static_cast<double>(count);
+    double rivals = 0, least = 0, sum = 0, squares = 0;
+    for (std::size_t look = 0; look < count; ++look) {
+      const double a = weights_->of(rival.looks[look].noise);
+      const double b = weights_->of(best.looks[look].noise);
+      rivals += a;
+      least += b;
+      const double difference = its * a - mine * b;
+      sum += difference;
+      squares += difference * difference;
+    }
+    // How rare the errors are is known less well than what the samples show: both have to say so.
+    if (rivals > kHopeless * least && noise_of(group, rival) > kHopeless * noise_of(group, best))
+      return true;
+    // The spread of few says little.
+    if (count < kSpreadLooks || !std::isfinite(sum)) return false;
+    const double variance = std::max(squares - sum * sum / n, 0.0) / (n - 1);
+    return sum > 0 && sum / n > kSureErrors * std::sqrt(variance / n);
+  }
+
+  /// Leaves open what more samples may tell apart, as far as they are affordable, the noisiest
+  /// groups first. False where that is nothing.
+  bool keep_doubtful(std::size_t next_end) {
+    for (Rounded& g : groups_) {
+      const Choice& best = best_of(g);
+      for (Choice& c : g.choices) {
+        c.out = c.out || (&c != &best && is_out(g, c, best));
+        c.open = c.open && !c.out;
+      }
+      if (g.open_choices() < 2) g.close();
+    }
+    std::vector<bool> kept(groups_.size(), false);
     double cost = 0;
-    for (const Rounded& g : groups_) cost += g.part * static_cast<double>(g.open.size());
-    const double most = cost > 0 ? (kNoisePasses - spent_) / cost : 0;
-    const double count = std::clamp(most, static_cast<double>(kNoiseLookSamples),
-                                    static_cast<double>(kNoiseSamples));
-    return spread_to_last(picked, static_cast<std::size_t>(count));
+    for (std::size_t g : worth_a_look()) {
+      double price = 0;
+      for (const Choice& c : groups_[g].choices)
+        if (c.open) price += groups_[g].part * static_cast<double>(next_end - c.at_outputs);
+      if (price == 0 || spent_ + cost + price > kNoisePasses) continue;
+      cost += price;
+      kept[g] = true;
+    }
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+      if (!kept[g]) groups_[g].close();
+    return cost > 0;
   }
 
   /// Goes on where an exponent at the edge is the best.
   bool open_next() {
     bool any = false;
     for (Rounded& g : groups_) {
-      if (g.measured.size() < 2) continue;
-      const int best = g.best().exponent;
+      if (g.choices.size() < 2) continue;
+      const int best = best_of(g).exponent;
       for (int next : {best - 1, best + 1})
         if (best != g.first_choice && !g.has(next) && next >= g.first_choice - kMostOctavesDown &&
             next <= g.first_choice + kMostOctavesUp) {
-          g.open.push_back(next);
+          g.open(next);
           any = true;
         }
     }
@@ -425,6 +492,9 @@ class NoiseSearch {
   const quant::Calibration& calibration_;
   ops::Executor executor_;
   measure::OutputComparison comparison_;
+  LookOrder order_;
+  /// From the first look on.
+  std::optional<OutputWeights> weights_;
   /// In the order of computation.
   std::vector<Rounded> groups_;
   /// By ValueId.

@@ -8,6 +8,7 @@
 
 #include "measure/simulate.h"
 #include "recipe/name_pattern.h"
+#include "strategy/confirmation.h"
 #include "strategy/finetune.h"
 #include "strategy/lost_outputs.h"
 #include "strategy/recipe_bench.h"
@@ -54,8 +55,16 @@ Candidate make_candidate(Workbench& bench, quant::Settings settings, const Quant
                          const StageProgress& progress, QuantizedModel& result) {
   const recipe::Recipe& recipe = options.recipe;
   const Means means = means_of(recipe);
+  settings = bench.with_fitting_settled(std::move(settings), means);
   const auto refine = [&] {
-    settings = refine_exponents(bench, settings, means, progress).settings;
+    const RefineResult refined = refine_exponents(bench, settings, means, progress);
+    if (refined.moved == 0) return;
+    // Without layers of 16 bits, the result is measured by int8, which it must not fall behind.
+    if (!recipe.mixed.enabled) {
+      const Candidate moved = bench.judged(refined.settings, means);
+      if (!is_confirmed(bench, moved, bench.judged(settings, means), 1)) return;
+    }
+    settings = refined.settings;
   };
   // What meets a goal is made as it was measured.
   const bool has_goals = recipe.mixed.noise_target || recipe.mixed.accuracy_within;

@@ -170,7 +170,9 @@ void SteppedRun::feed() {
 std::size_t SteppedRun::shared_nodes(const SteppedRun& run) const {
   const espdl::Model& other = run.drafted_;
   const Names mine(drafted_), others(other);
-  if (!have_same_ports(drafted_, mine, other, others)) return 0;
+  if (!have_same_ports(drafted_, mine, other, others) ||
+      candidate_.fits_weights != run.candidate_.fits_weights)
+    return 0;
   const auto has_same_aim = [&](std::size_t node) {
     const auto layer = layers_.find(node);
     return layer == layers_.end() || wanted_.at(layer->second) == run.wanted_.at(layer->second);
@@ -263,7 +265,9 @@ void SteppedRun::reconstruct(std::size_t node, NodeId layer, const ChipInput& in
       quant::weight_rows(candidate_.scaled, candidate_.scaled.node(layer));
   quant::LayerEvidence evidence = input.evidence(frames_, outputs, candidate_.factors[group]);
   const std::int64_t taps = evidence.taps;
-  const quant::Reconstruction fitted = quant::reconstruct(rows, std::move(evidence));
+  quant::Reconstruction fitted = quant::reconstruct(rows, std::move(evidence));
+  // Rounded by what is known of the chip's inputs all the same.
+  if (!candidate_.fits_weights) fitted.rows.values = quant::by_tap(rows, taps);
   const std::vector<float> rounded = quant::rounded_weights(
       fitted.rows, *graph.value(n.inputs[1]).quant, {&fitted.inputs, 0, true}, target_.rounding);
   quant::set_weight_rows(graph, n, quant::by_channel(rows, rounded, taps));
@@ -312,13 +316,13 @@ void SteppedRun::narrow(const std::string& tensor, float step) {
 
 Candidate SteppedRun::finish() {
   advance(program_->node_count());
-  if (sample_count() == run_.inputs.size()) {
-    const measure::OutputComparison comparison(candidate_.graph);
-    candidate_.noise = comparison.nothing();
-    for (std::size_t s = run_.first_judged(); s < sample_count(); ++s)
-      comparison.add(network_->read(s < run_.fitted ? frames_[s] : judged_[s - run_.fitted]),
-                     run_.outputs[s], candidate_.noise);
-  } else {
+  const measure::OutputComparison comparison(candidate_.graph);
+  candidate_.noise = candidate_.fitted_noise = comparison.nothing();
+  for (std::size_t s = 0; s < sample_count(); ++s)
+    comparison.add(network_->read(s < run_.fitted ? frames_[s] : judged_[s - run_.fitted]),
+                   run_.outputs[s],
+                   s < run_.first_judged() ? candidate_.fitted_noise : candidate_.noise);
+  if (sample_count() < run_.inputs.size()) {
     frames_.clear();
     candidate_.noise = output_noise(*program_, candidate_.graph, run_);
   }

@@ -23,6 +23,10 @@ constexpr std::int64_t kCovarianceSamples = 128;
 // Samples that go through the simulated network in step, as far as this memory holds them.
 constexpr std::int64_t kRunSamples = 64, kLeastRunSamples = 16;
 constexpr std::int64_t kRunMemory = std::int64_t{48} << 20;
+// Of a trial, for exponents in doubt.
+constexpr std::size_t kTrialNoiseSamples = 12;
+// More noise on samples to judge on than so many times that on those fitted to is more than chance.
+constexpr double kOverfitted = 1.25;
 // Each holds all weights several times.
 constexpr std::size_t kMostJudged = 8;
 
@@ -87,7 +91,7 @@ Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSourc
             }});
   run_ = run_float(executor, inputs_of(source_, pick_samples().fitted), *plan_, reconstructs());
   if (settings_.round_weights) gather_covariances(executor);
-  measure_step_noise();
+  measure_step_noise(run_.fitted);
 }
 
 Workbench::Workbench(Graph network, const Workbench& other)
@@ -111,7 +115,7 @@ Workbench::Workbench(Graph network, const Workbench& other)
             }});
   run_.layer_inputs = calibration_.inputs;
   if (settings_.round_weights) gather_covariances(executor);
-  measure_step_noise();
+  measure_step_noise(kTrialNoiseSamples);
 }
 
 Workbench::PickedSamples Workbench::pick_samples() const {
@@ -136,6 +140,24 @@ void Workbench::hold_out() {
   const auto judged = pick_samples().judged;
   if (judged.empty()) return;
   run_judged(ops::Executor(network_, {.observe_all = false}), inputs_of(source_, judged), run_);
+}
+
+calib::SampleSource Workbench::unseen() const {
+  const PickedSamples picked = pick_samples();
+  std::vector<bool> seen(static_cast<std::size_t>(source_.count), false);
+  for (const auto* some : {&picked.fitted, &picked.judged})
+    for (std::int64_t i : *some) seen[static_cast<std::size_t>(i)] = true;
+  std::vector<std::int64_t> others;
+  for (std::int64_t i = 0; i < source_.count; ++i)
+    if (!seen[static_cast<std::size_t>(i)]) others.push_back(i);
+  const auto count = static_cast<std::int64_t>(others.size());
+  if (count < kLeastJudgedSamples) return {0, source_.sample};
+  std::vector<std::int64_t> some;
+  for (std::int64_t i : evenly_spread(count, static_cast<std::int64_t>(picked.fitted.size())))
+    some.push_back(others[static_cast<std::size_t>(i)]);
+  return {static_cast<std::int64_t>(some.size()), [some, sample = source_.sample](std::int64_t i) {
+            return sample(some[static_cast<std::size_t>(i)]);
+          }};
 }
 
 const Candidate& Workbench::judged(const quant::Settings& settings, Means means) {
@@ -191,11 +213,12 @@ void Workbench::gather_covariances(const ops::Executor& executor) {
       calib::gather_covariance(executor, source_, layers, kCovarianceSamples);
 }
 
-void Workbench::measure_step_noise() {
+void Workbench::measure_step_noise(std::size_t most_samples) {
   // Where ranges are halved together, tensors are not chosen one by one.
   if (!plan_->uses(quant::Method::Auto) || settings_.clip_scope != quant::Scope::Tensor) return;
-  strategy::measure_step_noise(network_, *plan_, settings_,
-                               std::span(run_.inputs).first(run_.fitted), calibration_);
+  const std::size_t count = std::min(run_.fitted, most_samples);
+  strategy::measure_step_noise(network_, *plan_, settings_, std::span(run_.inputs).first(count),
+                               calibration_);
 }
 
 bool Workbench::reconstructs() const {
@@ -225,6 +248,7 @@ Candidate Workbench::draft(const quant::Settings& settings) const {
   quant::Quantized made = quant::quantize(candidate.graph, plan, calibration_, settings);
   candidate.scaled = std::move(made.scaled);
   candidate.factors = std::move(made.factors);
+  candidate.fits_weights = settings.reconstruct;
   candidate.lowered =
       lower::lower(candidate.graph, *settings.target, {.table_error = settings.table_error});
   schedule::protect_from_in_place_writes(candidate.lowered.model, *settings.target, latency_);
@@ -236,6 +260,17 @@ Candidate Workbench::make(const quant::Settings& settings, Means means) {
   Candidate matched = judged(settings, means);
   const Candidate& plain = judged(settings, Means::AsTheyAre);
   return matched.noise.is_below(1, plain.noise) ? std::move(matched) : plain;
+}
+
+quant::Settings Workbench::with_fitting_settled(const quant::Settings& settings, Means means) {
+  if (means == Means::AsTheyAre || !reconstructs() || !settings.reconstruct) return settings;
+  const Candidate& fitted = judged(settings, means);
+  if (run_.first_judged() == 0 || fitted.noise.ratio() <= kOverfitted * fitted.fitted_noise.ratio())
+    return settings;
+  const measure::OutputNoise noise = fitted.noise;
+  quant::Settings without = settings;
+  without.reconstruct = false;
+  return judged(without, means).noise.is_below(1, noise) ? without : settings;
 }
 
 quant::Settings settings_of(const recipe::Recipe& recipe, const Graph& network,

@@ -37,7 +37,7 @@ class Workbench {
 
   /// For trials of another network in place of that of `other`, which must outlive it: calibrated
   /// on the samples that `other` fits to, and judged on those that it has held out, against what
-  /// `other` puts out in float.
+  /// `other` puts out in float. Exponents in doubt are looked at on fewer of them.
   Workbench(Graph network, const Workbench& other);
 
   /// On which board and how many cores milliseconds are estimated: the usual board's unless said.
@@ -63,6 +63,10 @@ class Workbench {
   /// Likewise, those that candidates are fitted to.
   std::vector<std::int64_t> fitted_samples() const { return pick_samples().fitted; }
 
+  /// Calibration samples that are neither fitted to nor judged on, at most as many as are fitted
+  /// to; none where they would be too few to tell anything.
+  calib::SampleSource unseen() const;
+
   /// A part of run(), for a first look at many candidates: so many samples to fit to, and to judge
   /// on.
   FloatRun part_of_run(std::int64_t count) const;
@@ -78,10 +82,14 @@ class Workbench {
   void keep(const quant::Settings& settings, Means means, Candidate candidate);
   /// The same, undone if it is noisier on the samples to judge on and `means` says so.
   Candidate make(const quant::Settings& settings, Means means);
+  /// The settings, without fitting weights where that makes more noise on the samples to judge on.
+  /// Only looked at where the noise there is clearly more than on the samples fitted to: else there
+  /// is little that fitting could have gained by chance.
+  quant::Settings with_fitting_settled(const quant::Settings& settings, Means means);
 
  private:
   void calibrate(const ops::Executor& executor, const calib::Watch& watch);
-  void measure_step_noise();
+  void measure_step_noise(std::size_t most_samples);
   void gather_covariances(const ops::Executor& executor);
   struct PickedSamples {
     std::vector<std::int64_t> fitted, judged;

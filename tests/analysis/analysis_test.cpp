@@ -226,6 +226,9 @@ TEST(Analysis, ClippingByALowPercentileIsNamed) {
   const AnalyzedLayer& layer = layer_of(analysis, "Conv");
   expect_reason(layer, Reason::ClippedActivation, "--method auto");
   EXPECT_GT(layer.facts.clipped_share(), 0.01);
+  const Analysis larger = analyze(two_convolutions(), uniform({1, 4, 16, 16}, 0, 1.6),
+                                  {"calibration.method=percentile", "calibration.percentile=60"});
+  expect_reason(layer_of(larger, "Input"), Reason::ClippedActivation, "logarithm of the data");
 }
 
 TEST(Analysis, SumsBeyond20BitsAreNamedOnTheS3Alone) {

@@ -47,6 +47,19 @@ TEST(Workbench, JudgesOnSamplesThatItDoesNotFitTo) {
   EXPECT_EQ(bench.run().outputs.size(), numbers.size());
 }
 
+TEST(Workbench, KnowsSamplesThatHaveNoPartInChoosing) {
+  Workbench bench = bench_on(200);
+  bench.hold_out();
+  const calib::SampleSource unseen = bench.unseen();
+  ASSERT_EQ(unseen.count, static_cast<std::int64_t>(bench.run().fitted));
+  std::vector<int> numbers = numbers_of(bench.run().inputs);
+  for (std::int64_t i = 0; i < unseen.count; ++i)
+    numbers.push_back(static_cast<int>(std::lround(1000 * unseen.sample(i)[0].data<float>()[0])));
+  EXPECT_EQ(std::set<int>(numbers.begin(), numbers.end()).size(), numbers.size());
+  // Too few are left to tell anything.
+  EXPECT_EQ(bench_on(150).unseen().count, 0);
+}
+
 TEST(Workbench, FewSamplesAreAllFittedTo) {
   Workbench bench = bench_on(40);
   bench.hold_out();
@@ -111,6 +124,32 @@ TEST(Workbench, MeansAreMatchedUnlessThatIsNoisierOnOtherSamples) {
   const Choice undone(misled);
   EXPECT_GT(undone.matched, undone.as_they_are);
   EXPECT_EQ(undone.made, undone.as_they_are);
+}
+
+TEST(Workbench, FittingIsUndoneWhereOtherSamplesGetNoisier) {
+  const Means means = Means::MatchOrUndo;
+  const Graph network = passes::simplify(test::small_network());
+  const quant::Settings settings = test::settings_for("esp32s3");
+  Workbench alike(network, settings, test::random_samples(network, 100, -1, 2));
+  EXPECT_TRUE(alike.with_fitting_settled(settings, means).reconstruct);
+
+  // Fitted to samples of one kind, judged on those of another.
+  Workbench numbered = bench_on(100);
+  const std::vector<int> numbers = numbers_of(numbered.run().inputs);
+  const std::set<int> fitted(numbers.begin(), numbers.end());
+  const calib::SampleSource some = test::random_samples(network, 100, 1, 2);
+  const calib::SampleSource other = test::random_samples(network, 100, -2, -1);
+  Workbench misled(network, settings, {100, [&](std::int64_t i) {
+                                         return fitted.contains(static_cast<int>(i))
+                                                    ? some.sample(i)
+                                                    : other.sample(i);
+                                       }});
+  quant::Settings unfitted = settings;
+  unfitted.reconstruct = false;
+  const double with = misled.judged(settings, means).noise.ratio();
+  const double without = misled.judged(unfitted, means).noise.ratio();
+  EXPECT_NE(with, without);
+  EXPECT_EQ(misled.with_fitting_settled(settings, means).reconstruct, with <= without);
 }
 
 TEST(Workbench, RemembersWhatItHasJudged) {
