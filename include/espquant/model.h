@@ -24,6 +24,8 @@ struct ModelOptions {
   std::string name;
   /// Empty: the chip and the release of ESP-DL that the file was made for.
   std::string target, release;
+  /// Of exponents: a .banks file, "none", or empty for the one beside the file, if there is one.
+  std::string banks;
 };
 
 /// A tensor of a model: what the chip holds.
@@ -94,6 +96,13 @@ class ESPQUANT_API Model {
   std::map<std::string, Array> run(const std::map<std::string, Array>& inputs,
                                    const RunOptions& options = {},
                                    const Observer& observer = {}) const;
+
+  /// Banks of exponents: what each is for, its bytes, what is watched, and `ranges`, the exponents
+  /// of each tensor bank by bank; null where the model has none (a JSON object).
+  std::string banks() const;
+  /// The bank that computes each frame of `inputs`, which are as of run(); the number of banks for
+  /// the model's own.
+  std::vector<std::size_t> banks_of(const std::map<std::string, Array>& inputs) const;
 
   /// What the chip computes beside the test values in the file. `exact`: every bit; else as
   /// ESP-DL's own test (int16 within 1). Throws Error(BadData) where the file has none.

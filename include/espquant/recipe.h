@@ -31,6 +31,8 @@ class ESPQUANT_API Recipe {
   /// "calibration.method=kl". Throws Error(Usage) where the key or the value does not exist, and
   /// leaves the recipe as it was.
   Recipe& set(const std::string& assignment);
+  /// All of them, checked once when all are set: of keys that are possible only together.
+  Recipe& set(const std::vector<std::string>& assignments);
 
   std::string name() const;
   /// Every key and its value.

@@ -68,12 +68,13 @@ class Model:
         file: its path, or its bytes.
         key: of an encrypted file: 32 hexadecimal digits, or the path of a file that holds the key.
         name: which model of a package.
+        banks: of exponents (recipe dynamic): a .banks file, or "none"; the one beside the file if left out.
         target, espdl: the chip and the release of ESP-DL to compute as; what the file was made for if left out.
     """
 
     def __init__(self, file: Union[PathLike, bytes], *, key: str = "", name: str = "", target: str = "",
-                 espdl: str = "") -> None:
-        options = _core.ModelOptions(key=key, name=name, target=target, release=espdl)
+                 espdl: str = "", banks: PathLike = "") -> None:
+        options = _core.ModelOptions(key=key, name=name, target=target, release=espdl, banks=os.fspath(banks))
         if isinstance(file, (bytes, bytearray, memoryview)):
             self._model = _core.Model.from_bytes(bytes(file), options, "model.espdl")
         else:
@@ -147,6 +148,16 @@ class Model:
         with Shown(progress) as told:
             return self._model.run(self._arrays(inputs), integers, True, told)
 
+    @property
+    def banks(self) -> Optional[dict]:
+        """Banks of exponents: `banks` from the quietest on (largest, exponents, constants), bytes, watched, and `ranges`,
+        the exponents of each tensor bank by bank. None where the model has none."""
+        return json.loads(self._model.banks())
+
+    def banks_of(self, inputs: Inputs) -> np.ndarray:
+        """The bank that computes each frame of `inputs`, which are as of `run`; the number of banks for the model's own."""
+        return np.asarray(self._model.banks_of(self._arrays(inputs)), dtype=np.int64)
+
     def verify(self, *, exact: bool = False) -> List[dict]:
         """What the chip computes beside the test values in the file: for each output name, elements, different,
         mismatches, largest, problem, passed. `exact`: every bit must agree; else as ESP-DL's own test, which allows
@@ -205,7 +216,8 @@ def check(file: Any, *, target: str = "esp32s3", espdl: str = "", key: str = "",
     """What the chip cannot run of an .onnx, or would refuse or compute wrongly in an .espdl: `passed`, and what was found,
     as `espquant check --json` prints it (docs/json.md)."""
     if not hasattr(file, "SerializeToString") and not os.fspath(file).lower().endswith(".onnx"):
-        chosen = _core.ModelOptions(key=key, name=name, target="" if target == "esp32s3" else target, release=espdl)
+        chosen = _core.ModelOptions(key=key, name=name, target="" if target == "esp32s3" else target, release=espdl,
+                                    banks="")
         return json.loads(_core.check_model(os.fspath(file), chosen))
     if key or name:
         raise Error("key and name are for .espdl files")

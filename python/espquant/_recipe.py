@@ -31,8 +31,7 @@ class Recipe:
 
     def __init__(self, name: Union[str, "os.PathLike[str]"] = "int8", changes: Mapping[str, Any] = {}) -> None:
         self._recipe = _core.Recipe(os.fspath(name))
-        for key, value in changes.items():
-            self[key] = value
+        self.update(changes)
 
     @classmethod
     def from_toml(cls, text: str) -> "Recipe":
@@ -55,7 +54,11 @@ class Recipe:
         return self._recipe.name
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._recipe.set(f"{key}={_text(value)}")
+        self.update({key: value})
+
+    def update(self, changes: Mapping[str, Any]) -> None:
+        """Sets all of these keys, and checks them when all are set: some are possible only together."""
+        self._recipe.set([f"{key}={_text(value)}" for key, value in changes.items()])
 
     def to_dict(self) -> dict:
         """Every key and its value, in sections."""

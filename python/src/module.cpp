@@ -69,7 +69,8 @@ void bind_inputs(py::module_& m) {
       .def_static("from_toml", &Recipe::from_toml)
       .def_static("names", &Recipe::names)
       .def("copy", [](const Recipe& r) { return Recipe(r); })
-      .def("set", [](Recipe& r, const std::string& assignment) { r.set(assignment); })
+      .def("set",
+           [](Recipe& r, const std::vector<std::string>& assignments) { r.set(assignments); })
       .def_property_readonly("name", &Recipe::name)
       .def("to_toml", &Recipe::to_toml)
       .def("to_json", &Recipe::to_json);
@@ -93,11 +94,12 @@ void bind_inputs(py::module_& m) {
 
 void bind_model(py::module_& m) {
   py::class_<ModelOptions>(m, "ModelOptions")
-      .def(py::init([](std::string key, std::string name, std::string target, std::string release) {
+      .def(py::init([](std::string key, std::string name, std::string target, std::string release,
+                       std::string banks) {
              return ModelOptions{std::move(key), std::move(name), std::move(target),
-                                 std::move(release)};
+                                 std::move(release), std::move(banks)};
            }),
-           "key"_a, "name"_a, "target"_a, "release"_a);
+           "key"_a, "name"_a, "target"_a, "release"_a, "banks"_a);
   py::class_<Model>(m, "Model")
       .def_static("open", &Model::open, py::call_guard<py::gil_scoped_release>())
       .def_static(
@@ -129,6 +131,13 @@ void bind_model(py::module_& m) {
              return numpy_of(interruptible(progress, [&](const Observer& observer) {
                return model.run(arrays, {integers, all}, observer);
              }));
+           })
+      .def("banks", &Model::banks)
+      .def("banks_of",
+           [](const Model& model, const py::dict& inputs) {
+             const auto arrays = arrays_from(inputs);
+             return interruptible(py::none(),
+                                  [&](const Observer&) { return model.banks_of(arrays); });
            })
       .def("verify",
            [](const Model& model, bool exact) {

@@ -10,6 +10,7 @@
 #include "api/model_impl.h"
 #include "base/file.h"
 #include "data/npz_frames.h"
+#include "job/bank_report.h"
 #include "job/check_model.h"
 #include "job/evaluate.h"
 #include "job/latency_json.h"
@@ -30,7 +31,7 @@ std::string text_of(const nlohmann::ordered_json& json) {
 }
 
 job::ModelFile model_file(const std::filesystem::path& path, const ModelOptions& options) {
-  return {path, options.key, options.name, options.target, options.release};
+  return {path, options.key, options.name, options.target, options.release, options.banks};
 }
 
 TensorInfo info_of(const espdl::Model& model, const std::string& name, DType dtype,
@@ -80,6 +81,8 @@ std::shared_ptr<Model::Impl> make_model(std::vector<std::byte> bytes, job::Model
   auto impl = std::make_shared<Model::Impl>();
   impl->model = espdl::read_model(bytes, file.read_options());
   impl->target = &file.target_for(impl->model);
+  impl->banks = file.load_banks(impl->model);
+  if (!impl->banks.is_empty()) impl->banks_bytes = std::filesystem::file_size(*file.banks_file());
   impl->bytes = std::move(bytes);
   impl->file = std::move(file);
   return impl;
@@ -87,17 +90,18 @@ std::shared_ptr<Model::Impl> make_model(std::vector<std::byte> bytes, job::Model
   throw error.file(file.path.string());
 }
 
-const sim::Program& Model::Impl::program() {
+const measure::BankPrograms& Model::Impl::programs() {
   std::call_once(made, [&] {
     try {
       sim::require_packed_for(model, *target);
       runnable = std::make_unique<sim::Program>(model, *target);
       measure::compute_in_planned_memory(*runnable);
+      banked = std::make_unique<measure::BankPrograms>(*runnable, banks);
     } catch (Error& error) {
       throw error.file(file.path.string());
     }
   });
-  return *runnable;
+  return *banked;
 }
 
 Model Model::open(const std::filesystem::path& file, const ModelOptions& options) {
@@ -106,7 +110,9 @@ Model Model::open(const std::filesystem::path& file, const ModelOptions& options
 
 Model Model::from_bytes(std::vector<std::byte> bytes, const ModelOptions& options,
                         const std::string& called) {
-  return Model(make_model(std::move(bytes), model_file(called, options)));
+  ModelOptions alone = options;
+  if (alone.banks.empty()) alone.banks = "none";
+  return Model(make_model(std::move(bytes), model_file(called, alone)));
 }
 
 std::string Model::target() const { return std::string(impl_->target->name); }
@@ -146,13 +152,14 @@ Array Model::weights(const std::string& name) const {
   return api::array_of(job::weights_of(impl_->model, *impl_->target, name));
 }
 
-std::map<std::string, Array> Model::run(const std::map<std::string, Array>& inputs,
-                                        const RunOptions& options, const Observer& observer) const {
-  const api::Listener listener(observer);
-  const sim::Program& program = impl_->program();
+namespace {
+
+/// Of arrays by name, real ones where there are banks to choose by.
+job::Frames frames_of(Model::Impl& impl, const std::map<std::string, Array>& inputs) {
+  const sim::Program& program = impl.program();
   if (program.inputs().empty())
-    throw Error(ErrorCode::Unsupported, "the model has no inputs").file(impl_->file.path.string());
-  const data::Settings settings = job::preprocess_settings(impl_->model);
+    throw Error(ErrorCode::Unsupported, "the model has no inputs").file(impl.file.path.string());
+  const data::Settings settings = job::preprocess_settings(impl.model);
   job::Frames frames;
   for (const auto& [given, array] : inputs) {
     const bool only = given.empty() && program.inputs().size() == 1;
@@ -160,26 +167,62 @@ std::map<std::string, Array> Model::run(const std::map<std::string, Array>& inpu
         program.inputs(), [&](std::size_t i) { return only || program.tensor_name(i) == given; });
     if (input == program.inputs().end())
       throw Error(ErrorCode::Usage, fmt::format("the model has no input '{}'", given))
-          .remedy(fmt::format("Its inputs are {}", fmt::join(impl_->model.inputs, ", ")));
+          .remedy(fmt::format("Its inputs are {}", fmt::join(impl.model.inputs, ", ")));
     const job::Port port = job::port_of(program, *input);
-    frames[port.name] = job::frames_of_input(program, port, api::tensor_of(array), settings);
+    frames[port.name] = job::frames_of_input(program, port, api::tensor_of(array), settings,
+                                             !impl.banks.banks.empty());
   }
   if (frames.empty()) throw Error(ErrorCode::Usage, "no input is given");
   job::require_frames(program, frames, [](const std::string&) {
     return std::string("give an array for each input, by its name");
   });
+  return frames;
+}
+
+}  // namespace
+
+std::map<std::string, Array> Model::run(const std::map<std::string, Array>& inputs,
+                                        const RunOptions& options, const Observer& observer) const {
+  const api::Listener listener(observer);
+  const sim::Program& program = impl_->program();
+  const job::Frames frames = frames_of(*impl_, inputs);
   const auto count = static_cast<std::int64_t>(frames.begin()->second.size());
   const job::Reading reading = job::reading_of(program, options.all, options.integers);
   std::vector<Collected> results;
   for (const job::Port& port : reading.ports) results.emplace_back(port, reading, count);
-  job::simulate(program, frames, reading, [&](std::int64_t i, std::span<const Tensor> values) {
+  const auto take = [&](std::int64_t i, std::span<const Tensor> values) {
     for (std::size_t r = 0; r < results.size(); ++r) results[r].put(i, values[r]);
     if (observer.stage) observer.stage("running", i + 1, count);
-  });
+  };
+  if (impl_->banks.banks.empty())
+    job::simulate(program, frames, reading, take);
+  else
+    job::simulate(
+        impl_->programs(), frames, reading,
+        [&](std::int64_t i, std::size_t, std::span<const Tensor> values) { take(i, values); });
   std::map<std::string, Array> outputs;
   for (std::size_t r = 0; r < results.size(); ++r)
     outputs.emplace(reading.ports[r].name, results[r].array());
   return outputs;
+}
+
+std::string Model::banks() const {
+  if (impl_->banks.is_empty()) return "null";
+  auto json = job::banks_json(impl_->model, impl_->banks, impl_->banks_bytes);
+  json["ranges"] = job::following_json(impl_->model, impl_->banks);
+  return text_of(json);
+}
+
+std::vector<std::size_t> Model::banks_of(const std::map<std::string, Array>& inputs) const {
+  const job::Frames frames = frames_of(*impl_, inputs);
+  const measure::BankPrograms& programs = impl_->programs();
+  std::vector<std::size_t> banks;
+  for (std::size_t i = 0; i < frames.begin()->second.size(); ++i) {
+    std::vector<Tensor> frame;
+    for (const auto& [name, values] : frames) frame.push_back(values[i]);
+    banks.push_back(programs.choose(frame));
+  }
+  return banks;
 }
 
 std::vector<Verdict> Model::verify(bool exact) const try {
@@ -198,10 +241,10 @@ Evaluation Model::evaluate(const Data& data, const Network& reference,
                            const Observer& observer) const {
   api::Listener listener(observer);
   const auto stage = listener.stages();
-  const job::Evaluated evaluated = job::evaluate(
-      measure::BankPrograms(impl_->program()), reference.file, api::network_options(reference),
-      api::data_options(data, "data"), listener.tell(),
-      [&](std::int64_t done, std::int64_t total) { stage("evaluate", done, total); });
+  const job::Evaluated evaluated =
+      job::evaluate(impl_->programs(), reference.file, api::network_options(reference),
+                    api::data_options(data, "data"), listener.tell(),
+                    [&](std::int64_t done, std::int64_t total) { stage("evaluate", done, total); });
   const measure::Evaluation& result = evaluated.result;
   Evaluation evaluation{result.samples,   std::nullopt,
                         result.accuracy,  result.reference_accuracy,

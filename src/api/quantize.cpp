@@ -79,7 +79,14 @@ const std::vector<std::byte>& Quantized::bytes() const { return impl_->quantized
 Model Quantized::model() const {
   job::ModelFile file;
   file.path = impl_->name + ".espdl";
-  return Model(make_model(bytes(), std::move(file)));
+  file.banks = "none";
+  auto made = make_model(bytes(), std::move(file));
+  if (const auto& found = impl_->quantized.banks; found && !found->banks.is_empty()) {
+    made->banks = found->banks;
+    made->banks_bytes =
+        espdl::write_banks(found->banks, made->model, bytes(), *made->target).size();
+  }
+  return Model(std::move(made));
 }
 
 std::vector<std::filesystem::path> Quantized::save(const std::filesystem::path& folder,

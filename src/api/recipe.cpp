@@ -28,9 +28,11 @@ Recipe& Recipe::operator=(const Recipe& other) {
 
 Recipe::~Recipe() = default;
 
-Recipe& Recipe::set(const std::string& assignment) {
+Recipe& Recipe::set(const std::string& assignment) { return set(std::vector{assignment}); }
+
+Recipe& Recipe::set(const std::vector<std::string>& assignments) {
   job::RecipeOptions changed = *options_;
-  changed.set.push_back(assignment);
+  changed.set.insert(changed.set.end(), assignments.begin(), assignments.end());
   job::recipe_of(changed);
   *options_ = std::move(changed);
   return *this;

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
+#include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "cli/analyze_network.h"
@@ -14,10 +15,12 @@
 #include "cli/progress.h"
 #include "cli/recipe_options.h"
 #include "cli/validators.h"
+#include "job/bank_report.h"
 #include "job/data_doubts.h"
 #include "job/outline.h"
 #include "job/port_metadata.h"
 #include "job/saturation_report.h"
+#include "measure/bank_programs.h"
 
 namespace espquant::cli {
 namespace {
@@ -56,6 +59,39 @@ NetworkAnalysis of_network(const AnalyzeCommand& command) {
   return network;
 }
 
+/// On the frames of one bank.
+struct BankSaturation {
+  std::size_t bank = 0;
+  measure::SaturationReport report;
+};
+
+/// Of every bank that has frames. `progress`: frames that are done.
+std::vector<BankSaturation> saturations_of(const measure::BankPrograms& programs,
+                                           const Graph& network, const ops::Executor* reference,
+                                           const calib::SampleSource& source,
+                                           const std::function<void(std::int64_t)>& progress) {
+  std::vector<std::vector<std::int64_t>> frames(programs.all().size());
+  for (std::int64_t i = 0; i < source.count; ++i) {
+    const bool one = programs.all().size() == 1;
+    frames[one ? 0 : programs.choose(source.sample(i))].push_back(i);
+  }
+  std::vector<BankSaturation> saturations;
+  std::int64_t before = 0;
+  for (std::size_t b = 0; b < frames.size(); ++b) {
+    if (frames[b].empty()) continue;
+    const auto count = static_cast<std::int64_t>(frames[b].size());
+    const calib::SampleSource own{count, [&](std::int64_t i) {
+                                    return source.sample(frames[b][static_cast<std::size_t>(i)]);
+                                  }};
+    saturations.push_back(
+        {b, measure::measure_saturation(
+                *programs.all()[b], network, reference, own,
+                [&](std::int64_t done, std::int64_t) { progress(before + done); })});
+    before += count;
+  }
+  return saturations;
+}
+
 /// Saturation of a finished model: needs no recipe, only inputs.
 void analyze_espdl(const AnalyzeCommand& command, Context& context) {
   if (command.report.wanted())
@@ -84,21 +120,49 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
       job::open_data(options, network, print_note, job::preprocess_settings(model));
   job::question_data(data, options, network);
   job::question_ranges(data, model);
+  const espdl::Banks banks = command.file.load_banks(model);
+  const measure::BankPrograms programs(program, banks);
   Progress bar("analyze", static_cast<std::int64_t>(data.chosen.size()),
                context.quiet || command.json);
-  const measure::SaturationReport report =
-      measure::measure_saturation(program, network, reference.get(), data.source(),
-                                  [&](std::int64_t done, std::int64_t) { bar.update(done); });
+  const std::vector<BankSaturation> saturations =
+      saturations_of(programs, network, reference.get(), data.source(),
+                     [&](std::int64_t done) { bar.update(done); });
+  const Target& target = program.target();
+  const std::string file = command.file.path.string();
   if (!command.csv.empty()) {
+    if (saturations.size() > 1)
+      throw Error(ErrorCode::Usage, "--csv is for one bank of exponents")
+          .remedy("Take the model alone: --banks none");
     OutputFiles files;
-    files.add(command.csv, job::saturation_csv(report));
+    files.add(command.csv, job::saturation_csv(saturations.front().report));
     files.commit();
   }
-  if (command.json) {
-    fmt::print("{}", job::saturation_json(report, program.target(), command.file.path.string()));
-  } else if (!context.quiet) {
-    fmt::print("{}", job::saturation_text(report, program.target(), command.view.rows));
+  if (banks.banks.empty()) {
+    const measure::SaturationReport& report = saturations.front().report;
+    if (command.json)
+      fmt::print("{}", job::saturation_json(report, target, file));
+    else if (!context.quiet)
+      fmt::print("{}", job::saturation_text(report, target, command.view.rows));
+    return;
   }
+  if (command.json) {
+    nlohmann::ordered_json json{{"file", file}, {"banks", nlohmann::ordered_json::array()}};
+    for (const BankSaturation& one : saturations) {
+      auto bank = nlohmann::ordered_json::parse(job::saturation_json(one.report, target, file));
+      bank["bank"] = one.bank;
+      json["banks"].push_back(std::move(bank));
+    }
+    json["ranges"] = job::following_json(model, banks);
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  if (context.quiet) return;
+  for (const BankSaturation& one : saturations)
+    fmt::print(
+        "Frames of {}:\n{}\n",
+        one.bank == banks.banks.size() ? "the model's own bank" : fmt::format("bank {}", one.bank),
+        job::saturation_text(one.report, target, command.view.rows));
+  fmt::print("Ranges, by bank of exponents:\n{}", job::following_text(model, banks));
 }
 
 void run_analyze(const AnalyzeCommand& command, Context& context) {
@@ -160,6 +224,7 @@ void add_analyze(CLI::App& app, Context& context) {
   add_recipe_options(*sub, command->recipe);
   add_preprocess(*sub, command->data, "as the .espdl says");
   add_target(*sub, command->file);
+  add_banks(*sub, command->file);
   add_report(*sub, command->report);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(preprocess_help() +

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "cli/notes.h"
 #include "cli/quantized_files.h"
+#include "job/bank_report.h"
 #include "page/layers_part.h"
 
 namespace espquant::cli {
@@ -36,14 +37,24 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
     files.commit();
   }
   if (command.json) {
-    fmt::print("{}",
-               job::analysis_json(analysis, analyzed.made.recipe, *analyzed.target, command.view));
+    const std::string json =
+        job::analysis_json(analysis, analyzed.made.recipe, *analyzed.target, command.view);
+    if (!analyzed.banks) {
+      fmt::print("{}", json);
+      return;
+    }
+    auto with_banks = nlohmann::ordered_json::parse(json);
+    with_banks["ranges"] = job::following_json(analyzed.made.model, analyzed.banks->banks);
+    fmt::print("{}\n", with_banks.dump(2));
     return;
   }
   if (context.quiet) return;
   fmt::print("{} for {}, calibrated on {} samples\n\n{}", analyzed.made.recipe.name,
              analyzed.target->name, analyzed.calibration.chosen.size(),
              job::analysis_text(analysis, command.view));
+  if (analyzed.banks && !analyzed.banks->banks.banks.empty())
+    fmt::print("\nRanges, by bank of exponents:\n{}",
+               job::following_text(analyzed.made.model, analyzed.banks->banks));
   print_pages(command.report);
 }
 

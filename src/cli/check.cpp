@@ -130,6 +130,7 @@ void add_check(CLI::App& app, Context& context) {
   const auto command = std::make_shared<CheckCommand>();
   add_model_file(sub, command->file);
   add_target(sub, command->file);
+  add_banks(sub, command->file);
   add_network_options(sub, command->network);
   add_board(sub, command->board);
   sub.add_flag(

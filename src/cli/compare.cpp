@@ -85,7 +85,8 @@ std::string compare_table_of(const std::vector<strategy::Compared>& results) {
       continue;
     }
     table.add_row(
-        {r.unbeaten ? "*" : "", r.recipe.name, report::human_bytes(r.file->bytes().size()),
+        {r.unbeaten ? "*" : "", r.recipe.name,
+         report::human_bytes(r.file->bytes().size() + r.banks_bytes),
          report::human_bytes(r.merits.activation_bytes), wide_layers_text(r),
          short_noise(r.merits.noise_to_signal), percent_or_blank(r.evaluation.accuracy, 2),
          percent_or_blank(r.evaluation.agreement, 2),
@@ -109,6 +110,10 @@ void print_comparison(const std::vector<strategy::Compared>& results, const Targ
       "signal, at the worst of the outputs; of scores before Softmax. As float: same answer as "
       "the\n"
       "float network. Seconds: to quantize; what recipes share counts once.\n");
+  for (const strategy::Compared& r : results)
+    if (r.banks && r.refusal.empty())
+      fmt::print("{}: {} banks of exponents beside the model's own, {} of the file\n",
+                 r.recipe.name, r.banks->banks.banks.size(), report::human_bytes(r.banks_bytes));
   const auto measured =
       std::find_if(results.begin(), results.end(), [](const auto& r) { return r.refusal.empty(); });
   const measure::Evaluation& evaluation = measured->evaluation;

@@ -12,6 +12,7 @@
 #include "cli/notes.h"
 #include "cli/report_options.h"
 #include "espdl/info.h"
+#include "job/bank_report.h"
 #include "job/model_facts.h"
 #include "ops/op.h"
 #include "page/model_part.h"
@@ -22,6 +23,8 @@
 
 namespace espquant::cli {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct InspectCommand {
   job::ModelFile file;
@@ -84,13 +87,22 @@ void inspect_espdl(const InspectCommand& command, const std::string& command_lin
     add_pages(output, command.report, page);
     output.commit();
   }
-  if (command.json)
+  const espdl::Banks banks = command.file.load_banks(model);
+  const std::size_t banks_bytes = banks.is_empty() ? 0 : fs::file_size(*command.file.banks_file());
+  if (command.json && banks.is_empty()) {
     fmt::print("{}", report::to_json(model, facts, cost ? &*cost : nullptr));
-  else if (command.cost)
+  } else if (command.json) {
+    auto json = report::json_of(model, facts, cost ? &*cost : nullptr);
+    json["banks"] = job::banks_json(model, banks, banks_bytes);
+    using Handler = nlohmann::ordered_json::error_handler_t;
+    fmt::print("{}\n", json.dump(2, ' ', false, Handler::replace));
+  } else if (command.cost) {
     fmt::print("{}\n{}", report::cost_table(model, *cost), report::cost_summary(*cost));
-  else
-    fmt::print("{}{}{}", report::to_text(model, facts), cost ? "\n" : "",
-               cost ? report::cost_summary(*cost) : "");
+  } else {
+    fmt::print("{}{}{}{}{}", report::to_text(model, facts), cost ? "\n" : "",
+               cost ? report::cost_summary(*cost) : "", banks.is_empty() ? "" : "\n",
+               banks.is_empty() ? "" : job::banks_text(model, banks, banks_bytes));
+  }
 } catch (Error& error) {
   throw error.file(command.file.path.string());
 }
@@ -110,6 +122,7 @@ void add_inspect(CLI::App& app, Context& context) {
   sub.add_flag("--cost", command->cost,
                ".espdl: milliseconds of each node and the place of its output in memory");
   add_target(sub, command->file);
+  add_banks(sub, command->file);
   add_board(sub, command->board);
   add_report(sub, command->report);
   sub.add_option("--internal-ram", command->planner.max_internal_size,

@@ -83,6 +83,7 @@ void add_project(CLI::App& app, Context& context) {
   add_preprocess(sub, options.data, "as the .espdl says");
   add_classes(sub, options.data);
   add_target(sub, options.file);
+  add_banks(sub, options.file);
   sub.add_flag("--no-psram", options.no_psram, "The board has no PSRAM");
   sub.add_option(
          "--flash", options.flash_megabytes,

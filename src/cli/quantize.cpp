@@ -148,6 +148,10 @@ void print_banks(const strategy::FoundBanks& found) {
                    bank.obstacle.empty() ? noise_percent(bank.banked.ratio()) : "-",
                    bank.kept ? "kept" : "left out"});
   fmt::print("{}\n", table.to_string());
+  if (found.gain)
+    print_note(
+        "the network is homogeneous: its banks are a gain, one for each octave, and change no "
+        "constant");
   for (const strategy::TriedBank& bank : found.tried)
     if (!bank.obstacle.empty())
       print_note(fmt::format("no bank for inputs up to {:.3g}: {}", bank.largest, bank.obstacle));

@@ -20,6 +20,7 @@
 #include "data/image.h"
 #include "data/npz.h"
 #include "data/npz_frames.h"
+#include "job/bank_report.h"
 #include "job/port_metadata.h"
 #include "job/simulate.h"
 #include "measure/planned_memory.h"
@@ -48,8 +49,9 @@ struct RunCommand {
 
 class InputReader {
  public:
-  InputReader(const RunCommand& command, const sim::Program& program, bool quiet)
-      : command_(command), program_(program), quiet_(quiet) {
+  /// `real`: frames as job::real_frames_of() gives them, for banks to choose by.
+  InputReader(const RunCommand& command, const sim::Program& program, bool real, bool quiet)
+      : command_(command), program_(program), real_(real), quiet_(quiet) {
     for (const std::size_t input : program.inputs()) ports_.push_back(job::port_of(program, input));
   }
 
@@ -94,15 +96,14 @@ class InputReader {
           .remedy(fmt::format("Say which: --input {}=FILE, or give an .npz that names them",
                               ports_.front().name));
     if (command_.raw || path.extension() == ".bin")
-      add(*port, job::frames_of_bytes(*port, read_file(path)));
+      add_bytes(*port, read_file(path));
     else if (path.extension() == ".npy")
-      add(*port,
-          job::frames_of_input(program_, *port, data::read_npy(path), settings_of_pictures()));
+      add(*port, job::frames_of_input(program_, *port, data::read_npy(path), settings_of_pictures(),
+                                      real_));
     else if (std::filesystem::is_directory(path))
       add_samples(*port, path);
     else if (data::has_image_extension(path))
-      add(*port, job::frames_of(*port, data::apply(preprocess_of(*port), data::read_image(path)),
-                                program_.target()));
+      add(*port, frames_of(*port, data::apply(preprocess_of(*port), data::read_image(path))));
     else
       throw Error(ErrorCode::Usage, "not a kind of input that is known")
           .remedy("Give .jpg, .png, .npy, .npz or .bin, or --raw for the chip's own bytes");
@@ -114,7 +115,7 @@ class InputReader {
     const auto npz = data::Npz::open(path);
     if (port != nullptr && npz.names().size() == 1) {
       add(*port, job::frames_of_input(program_, *port, npz.read(npz.names().front()),
-                                      settings_of_pictures()));
+                                      settings_of_pictures(), real_));
       return;
     }
     bool found = false;
@@ -122,8 +123,8 @@ class InputReader {
       if (port != nullptr && port != &candidate) continue;
       for (const std::string& key : {"input:" + candidate.name, candidate.name}) {
         if (!npz.has(key)) continue;
-        add(candidate,
-            job::frames_of_input(program_, candidate, npz.read(key), settings_of_pictures()));
+        add(candidate, job::frames_of_input(program_, candidate, npz.read(key),
+                                            settings_of_pictures(), real_));
         found = true;
         break;
       }
@@ -149,7 +150,17 @@ class InputReader {
     const auto dataset =
         data::open_dataset(path, spec, data::preprocess_for(spec.front(), settings_of_pictures()));
     for (std::size_t i = 0; i < dataset->size(); ++i)
-      add(port, job::frames_of(port, dataset->sample(i).front(), program_.target()));
+      add(port, frames_of(port, dataset->sample(i).front()));
+  }
+
+  std::vector<Tensor> frames_of(const job::Port& port, const Tensor& values) const {
+    return real_ ? job::real_frames_of(port, values, program_.target())
+                 : job::frames_of(port, values, program_.target());
+  }
+
+  void add_bytes(const job::Port& port, const std::vector<std::byte>& bytes) {
+    for (Tensor& frame : job::frames_of_bytes(port, bytes))
+      add(port, real_ ? frames_of(port, frame) : std::vector<Tensor>{std::move(frame)});
   }
 
   /// What the file says, overridden by the command line.
@@ -181,6 +192,7 @@ class InputReader {
 
   const RunCommand& command_;
   const sim::Program& program_;
+  bool real_;
   bool quiet_;
   std::vector<job::Port> ports_;
   job::Frames frames_;
@@ -191,6 +203,8 @@ struct Result {
   std::int64_t count = 0;
   /// All for an .npy file, else only those that are shown.
   std::vector<Tensor> frames;
+  /// Of its integers, frame by frame, where there are banks.
+  std::vector<std::int32_t> exponents{};
 };
 
 constexpr std::size_t kFramesShown = 10;
@@ -203,11 +217,11 @@ data::NpzFrames::Array array_of(const RunCommand& command, const job::Port& port
 }
 
 /// Every frame goes to `file` where there is one.
-std::vector<Result> simulate(const RunCommand& command, const sim::Program& program,
+std::vector<Result> simulate(const RunCommand& command, const measure::BankPrograms& programs,
                              const job::Frames& inputs, const job::Reading& reading, bool quiet,
-                             OutputFiles& files) {
+                             OutputFiles& files, std::vector<std::size_t>& banks) {
   std::vector<Result> results;
-  for (const job::Port& port : reading.ports) results.push_back({port, 0, {}});
+  for (const job::Port& port : reading.ports) results.push_back({port, 0, {}, {}});
   std::optional<data::NpzFrames> npz;
   if (command.output.extension() == ".npz") {
     std::vector<data::NpzFrames::Array> arrays;
@@ -215,7 +229,7 @@ std::vector<Result> simulate(const RunCommand& command, const sim::Program& prog
     npz.emplace(files, command.output, std::move(arrays));
   }
   Progress progress("running", static_cast<std::int64_t>(inputs.begin()->second.size()), quiet);
-  job::simulate(program, inputs, reading, [&](std::int64_t i, std::span<const Tensor> values) {
+  const auto take = [&](std::int64_t i, std::span<const Tensor> values) {
     for (std::size_t r = 0; r < results.size(); ++r) {
       ++results[r].count;
       if (!npz || (!command.all_tensors && i < static_cast<std::int64_t>(kFramesShown)))
@@ -223,13 +237,25 @@ std::vector<Result> simulate(const RunCommand& command, const sim::Program& prog
     }
     if (npz) npz->add(values);
     progress.update(i + 1);
-  });
+  };
+  if (programs.all().size() == 1)
+    job::simulate(programs.own(), inputs, reading, take);
+  else
+    job::simulate(programs, inputs, reading,
+                  [&](std::int64_t i, std::size_t bank, std::span<const Tensor> values) {
+                    banks.push_back(bank);
+                    for (std::size_t r = 0; r < results.size(); ++r)
+                      results[r].exponents.push_back(
+                          programs.all()[bank]->desc(reading.tensors[r]).exponent());
+                    take(i, values);
+                  });
   if (npz) {
     std::map<std::string, Tensor> exponents;
     if (command.writes_integers() || command.all_tensors)
-      for (const auto& [port, frames, shown] : results)
+      for (const auto& [port, frames, shown, by_frame] : results)
         exponents.emplace("exponent:" + port.name,
-                          Tensor::scalar<std::int32_t>(port.desc.exponent()));
+                          by_frame.empty() ? Tensor::scalar<std::int32_t>(port.desc.exponent())
+                                           : Tensor::of<std::int32_t>({frames}, by_frame));
     npz->finish(exponents);
   }
   return results;
@@ -267,7 +293,8 @@ void print_top(const Result& result, bool quantized, const std::vector<std::stri
     fmt::print("and {} more frames\n", result.count - static_cast<std::int64_t>(kFramesShown));
 }
 
-void print_written(const RunCommand& command, const std::vector<Result>& results) {
+void print_written(const RunCommand& command, const std::vector<Result>& results,
+                   const std::vector<std::size_t>& banks) {
   nlohmann::ordered_json json{{"file", command.output.string()},
                               {"tensors", nlohmann::ordered_json::array()}};
   for (const Result& result : results) {
@@ -278,6 +305,7 @@ void print_written(const RunCommand& command, const std::vector<Result>& results
                                {"exponent", result.port.desc.exponent()},
                                {"frames", result.count}});
   }
+  if (!banks.empty()) json["banks"] = banks;
   using Handler = nlohmann::ordered_json::error_handler_t;
   fmt::print("{}\n", json.dump(2, ' ', false, Handler::replace));
 }
@@ -293,7 +321,10 @@ void execute(const RunCommand& command, const Context& context) {
   print_overwrites(measure::compute_in_planned_memory(program), kComputedAsPlanned);
   if (program.inputs().empty())
     throw Error(ErrorCode::Unsupported, "the model has no inputs").file(command.file.path.string());
-  const job::Frames inputs = InputReader(command, program, context.quiet).read();
+  const espdl::Banks banks = command.file.load_banks(model);
+  const measure::BankPrograms programs(program, banks);
+  const bool banked = !banks.banks.empty();
+  const job::Frames inputs = InputReader(command, program, banked, context.quiet).read();
   OutputFiles files;
   const job::Reading reading =
       job::reading_of(program, command.all_tensors, command.writes_integers());
@@ -302,18 +333,20 @@ void execute(const RunCommand& command, const Context& context) {
                 fmt::format("{} tensors do not fit into an .npy file", reading.tensors.size()))
         .file(command.output.string())
         .remedy("Write an .npz file");
-  const auto results = simulate(command, program, inputs, reading, context.quiet, files);
+  std::vector<std::size_t> chosen;
+  const auto results = simulate(command, programs, inputs, reading, context.quiet, files, chosen);
   if (extension == ".npy")
     files.add(command.output, data::write_npy(job::joined(results.front().frames)));
   files.commit();
   if (command.json) {
-    print_written(command, results);
+    print_written(command, results, chosen);
     return;
   }
   if (context.quiet) return;
   for (const auto& result : results)
     if (!command.all_tensors && is_classifier_like(result.port.desc))
       print_top(result, command.writes_integers(), job::stored_classes(model));
+  if (banked) fmt::print("Bank of frames: {}\n", job::frames_by_bank(chosen, banks.banks.size()));
   fmt::print("{}: tensors {}, frames {}\n", command.output.string(), results.size(),
              inputs.begin()->second.size());
 }
@@ -325,6 +358,7 @@ void add_run(CLI::App& app, Context& context) {
   const auto command = std::make_shared<RunCommand>();
   add_model_file(sub, command->file);
   add_target(sub, command->file);
+  add_banks(sub, command->file);
   sub.add_option("--input,-i", command->inputs,
                  "Picture (.jpg, .png), folder of pictures, array (.npy, .npz: floats, the input's "
                  "own integers, or pictures as bytes; frames along the first axis) or raw bytes "

@@ -11,6 +11,7 @@
 #include "cli/model_file.h"
 #include "cli/validators.h"
 #include "data/npz.h"
+#include "measure/bank_programs.h"
 #include "measure/planned_memory.h"
 #include "report/table.h"
 
@@ -81,13 +82,15 @@ std::string verify_table_of(const std::vector<sim::OutputCheck>& checks) {
 
 std::string verify_json_of(const std::vector<sim::OutputCheck>& checks, const sim::Program& program,
                            const VerifyCommand& command,
-                           std::span<const cost::Overwrite> overwrites, bool passed) {
+                           std::span<const cost::Overwrite> overwrites, bool passed,
+                           std::size_t banks) {
   nlohmann::ordered_json json;
   json["file"] = command.file.path.string();
   json["target"] = program.target().name;
   json["espdl"] = program.target().release.version;
   json["tolerance"] = command.options.tolerance == sim::Tolerance::Exact ? "exact" : "espdl";
   json["passed"] = passed;
+  if (banks > 0) json["banks"] = banks;
   json["outputs"] = nlohmann::ordered_json::array();
   for (const auto& check : checks)
     json["outputs"].push_back({{"name", check.name},
@@ -113,6 +116,9 @@ void run_verify(const VerifyCommand& command, Context& context) {
     print_faults(program);
     print_overwrites(overwrites, kComputedAsPlanned);
   }
+  // Each must be ready to run.
+  const espdl::Banks banks = command.file.load_banks(model);
+  const measure::BankPrograms programs(program, banks);
   const auto checks =
       command.against.empty() ? verify_stored(program, command) : verify_against(program, command);
   const auto count = [&](auto&& predicate) {
@@ -122,12 +128,15 @@ void run_verify(const VerifyCommand& command, Context& context) {
   const bool all_passed = passed == static_cast<std::ptrdiff_t>(checks.size());
   if (!all_passed) context.exit_code = 1;
   if (command.json) {
-    fmt::print("{}", verify_json_of(checks, program, command, overwrites, all_passed));
+    fmt::print(
+        "{}", verify_json_of(checks, program, command, overwrites, all_passed, banks.banks.size()));
   } else if (!context.quiet) {
     fmt::print("{}{} on {}: {} of {} outputs exact, {} within tolerance, {} differ\n",
                verify_table_of(checks), command.file.path.string(), program.target().name,
                count(is_exact), checks.size(), passed - count(is_exact),
                static_cast<std::ptrdiff_t>(checks.size()) - passed);
+    if (!banks.banks.empty())
+      fmt::print("{} banks of exponents beside the model's own belong to it\n", banks.banks.size());
   }
 }
 
@@ -139,6 +148,7 @@ void add_verify(CLI::App& app, Context& context) {
   const auto command = std::make_shared<VerifyCommand>();
   add_model_file(sub, command->file);
   add_target(sub, command->file);
+  add_banks(sub, command->file);
   sub.add_option("--against", command->against,
                  "Compare with this file in place of the test values: arrays input:<tensor> "
                  "(quantized, in the file's layout) and output:<tensor>")

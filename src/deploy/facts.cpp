@@ -159,6 +159,34 @@ std::string pictures_text(std::size_t m, const PictureInput& pictures,
                     pictures.channel_stride, input.dtype == DType::Int16, m);
 }
 
+/// Of all pixel values, [channels][256].
+Tensor pixel_ramp(const data::Preprocess& preprocess) {
+  data::Preprocess ramp = preprocess;
+  ramp.width = 256;
+  ramp.height = 1;
+  ramp.fit = data::Fit::Stretch;
+  ramp.layout = data::Layout::Nchw;
+  Tensor pixels(DType::UInt8, {1, 256, preprocess.channels()});
+  auto pixel = pixels.mutable_data<std::uint8_t>();
+  for (std::size_t i = 0; i < pixel.size(); ++i)
+    pixel[i] = static_cast<std::uint8_t>(i / static_cast<std::size_t>(preprocess.channels()));
+  return data::apply(ramp, pixels);
+}
+
+std::string real_pixels_text(std::size_t m, const data::Preprocess& preprocess) {
+  std::string numbers;
+  const Tensor ramp = pixel_ramp(preprocess);
+  for (const float v : ramp.data<float>()) numbers += fmt::format("    {:a}F,\n", v);
+  return fmt::format("const float kRealPixels{}[] = {{\n{}}};\n\n", m, numbers);
+}
+
+/// With one more, as an array may not be empty.
+std::string sample_banks_text(std::size_t m, const std::vector<Sample>& samples) {
+  std::string numbers;
+  for (const Sample& sample : samples) numbers += fmt::format("{}, ", sample.bank);
+  return fmt::format("const uint8_t kSampleBanks{}[] = {{{}0}};\n\n", m, numbers);
+}
+
 std::size_t padded_size(const Tensor& tensor) {
   return (tensor.byte_size() + kBlock - 1) / kBlock * kBlock;
 }
@@ -174,16 +202,7 @@ bool holds_scores(const espdl::ValueInfo& output) {
 
 std::vector<std::int16_t> pixel_integers(const data::Preprocess& preprocess,
                                          const espdl::ValueInfo& input, const Target& target) {
-  data::Preprocess ramp = preprocess;
-  ramp.width = 256;
-  ramp.height = 1;
-  ramp.fit = data::Fit::Stretch;
-  ramp.layout = data::Layout::Nchw;
-  Tensor pixels(DType::UInt8, {1, 256, preprocess.channels()});
-  auto pixel = pixels.mutable_data<std::uint8_t>();
-  for (std::size_t i = 0; i < pixel.size(); ++i)
-    pixel[i] = static_cast<std::uint8_t>(i / static_cast<std::size_t>(preprocess.channels()));
-  const Tensor values = data::apply(ramp, pixels);
+  const Tensor values = pixel_ramp(preprocess);
   std::vector<std::int16_t> integers;
   const float inverse = pow2(-input.exponent());
   for (const float v : values.data<float>())
@@ -234,12 +253,15 @@ std::string model_facts_source(const ProjectRequest& request) {
       for (const auto& name : it.classes) text += fmt::format("    {},\n", cpp_literal(name));
       text += "};\n\n";
     }
+    const bool banks = !request.banks_file.empty();
+    if (banks) text += sample_banks_text(m, it.samples);
+    if (banks && it.pictures) text += real_pixels_text(m, it.pictures->preprocess);
     if (it.pictures)
       text += pictures_text(m, *it.pictures, value_of(model, model.inputs.front()), target);
     models += fmt::format(
         "    {{{}, {}, {},\n     {}, {}, {}, {}, {},\n     kInputs{}, {}, kOutputs{}, {}, "
         "kNodes{}, "
-        "{}, {}, {}, {}, {}, {}}},\n",
+        "{}, {}, {}, {}, {}, {}, {}, {}, {}}},\n",
         cpp_literal(it.name),
         it.name_in_package.empty() ? "nullptr" : cpp_literal(it.name_in_package),
         cpp_literal(sha256_of(request.file)),
@@ -248,7 +270,9 @@ std::string model_facts_source(const ProjectRequest& request) {
         microseconds_of(estimate.milliseconds), cost.ram_bytes, m, model.inputs.size(), m,
         model.outputs.size(), m, model.nodes.size(), it.samples.size(), offset,
         it.classes.empty() ? "nullptr" : fmt::format("kClasses{}", m), it.classes.size(),
-        it.pictures ? fmt::format("&kPictures{}", m) : "nullptr");
+        it.pictures ? fmt::format("&kPictures{}", m) : "nullptr", request.banks_file.size(),
+        banks ? fmt::format("kSampleBanks{}", m) : "nullptr",
+        banks && it.pictures ? fmt::format("kRealPixels{}", m) : "nullptr");
     for (const Sample& sample : it.samples) {
       for (const Tensor& tensor : sample.inputs) offset += padded_size(tensor);
       for (const Tensor& tensor : sample.outputs) offset += padded_size(tensor);

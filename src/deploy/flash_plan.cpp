@@ -24,7 +24,8 @@ std::size_t in_pages(std::size_t bytes) { return (bytes + kPage - 1) / kPage * k
 FlashPlan plan_flash(const ProjectRequest& request, std::size_t samples_bytes) {
   FlashPlan plan;
   const bool embedded = request.storage == Storage::Rodata;
-  plan.app_size = in_pages(kCode + samples_bytes + (embedded ? request.file.size() : 0));
+  plan.app_size = in_pages(kCode + samples_bytes + request.banks_file.size() +
+                           (embedded ? request.file.size() : 0));
   if (request.storage == Storage::Partition) {
     plan.model_offset = kPage + plan.app_size;
     plan.model_size = in_pages(request.file.size());

@@ -71,6 +71,15 @@ std::string costs_table(const ProjectRequest& request) {
   return rows;
 }
 
+/// Whether banks hold tables, which only their nodes know.
+bool has_tables(const ProjectRequest& request) {
+  const auto& nodes = request.models.front().model.nodes;
+  return std::any_of(nodes.begin(), nodes.end(), [&](const espdl::Node& n) {
+    const auto& names = request.banks.constants;
+    return std::find(names.begin(), names.end(), n.get_string("lut", "")) != names.end();
+  });
+}
+
 std::string_view location_of(Storage storage) {
   switch (storage) {
     case Storage::Partition:
@@ -132,6 +141,8 @@ TemplateValues values_of(const ProjectRequest& request, const ChipFacts& chip,
     components.insert(components.end(), {"fatfs", "esp_driver_sdmmc", "esp_driver_sdspi"});
   }
   if (request.key) components.emplace_back("nvs_flash");
+  const bool banks = !request.banks_file.empty();
+  if (banks) sources.insert(sources.end(), {"banks", "banks_file", "banks_of_model"});
   std::sort(sources.begin(), sources.end());
   for (std::string& source : sources) source = fmt::format("\"{}.cpp\"", source);
   std::size_t samples = 0;
@@ -159,6 +170,7 @@ TemplateValues values_of(const ProjectRequest& request, const ChipFacts& chip,
       {"sd_cmd", fmt::format("{}", chip.card_pins[1])},
       {"sd_d0", fmt::format("{}", chip.card_pins[2])},
       {"sd_cs", fmt::format("{}", chip.card_pins[3])},
+      {"bank_tables", has_tables(request) ? "1" : "0"},
       {"costs", costs_table(request)},
       {"ram_verdict", ram_verdict(request).text},
       {"preprocess_text", in_one_line(preprocess_text(request))},
@@ -171,7 +183,8 @@ TemplateValues values_of(const ProjectRequest& request, const ChipFacts& chip,
       {"includes", sdcard || request.key},
       {"psram", has_psram(request)},
       {"samples", request.app == App::SelfTest},
-      {"embeds", request.app == App::SelfTest || request.storage == Storage::Rodata},
+      {"embeds", request.app == App::SelfTest || request.storage == Storage::Rodata || banks},
+      {"banks", banks},
       {"selftest", request.app == App::SelfTest},
       {"minimal", request.app == App::Minimal},
       {"serial", request.app == App::Serial},
@@ -214,13 +227,18 @@ Project make_project(const ProjectRequest& request) {
   add_rendered("main/CMakeLists.txt", "main/CMakeLists.txt.in");
   add_rendered("main/idf_component.yml", "main/idf_component.yml.in");
   if (values.flags.at("menu")) add_rendered("main/Kconfig.projbuild", "main/Kconfig.projbuild.in");
-  add("main/app_main.cpp", std::string(find_template(fmt::format("main/app_{}.cpp", parts.name))));
+  add_rendered("main/app_main.cpp", fmt::format("main/app_{}.cpp.in", parts.name));
   std::vector<std::string> sources = {"model", "postprocess", "preprocess"};
   sources.insert(sources.end(), parts.sources.begin(), parts.sources.end());
   if (request.storage == Storage::SdCard) sources.emplace_back("sdcard");
+  const bool banks = !request.banks_file.empty();
+  if (banks) sources.insert(sources.end(), {"banks", "banks_file", "banks_of_model"});
   for (const std::string& source : sources) {
     add_verbatim(project, source + ".hpp");
-    add_verbatim(project, source + ".cpp");
+    if (source == "selftest")
+      add_rendered("main/selftest.cpp", "main/selftest.cpp.in");
+    else
+      add_verbatim(project, source + ".cpp");
   }
   if (request.app == App::Camera) add_verbatim(project, "camera_boards.hpp");
   add_verbatim(project, "model_facts.hpp");
@@ -230,6 +248,9 @@ Project make_project(const ProjectRequest& request) {
   add("main/model.compile_req.yml", compile_request_text(request));
   add("main/model.espdl",
       {reinterpret_cast<const char*>(request.file.data()), request.file.size()});
+  if (banks)
+    add("main/model.banks",
+        {reinterpret_cast<const char*>(request.banks_file.data()), request.banks_file.size()});
   if (selftest) add("main/samples.bin", samples);
   if (request.key) add("model_key.csv", key_file(*request.key));
   return project;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/preprocess.h"
+#include "espdl/banks.h"
 #include "espdl/container.h"
 #include "espdl/model.h"
 #include "target/target.h"
@@ -34,6 +35,8 @@ struct PictureInput {
 /// Inputs in the order and the layout of the file, and what the simulator computes of them.
 struct Sample {
   std::vector<Tensor> inputs, outputs;
+  /// That computes it; the last is the model's own.
+  std::size_t bank = 0;
 };
 
 struct ProjectModel {
@@ -63,6 +66,9 @@ struct ProjectRequest {
   std::vector<std::byte> file;
   /// What it is encrypted with.
   std::optional<espdl::Key> key;
+  /// Beside the only model: a .banks file, and what it holds. Empty where there is none.
+  std::vector<std::byte> banks_file;
+  espdl::Banks banks;
   /// All that the application shall know, at least one.
   std::vector<ProjectModel> models;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 
@@ -35,6 +36,30 @@ std::size_t subject(std::vector<std::string>& names, const std::string& name,
   names.push_back(name);
   add_to_banks();
   return names.size() - 1;
+}
+
+/// Exponents that the runtime would keep from another bank.
+void require_remembered(const Model& model, const Model& other) {
+  const auto require_same = [&](const Node& n, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      const ValueInfo *own = model.find_value(name), *their = other.find_value(name);
+      if (own != nullptr && their != nullptr && own->exponents != their->exponents)
+        throw Error(
+            ErrorCode::Illegal,
+            fmt::format("the runtime keeps what {} made of the first frame's exponents", n.op))
+            .node(n.name)
+            .tensor(name);
+    }
+  };
+  for (const Node& n : model.nodes) {
+    if (n.inputs.empty()) continue;
+    const ValueInfo* input = model.find_value(n.inputs[0]);
+    constexpr int kBitsOfByte = 8;
+    const int bits = input == nullptr ? 0 : kBitsOfByte * static_cast<int>(size_of(input->dtype));
+    const Remembered remembered = remembered_exponents(n.op, bits);
+    if (remembered != Remembered::Nothing) require_same(n, n.inputs);
+    if (remembered == Remembered::All) require_same(n, n.outputs);
+  }
 }
 
 ValueInfo& value_of(Model& model, std::string_view name) {
@@ -74,6 +99,29 @@ float statistic_of(std::span<const Tensor> inputs, Statistic statistic, float pe
   return *at;
 }
 
+float clipped_share(const Tensor& integers) {
+  std::int64_t clipped = 0;
+  const auto count = [&]<typename T>(std::span<const T> elements) {
+    clipped = std::count_if(elements.begin(), elements.end(), [](T q) {
+      return q == std::numeric_limits<T>::min() || q == std::numeric_limits<T>::max();
+    });
+  };
+  if (integers.dtype() == DType::Int8)
+    count(integers.data<std::int8_t>());
+  else if (integers.dtype() == DType::Int16)
+    count(integers.data<std::int16_t>());
+  const std::int64_t all = integers.size();
+  return all == 0 ? 0 : static_cast<float>(clipped) / static_cast<float>(all);
+}
+
+Remembered remembered_exponents(std::string_view op, int bits) {
+  if (op == "StreamingCache") return Remembered::All;
+  if (bits != 8) return Remembered::Nothing;
+  if (op == "Div") return Remembered::All;
+  if (op == "Softmax" || op == "LogSoftmax" || op == "ReduceLogSumExp") return Remembered::Inputs;
+  return Remembered::Nothing;
+}
+
 std::size_t Banks::choose(float value) const {
   const auto found = std::find_if(banks.begin(), banks.end(),
                                   [&](const Bank& bank) { return value <= bank.largest; });
@@ -92,6 +140,7 @@ std::size_t Banks::choose(float value, std::size_t before) const {
 
 void add_bank(Banks& banks, const Model& model, const Model& quiet, float largest) {
   require_same_structure(model, quiet);
+  require_remembered(model, quiet);
   Bank bank;
   bank.largest = largest;
   for (const std::string& name : banks.tensors)

@@ -1,16 +1,23 @@
 // The .banks file. All numbers are little-endian, every field begins at a multiple of four bytes:
-//   0  "EBNK"                          4  version (1)
+//   0  "EBNK"                          4  version (2)
 //   8  size of this file              12  CRC-32 of all that follows this field
 //  16  size of the .espdl             20  CRC-32 of the .espdl
 //  24  statistic (0 largest, 1 percentile)
 //  28  percentile, float              32  descent, float
-//  36  tensors T, constants C, banks B, three numbers
-//  48  T + C names: length, then characters; then C times the constant's size in bytes
+//  36  family of the chip (0 C, 1 S3, 2 P4)
+//  40  tensors T, constants C, banks B, watched tensors W, nodes N, five numbers
+//  60  T tensors: name, the model's exponent
+//      C constants: name, role, type, bytes, CRC-32 of the model's, the model's exponent (the
+//      first),
+//        and for a table the number of nodes that read it and their names
+//      W watched tensors: name, the node that writes it, B + 1 shares (floats)
 //      B banks: largest (float), T exponents, C constants
-// A constant: number of exponents, the exponents, an encoding, then its data:
+// A name: length, then characters. A bank's constant: number of exponents, the exponents, an
+// encoding, then its data:
 //   0  the bytes themselves
 //   1, 2  what is to be added to the integers of the model's constant, which are shifted left by
 //      the difference of the first exponents before: one or two bytes each
+//   3  nothing: those integers, so shifted
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -18,7 +25,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
 
 #include "base/error.h"
 #include "espdl/banks.h"
@@ -28,11 +34,11 @@ namespace espquant::espdl {
 namespace {
 
 constexpr std::string_view kBanksTag = "EBNK";
-constexpr std::uint32_t kBanksVersion = 1;
-constexpr std::size_t kSummedFrom = 16, kFixedBytes = 48;
+constexpr std::uint32_t kBanksVersion = 2;
+constexpr std::size_t kSummedFrom = 16, kFixedBytes = 60;
 /// A shift beyond this leaves no bit of an int32 where it was.
 constexpr int kMostShift = 24;
-enum BankEncoding : std::uint32_t { kBytes = 0, kAdded8 = 1, kAdded16 = 2 };
+enum BankEncoding : std::uint32_t { kBytes = 0, kAdded8 = 1, kAdded16 = 2, kShifted = 3 };
 
 [[noreturn]] void malformed_banks(const std::string& what) {
   throw Error(ErrorCode::Malformed, "banks: " + what);
@@ -103,7 +109,10 @@ void write_bank_constant(BanksWriter& out, const Constant& own, const Constant& 
     }
   }
   const std::size_t element = size_of(own.data.dtype());
-  if (largest <= std::numeric_limits<std::int8_t>::max() && element > 1) {
+  const auto is_zero = [](std::int64_t added) { return added == 0; };
+  if (largest == 0 && std::all_of(to.begin(), to.end(), is_zero)) {
+    out.u32(kShifted);
+  } else if (largest <= std::numeric_limits<std::int8_t>::max() && element > 1) {
     write_sums<std::int8_t>(out, kAdded8, to);
   } else if (largest <= std::numeric_limits<std::int16_t>::max() && element > 2) {
     write_sums<std::int16_t>(out, kAdded16, to);
@@ -181,6 +190,9 @@ Tensor sum_of_integers(const Tensor& own, int shift, std::span<const std::byte> 
   else if (own.dtype() == DType::Int32)
     fits = add_integers<std::int32_t, Added>(own.data<std::int32_t>(), shift, added,
                                              sum.mutable_data<std::int32_t>());
+  else if (own.dtype() == DType::Int8)
+    fits = add_integers<std::int8_t, Added>(own.data<std::int8_t>(), shift, added,
+                                            sum.mutable_data<std::int8_t>());
   if (!fits)
     malformed_banks("a constant of the model plus what is to be added does not fit its type");
   return sum;
@@ -202,25 +214,126 @@ Constant read_bank_constant(BanksReader& in, const Constant& own) {
     std::copy(bytes.begin(), bytes.end(), constant.data.mutable_bytes().begin());
     return constant;
   }
-  if (encoding > kAdded16) malformed_banks(fmt::format("encoding {} is not known", encoding));
+  if (encoding > kShifted) malformed_banks(fmt::format("encoding {} is not known", encoding));
   if (shift < 0 || shift > kMostShift)
     malformed_banks(fmt::format("constant '{}' cannot be shifted by {} bits", own.name, shift));
+  if (encoding == kShifted) {
+    const std::vector<std::byte> nothing(elements);
+    constant.data = sum_of_integers<std::int8_t>(own.data, shift, nothing);
+    return constant;
+  }
   const auto added = in.take(elements * encoding);
   constant.data = encoding == kAdded8 ? sum_of_integers<std::int8_t>(own.data, shift, added)
                                       : sum_of_integers<std::int16_t>(own.data, shift, added);
   return constant;
 }
 
-/// Names that the model has, each once.
-std::vector<std::string> read_subjects(BanksReader& in, std::size_t count) {
-  std::vector<std::string> names;
-  std::set<std::string> seen;
-  for (std::size_t i = 0; i < count; ++i) {
-    names.push_back(in.text());
-    if (!seen.insert(names.back()).second)
-      malformed_banks(fmt::format("'{}' is named twice", names.back()));
+std::uint32_t family_number(Family family) {
+  return family == Family::C ? 0 : family == Family::S3 ? 1 : 2;
+}
+
+/// Where in the model a constant is read, for the device to find it.
+struct BankSubject {
+  const Constant* own = nullptr;
+  BankRole role = BankRole::Plain;
+  /// Of a table.
+  std::vector<std::string> nodes;
+};
+
+BankSubject subject_of(const Model& model, const std::string& name) {
+  constexpr std::size_t kBias = 2;
+  BankSubject subject;
+  subject.own = model.find_initializer(name);
+  ESPQUANT_ASSERT(subject.own != nullptr, "a bank names a constant that is not in the model");
+  bool found = false;
+  const auto read_as = [&](BankRole role) {
+    if (found && subject.role != role)
+      throw Error(ErrorCode::Illegal,
+                  "two nodes read it in two ways, which banks cannot tell apart")
+          .tensor(name);
+    found = true;
+    subject.role = role;
+  };
+  for (const Node& n : model.nodes) {
+    if (n.get_string("lut", "") == name) {
+      read_as(BankRole::Table);
+      subject.nodes.push_back(n.name);
+    }
+    const bool weighted = n.op == "Conv" || n.op == "Gemm";
+    for (std::size_t i = 0; i < n.inputs.size(); ++i) {
+      if (n.inputs[i] != name) continue;
+      const bool bias = weighted && i == kBias;
+      read_as(!bias                        ? BankRole::Plain
+              : n.get_int("group", 1) != 1 ? BankRole::DepthwiseBias
+                                           : BankRole::Bias);
+    }
   }
-  return names;
+  if (!found) throw Error(ErrorCode::Illegal, "no node reads it").tensor(name);
+  return subject;
+}
+
+std::size_t writer_of(const Model& model, const std::string& tensor) {
+  for (std::size_t n = 0; n < model.nodes.size(); ++n)
+    if (std::find(model.nodes[n].outputs.begin(), model.nodes[n].outputs.end(), tensor) !=
+        model.nodes[n].outputs.end())
+      return n;
+  throw Error(ErrorCode::Illegal, "no node writes it, so it cannot be watched").tensor(tensor);
+}
+
+/// Reads the name, which none had before, of what `names` lists.
+const std::string& read_subject(BanksReader& in, std::vector<std::string>& names) {
+  names.push_back(in.text());
+  if (std::find(names.begin(), names.end() - 1, names.back()) != names.end() - 1)
+    malformed_banks(fmt::format("'{}' is named twice", names.back()));
+  return names.back();
+}
+
+void read_bank_tensors(BanksReader& in, std::size_t count, const Model& model, Banks& banks) {
+  for (std::size_t t = 0; t < count; ++t) {
+    const std::string& name = read_subject(in, banks.tensors);
+    const ValueInfo* value = model.find_value(name);
+    if (value == nullptr || value->exponent() != in.exponent())
+      malformed_banks(fmt::format("tensor '{}' is not in the model, or at another exponent", name));
+  }
+}
+
+std::vector<const Constant*> read_bank_subjects(BanksReader& in, std::size_t count,
+                                                const Model& model, Banks& banks) {
+  std::vector<const Constant*> own;
+  for (std::size_t c = 0; c < count; ++c) {
+    const std::string& name = read_subject(in, banks.constants);
+    const auto other = [&](const char* what) {
+      malformed_banks(fmt::format("constant '{}' is {}", name, what));
+    };
+    if (model.find_initializer(name) == nullptr) other("not in the model");
+    const BankSubject subject = subject_of(model, name);
+    const Tensor& data = subject.own->data;
+    if (in.u32() != static_cast<std::uint32_t>(subject.role)) other("read in another way");
+    if (in.u32() != static_cast<std::uint32_t>(data.dtype()) || in.u32() != data.bytes().size())
+      other("of another type or size");
+    if (in.u32() != crc32_of(data.bytes()) || in.exponent() != subject.own->exponent())
+      other("another in the model");
+    if (subject.role == BankRole::Table) {
+      if (in.u32() != subject.nodes.size()) other("read by other nodes");
+      for (const std::string& node : subject.nodes)
+        if (in.text() != node) other("read by other nodes");
+    }
+    own.push_back(subject.own);
+  }
+  return own;
+}
+
+void read_watched(BanksReader& in, std::size_t count, std::size_t banks, const Model& model,
+                  std::vector<Watched>& watched) {
+  std::vector<std::string> names;
+  for (std::size_t w = 0; w < count; ++w) {
+    Watched one;
+    one.tensor = read_subject(in, names);
+    if (model.find_value(one.tensor) == nullptr || in.u32() != writer_of(model, one.tensor))
+      malformed_banks(fmt::format("tensor '{}' is not one that can be watched", one.tensor));
+    for (std::size_t b = 0; b <= banks; ++b) one.limits.push_back(in.f32());
+    watched.push_back(std::move(one));
+  }
 }
 
 void check_banks_envelope(std::span<const std::byte> bytes, std::span<const std::byte> file) {
@@ -244,27 +357,45 @@ void check_banks_envelope(std::span<const std::byte> bytes, std::span<const std:
 }  // namespace
 
 std::vector<std::byte> write_banks(const Banks& banks, const Model& model,
-                                   std::span<const std::byte> file) {
+                                   std::span<const std::byte> file, const Target& target) {
   BanksWriter out;
+  const auto count = [&](std::size_t n) { out.u32(static_cast<std::uint32_t>(n)); };
   out.append(kBanksTag.data(), kBanksTag.size());
   out.u32(kBanksVersion);
-  out.u32(0);
-  out.u32(0);
-  out.u32(static_cast<std::uint32_t>(file.size()));
+  count(0);
+  count(0);
+  count(file.size());
   out.u32(crc32_of(file));
   out.u32(static_cast<std::uint32_t>(banks.statistic));
   out.f32(banks.percentile);
   out.f32(banks.descent);
-  out.u32(static_cast<std::uint32_t>(banks.tensors.size()));
-  out.u32(static_cast<std::uint32_t>(banks.constants.size()));
-  out.u32(static_cast<std::uint32_t>(banks.banks.size()));
-  for (const std::string& name : banks.tensors) out.text(name);
-  for (const std::string& name : banks.constants) out.text(name);
+  out.u32(family_number(target.family));
+  count(banks.tensors.size());
+  count(banks.constants.size());
+  count(banks.banks.size());
+  count(banks.watched.size());
+  count(model.nodes.size());
+  for (const std::string& name : banks.tensors) {
+    out.text(name);
+    out.i32(model.find_value(name)->exponent());
+  }
   std::vector<const Constant*> own;
   for (const std::string& name : banks.constants) {
-    own.push_back(model.find_initializer(name));
-    ESPQUANT_ASSERT(own.back() != nullptr, "a bank names a constant that is not in the model");
-    out.u32(static_cast<std::uint32_t>(own.back()->data.bytes().size()));
+    const BankSubject subject = subject_of(model, name);
+    own.push_back(subject.own);
+    out.text(name);
+    out.u32(static_cast<std::uint32_t>(subject.role));
+    out.u32(static_cast<std::uint32_t>(subject.own->data.dtype()));
+    count(subject.own->data.bytes().size());
+    out.u32(crc32_of(subject.own->data.bytes()));
+    out.i32(subject.own->exponent());
+    if (subject.role == BankRole::Table) count(subject.nodes.size());
+    for (const std::string& node : subject.nodes) out.text(node);
+  }
+  for (const Watched& watched : banks.watched) {
+    out.text(watched.tensor);
+    count(writer_of(model, watched.tensor));
+    for (const float share : watched.limits) out.f32(share);
   }
   for (const Bank& bank : banks.banks) {
     out.f32(bank.largest);
@@ -290,18 +421,13 @@ Banks read_banks(std::span<const std::byte> bytes, const Model& model,
   banks.descent = in.f32();
   if (banks.percentile < 0 || banks.percentile > 100 || banks.descent < 0 || banks.descent > 1)
     malformed_banks("percentile or descent out of range");
-  const std::size_t tensors = in.count(4), constants = in.count(4), count = in.count(4);
-  banks.tensors = read_subjects(in, tensors);
-  banks.constants = read_subjects(in, constants);
-  for (const std::string& name : banks.tensors)
-    if (model.find_value(name) == nullptr)
-      malformed_banks(fmt::format("tensor '{}' is not in the model", name));
-  std::vector<const Constant*> own;
-  for (const std::string& name : banks.constants) {
-    own.push_back(model.find_initializer(name));
-    if (own.back() == nullptr || own.back()->data.bytes().size() != in.u32())
-      malformed_banks(fmt::format("constant '{}' is not in the model, or of another size", name));
-  }
+  if (in.u32() > 2) malformed_banks("its family of chips is not known");
+  const std::size_t tensors = in.count(4), constants = in.count(4), count = in.count(4),
+                    watched = in.count(4);
+  if (in.u32() != model.nodes.size()) malformed_banks("the model has another number of nodes");
+  read_bank_tensors(in, tensors, model, banks);
+  const auto own = read_bank_subjects(in, constants, model, banks);
+  read_watched(in, watched, count, model, banks.watched);
   for (std::size_t b = 0; b < count; ++b) {
     Bank bank;
     bank.largest = in.f32();

@@ -21,9 +21,14 @@ Analyzed analyze(const AnalyzeJob& job, const Tell& tell, strategy::StageProgres
   const calib::SampleSource source = other ? other->source() : data.source();
   std::vector<std::int64_t> samples = strategy::evenly_spread(source.count, job.samples);
   analysis::Analysis analysis = analysis::analyze(made, *prepared.target, source, samples);
+  std::optional<strategy::FoundBanks> banks;
+  if (made.recipe.dynamic.enabled)
+    banks = strategy::find_banks(made, *prepared.target, data.source(),
+                                 strategy::bank_options_of(made.recipe.dynamic));
   return {prepared.target,  std::move(prepared.calibration),
           std::move(other), std::move(samples),
-          std::move(made),  std::move(analysis)};
+          std::move(made),  std::move(analysis),
+          std::move(banks)};
 }
 
 }  // namespace espquant::job

@@ -8,6 +8,7 @@
 #include "analysis/analysis.h"
 #include "job/network.h"
 #include "job/recipe.h"
+#include "strategy/find_banks.h"
 
 namespace espquant::job {
 
@@ -32,6 +33,8 @@ struct Analyzed {
   std::vector<std::int64_t> samples;
   strategy::QuantizedModel made;
   analysis::Analysis analysis;
+  /// Where the recipe asks for them.
+  std::optional<strategy::FoundBanks> banks{};
 
   /// Refers to this object.
   calib::SampleSource source() const { return test ? test->source() : calibration.source(); }

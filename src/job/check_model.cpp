@@ -1,5 +1,7 @@
 #include "job/check_model.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -24,6 +26,17 @@ CheckedModel check_one(const ModelFile& file, std::span<const std::byte> bytes, 
                        {},
                        model.nodes.size(),
                        measure::check_model(model, target, unreadable)};
+  // Banks differ from the model in exponents and what follows from them, which rules look at, too.
+  const espdl::Banks banks = unreadable.empty() ? file.load_banks(model) : espdl::Banks{};
+  for (std::size_t b = 0; b < banks.banks.size(); ++b)
+    for (sim::Finding finding : measure::check_model(espdl::with_bank(model, banks, b), target)) {
+      const auto same = [&](const sim::Finding& own) {
+        return own.node == finding.node && own.rule == finding.rule && own.tensor == finding.tensor;
+      };
+      if (std::any_of(checked.findings.begin(), checked.findings.end(), same)) continue;
+      finding.message += fmt::format(" (bank {})", b);
+      checked.findings.push_back(std::move(finding));
+    }
   checked.needs = sim::oldest_release_for(model).version;
   for (const Feature feature : sim::features_of(model))
     checked.features.emplace_back(fact_of(feature).name);

@@ -101,6 +101,10 @@ ordered_json compare_json_of(const strategy::Compared& r, const std::vector<fs::
   for (const fs::path& file : files) j["files"].push_back(file.lexically_relative(dir).string());
   j["unbeaten"] = r.unbeaten;
   j["file_bytes"] = r.file->bytes().size();
+  if (r.banks) {
+    j["banks"] = r.banks->banks.banks.size();
+    j["banks_bytes"] = r.banks_bytes;
+  }
   j["activation_bytes"] = r.merits.activation_bytes;
   j["layers"] = r.nodes;
   j["layers_16bit"] = r.wide_nodes;
@@ -155,10 +159,12 @@ std::vector<std::vector<fs::path>> add_files(OutputFiles& output, const Comparis
   std::vector<std::vector<fs::path>> files;
   for (const strategy::Compared& r : comparison.results) {
     files.emplace_back();
-    if (r.refusal.empty())
-      files.back() =
-          add_quantized(output, stem_of(folder, name, r.recipe.name), r.model, *comparison.target,
-                        *r.file, comparison.calibration.preprocess, compile_request);
+    if (!r.refusal.empty()) continue;
+    files.back() =
+        add_quantized(output, stem_of(folder, name, r.recipe.name), r.model, *comparison.target,
+                      *r.file, comparison.calibration.preprocess, compile_request);
+    if (r.banks)
+      add_banks(output, r.banks->banks, r.model, *comparison.target, r.file->bytes(), files.back());
   }
   return files;
 }

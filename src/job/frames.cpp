@@ -44,16 +44,6 @@ std::vector<Tensor> split(const Tensor& array, const Shape& frame) {
   return frames;
 }
 
-Tensor quantized(const Port& port, const Tensor& values, const Target& target) {
-  for (const float v : values.data<float>())
-    if (!std::isfinite(v))
-      throw Error(ErrorCode::BadData, "the input holds NaN or an infinity").tensor(port.name);
-  Tensor result(port.desc.dtype, port.desc.shape);
-  sim::assign({DType::Float32, port.desc.shape, {0}}, values.bytes().data(), port.desc,
-              result.mutable_bytes().data(), target);
-  return result;
-}
-
 Error wrong_shape(const Port& port, const Tensor& array) {
   const Shape& stored = port.desc.shape;
   const Shape network = network_shape(port);
@@ -102,6 +92,32 @@ std::vector<Tensor> frames_of(const Port& port, const Tensor& array, const Targe
     if (!frames.empty()) return frames;
   }
   throw wrong_shape(port, array);
+}
+
+Tensor quantized(const Port& port, const Tensor& values, const Target& target) {
+  for (const float v : values.data<float>())
+    if (!std::isfinite(v))
+      throw Error(ErrorCode::BadData, "the input holds NaN or an infinity").tensor(port.name);
+  Tensor result(port.desc.dtype, port.desc.shape);
+  sim::assign({DType::Float32, port.desc.shape, {0}}, values.bytes().data(), port.desc,
+              result.mutable_bytes().data(), target);
+  return result;
+}
+
+std::vector<Tensor> real_frames_of(const Port& port, const Tensor& array, const Target& target) {
+  if (!sim::is_quantized(port.desc.dtype)) return frames_of(port, array, target);
+  std::vector<Tensor> frames;
+  if (array.dtype() != port.desc.dtype) {
+    Port real = port;
+    real.desc.dtype = DType::Float32;
+    real.desc.exponents = {};
+    return frames_of(real, is_float(array.dtype()) ? array.cast(DType::Float32) : array, target);
+  }
+  Port stored = port;
+  stored.perm.reset();  // the layout stays
+  for (const Tensor& frame : frames_of(port, array, target))
+    frames.push_back(dequantized(stored, frame));
+  return frames;
 }
 
 std::vector<Tensor> frames_of_bytes(const Port& port, std::span<const std::byte> bytes) {

@@ -33,6 +33,14 @@ Shape network_shape(const Port& port);
 /// and for NaN.
 std::vector<Tensor> frames_of(const Port& port, const Tensor& array, const Target& target);
 
+/// The same before an exponent is chosen: what a port of integers takes, as real numbers in the
+/// stored layout; else as frames_of(). Integers count at the port's own exponent.
+std::vector<Tensor> real_frames_of(const Port& port, const Tensor& array, const Target& target);
+
+/// Of real numbers in the port's stored layout, rounded as the chip does. Throws Error(BadData) for
+/// NaN and infinities.
+Tensor quantized(const Port& port, const Tensor& values, const Target& target);
+
 /// One frame from the chip's own bytes.
 std::vector<Tensor> frames_of_bytes(const Port& port, std::span<const std::byte> bytes);
 

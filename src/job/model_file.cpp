@@ -77,15 +77,21 @@ espdl::Model ModelFile::load() const try {
   throw;
 }
 
+std::optional<std::filesystem::path> ModelFile::banks_file() const {
+  if (banks == "none") return std::nullopt;
+  if (!banks.empty()) return banks;
+  std::filesystem::path beside = std::filesystem::path(path).replace_extension(".banks");
+  if (path.extension() != ".espdl" || !std::filesystem::exists(beside)) return std::nullopt;
+  return beside;
+}
+
 espdl::Banks ModelFile::load_banks(const espdl::Model& model) const {
-  if (banks == "none") return {};
-  const std::filesystem::path beside = std::filesystem::path(path).replace_extension(".banks");
-  const std::filesystem::path file = banks.empty() ? beside : std::filesystem::path(banks);
-  if (banks.empty() && (path.extension() != ".espdl" || !std::filesystem::exists(file))) return {};
+  const auto file = banks_file();
+  if (!file) return {};
   try {
-    return espdl::read_banks(read_file(file), model, read_file(path));
+    return espdl::read_banks(read_file(*file), model, read_file(path));
   } catch (Error& error) {
-    throw error.file(file.string());
+    throw error.file(file->string());
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "espdl/banks.h"
@@ -26,6 +27,8 @@ struct ModelFile {
 
   espdl::ReadOptions read_options() const;
   espdl::Model load() const;
+  /// Of the banks; nothing where there are none.
+  std::optional<std::filesystem::path> banks_file() const;
   /// The banks of `model`, which load() gave; without any where there are none. Throws as
   /// espdl::read_banks, with the file's name.
   espdl::Banks load_banks(const espdl::Model& model) const;

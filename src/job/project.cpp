@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -11,6 +12,7 @@
 #include "job/frames.h"
 #include "job/outline.h"
 #include "job/port_metadata.h"
+#include "measure/bank_programs.h"
 #include "measure/planned_memory.h"
 #include "sim/made_for.h"
 #include "sim/program.h"
@@ -72,54 +74,67 @@ Tensor renamed_input(const Port& port, const espdl::Constant& value, const Targe
 /// Samples in the order in which the chip runs them, streaming state and all.
 class SampleMaker {
  public:
-  explicit SampleMaker(const sim::Program& program) : program_(program), frame_(program) {}
+  explicit SampleMaker(const measure::BankPrograms& programs) : programs_(programs) {
+    for (const sim::Program* program : programs.all()) frames_.emplace_back(*program);
+  }
 
-  void add(std::vector<Tensor> inputs) {
+  void add(std::size_t bank, std::vector<Tensor> inputs) {
+    const sim::Program& program = *programs_.all()[bank];
+    sim::Program::Frame& frame = frames_[bank];
     deploy::Sample sample;
-    for (std::size_t i = 0; i < inputs.size(); ++i) frame_.set(program_.inputs()[i], inputs[i]);
-    frame_.run();
-    for (const std::size_t output : program_.outputs())
-      sample.outputs.push_back(frame_.tensor(output));
+    sample.bank = bank;
+    for (std::size_t i = 0; i < inputs.size(); ++i) frame.set(program.inputs()[i], inputs[i]);
+    frame.run();
+    for (const std::size_t output : program.outputs())
+      sample.outputs.push_back(frame.tensor(output));
     sample.inputs = std::move(inputs);
     samples_.push_back(std::move(sample));
   }
   std::vector<deploy::Sample> take() { return std::move(samples_); }
 
  private:
-  const sim::Program& program_;
-  sim::Program::Frame frame_;
+  const measure::BankPrograms& programs_;
+  std::deque<sim::Program::Frame> frames_;
   std::vector<deploy::Sample> samples_;
 };
 
-/// The test values of the file, where it has them for all inputs, then those of --samples.
-std::vector<deploy::Sample> samples_of(const ProjectOptions& options, const sim::Program& program,
-                                       const Tell& tell) {
-  const espdl::Model& model = program.model();
+std::vector<Port> input_ports(const sim::Program& program) {
   std::vector<Port> ports;
   for (const std::size_t input : program.inputs()) ports.push_back(port_of(program, input));
-  SampleMaker maker(program);
+  return ports;
+}
+
+/// The test values of the file, where it has them for all inputs, then those of --samples.
+std::vector<deploy::Sample> samples_of(const ProjectOptions& options,
+                                       const measure::BankPrograms& programs, const Tell& tell) {
+  const sim::Program& program = programs.own();
+  const espdl::Model& model = program.model();
+  const std::vector<Port> own_ports = input_ports(program);
+  SampleMaker maker(programs);
   std::vector<Tensor> tested;
-  for (const Port& port : ports)
+  for (const Port& port : own_ports)
     for (const espdl::Constant& value : model.test_inputs)
       if (value.name == port.name && value.data.size() == element_count(port.desc.shape))
         tested.push_back(renamed_input(port, value, program.target()));
-  if (tested.size() == ports.size()) maker.add(std::move(tested));
+  if (tested.size() == own_ports.size()) maker.add(programs.all().size() - 1, std::move(tested));
   if (!options.data.path.empty()) {
     const Data data = open_data(options.data, outline(model), tell, preprocess_settings(model),
                                 stored_classes(model));
     for (const std::size_t index : data.chosen) {
       const auto tensors = data.dataset->sample(index);
+      const std::size_t bank = programs.choose(tensors);
+      const std::vector<Port> ports = input_ports(*programs.all()[bank]);
       std::vector<Tensor> inputs;
       for (std::size_t i = 0; i < ports.size(); ++i)
         inputs.push_back(frames_of(ports[i], tensors[i], program.target()).front());
-      maker.add(std::move(inputs));
+      maker.add(bank, std::move(inputs));
     }
   }
   return maker.take();
 }
 
 deploy::ProjectModel model_of(const ProjectOptions& options, espdl::Model model,
-                              const Target& target, const Tell& tell) {
+                              const espdl::Banks& banks, const Target& target, const Tell& tell) {
   deploy::ProjectModel made;
   made.model = std::move(model);
   for (const sim::Finding& finding : measure::check_model(made.model, target))
@@ -133,7 +148,8 @@ deploy::ProjectModel model_of(const ProjectOptions& options, espdl::Model model,
   made.pictures = pictures_of(options, program, tell);
   made.classes = class_names(options.data);
   if (made.classes.empty()) made.classes = stored_classes(made.model);
-  if (options.app == deploy::App::SelfTest) made.samples = samples_of(options, program, tell);
+  if (options.app == deploy::App::SelfTest)
+    made.samples = samples_of(options, measure::BankPrograms(program, banks), tell);
   return made;
 }
 
@@ -157,13 +173,15 @@ deploy::ProjectRequest project_request(const ProjectOptions& options, const Tell
           .remedy("Name one: --model");
     request.target = &target;
     if (espdl::parse_header(file).encrypted) request.key = read.key;
-    request.models.push_back(model_of(options, std::move(model), target, tell));
+    if (!in_package) request.banks = options.file.load_banks(model);
+    request.models.push_back(model_of(options, std::move(model), request.banks, target, tell));
     request.models.back().bytes = file.size();
     if (in_package) request.models.back().name_in_package = name;
     request.models.back().name = std::move(name);
   };
   if (!espdl::is_package(request.file)) {
     add(request.file, options.file.path.stem().string(), false);
+    if (!request.banks.is_empty()) request.banks_file = read_file(*options.file.banks_file());
     return request;
   }
   const espdl::Package package = espdl::open_package(request.file);

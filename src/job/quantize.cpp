@@ -16,17 +16,6 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-strategy::BankOptions bank_options(const recipe::Recipe::Dynamic& dynamic) {
-  strategy::BankOptions options;
-  options.count = dynamic.banks;
-  options.statistic = dynamic.statistic == recipe::FrameStatistic::Largest
-                          ? espdl::Statistic::Largest
-                          : espdl::Statistic::Percentile;
-  options.percentile = static_cast<float>(dynamic.percentile);
-  options.overlap = static_cast<float>(dynamic.overlap);
-  return options;
-}
-
 /// Warns where much is lost.
 measure::Evaluation evaluate_on(const DataOptions& options, strategy::QuantizedModel& made,
                                 const Target& target, const Tell& tell) {
@@ -111,8 +100,8 @@ Quantized quantize(const QuantizeJob& job, Prepared prepared, const Tell& tell,
   std::optional<strategy::FoundBanks> banks;
   if (made.recipe.dynamic.enabled) {
     const auto begin = Clock::now();
-    banks = strategy::find_banks(made, target, data.source(), bank_options(made.recipe.dynamic),
-                                 progress);
+    banks = strategy::find_banks(made, target, data.source(),
+                                 strategy::bank_options_of(made.recipe.dynamic), progress);
     made.stages.push_back({"banks", seconds_since(begin)});
   }
   progress = {};
@@ -144,11 +133,9 @@ std::vector<std::filesystem::path> add_files(OutputFiles& output, const Quantize
   std::vector<std::filesystem::path> files =
       add_quantized(output, stem, quantized.made.model, *quantized.target, quantized.file,
                     quantized.calibration.preprocess, compile_request);
-  if (quantized.banks && !quantized.banks->banks.banks.empty()) {
-    files.push_back(std::filesystem::path(files.front()).replace_extension(".banks"));
-    output.add(files.back(), espdl::write_banks(quantized.banks->banks, quantized.made.model,
-                                                quantized.file.bytes()));
-  }
+  if (quantized.banks)
+    add_banks(output, quantized.banks->banks, quantized.made.model, *quantized.target,
+              quantized.file.bytes(), files);
   return files;
 }
 

@@ -53,4 +53,12 @@ std::vector<fs::path> add_quantized(OutputFiles& output, const fs::path& stem,
   return files;
 }
 
+void add_banks(OutputFiles& output, const espdl::Banks& banks, const espdl::Model& model,
+               const Target& target, std::span<const std::byte> espdl,
+               std::vector<fs::path>& files) {
+  if (banks.is_empty()) return;
+  files.push_back(fs::path(files.front()).replace_extension(".banks"));
+  output.add(files.back(), espdl::write_banks(banks, model, espdl, target));
+}
+
 }  // namespace espquant::job

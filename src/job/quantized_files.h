@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "data/preprocess.h"
+#include "espdl/banks.h"
 #include "recipe/recipe.h"
 #include "strategy/last_gate.h"
 
@@ -32,5 +33,11 @@ std::vector<std::filesystem::path> add_quantized(OutputFiles& output,
                                                  const strategy::SoundFile& file,
                                                  const data::Preprocess& preprocess,
                                                  bool compile_request);
+
+/// Adds the .banks beside the .espdl, which is files.front() and has these bytes, to both; nothing
+/// where there is nothing in them.
+void add_banks(OutputFiles& output, const espdl::Banks& banks, const espdl::Model& model,
+               const Target& target, std::span<const std::byte> espdl,
+               std::vector<std::filesystem::path>& files);
 
 }  // namespace espquant::job

@@ -171,6 +171,8 @@ struct Recipe {
     double percentile = 99.9;
     /// In a stream a quieter bank takes over this many octaves below its border.
     double overlap = 0.25;
+    /// Tensors, by name or pattern, whose clipped elements the device counts.
+    std::vector<std::string> watch;
 
     bool operator==(const Dynamic&) const = default;
   } dynamic;

@@ -151,6 +151,7 @@ void visit_keys(R& recipe, Visit&& visit) {
   visit("dynamic.statistic", d.statistic);
   visit("dynamic.percentile", d.percentile, kPercentiles);
   visit("dynamic.overlap", d.overlap, Range{0, 8});
+  visit("dynamic.watch", d.watch);
 }
 
 /// The same for the keys of a layer rule.

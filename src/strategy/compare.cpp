@@ -9,6 +9,7 @@
 #include "cost/latency.h"
 #include "cost/memory_plan.h"
 #include "espdl/writer.h"
+#include "measure/bank_programs.h"
 
 namespace espquant::strategy {
 namespace {
@@ -35,6 +36,9 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   QuantizeOptions options = contender.options;
   options.report_samples = 0;
   QuantizedModel quantized = quantize_model(*contender.shared, options, progress);
+  if (quantized.recipe.dynamic.enabled)
+    result.banks = find_banks(quantized, target, contender.shared->source(),
+                              bank_options_of(quantized.recipe.dynamic), progress);
   result.recipe = std::move(quantized.recipe);
   result.faults = std::move(quantized.faults);
   result.unread_inputs = std::move(quantized.unread_inputs);
@@ -42,7 +46,10 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   result.warnings = std::move(quantized.warnings);
   result.file = pass_last_gate(quantized, target);
   result.model = std::move(quantized.model);
-  result.merits.file_bytes = bytes_without_metadata(result.model);
+  if (result.banks && !result.banks->banks.is_empty())
+    result.banks_bytes =
+        espdl::write_banks(result.banks->banks, result.model, result.file->bytes(), target).size();
+  result.merits.file_bytes = bytes_without_metadata(result.model) + result.banks_bytes;
   result.merits.activation_bytes = cost::plan_memory(result.model, target).activation_bytes();
   result.merits.milliseconds =
       cost::estimate_latency(result.model, target, contender.options.latency).milliseconds;
@@ -77,7 +84,13 @@ void measure(std::span<const Contender> contenders, const calib::SampleSource& t
   std::vector<Merits> merits;
   for (std::size_t i = 0; i < left.size(); ++i) {
     left[i]->evaluation = evaluations[i];
-    left[i]->merits.noise_to_signal = evaluations[i].noise->ratio();
+    if (left[i]->banks && !left[i]->banks->banks.banks.empty()) {
+      const measure::BankPrograms banked(*programs[i], left[i]->banks->banks);
+      left[i]->evaluation = measure::evaluate_chosen(
+          banked.all(), [&](std::span<const Tensor> inputs) { return banked.choose(inputs); },
+          network, &reference, test, labels);
+    }
+    left[i]->merits.noise_to_signal = left[i]->evaluation.noise->ratio();
     merits.push_back(left[i]->merits);
   }
   const std::vector<bool> best = unbeaten(merits);

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "measure/evaluate.h"
+#include "strategy/find_banks.h"
 #include "strategy/last_gate.h"
 #include "strategy/quantize_model.h"
 
@@ -11,7 +12,8 @@ namespace espquant::strategy {
 /// What a quantized model costs on its chip, and what it does to the signal; less is better of
 /// each.
 struct Merits {
-  /// Of the .espdl without its metadata: a recipe with a shorter name is no better.
+  /// Of the .espdl without its metadata, and of its banks: a recipe with a shorter name is no
+  /// better.
   std::size_t file_bytes = 0;
   /// RAM that ESP-DL's planner takes for activations.
   std::size_t activation_bytes = 0;
@@ -39,6 +41,10 @@ struct Compared {
   espdl::Model model;
   /// What is written of it, metadata included.
   std::optional<SoundFile> file;
+  /// Where the recipe asks for them.
+  std::optional<FoundBanks> banks;
+  /// Of the .banks file.
+  std::size_t banks_bytes = 0;
   /// See QuantizedModel.
   std::vector<std::string> unread_inputs;
   Merits merits;

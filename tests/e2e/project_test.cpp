@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
 
+#include "base/random.h"
 #include "tests/e2e/program.h"
 #include "tests/support/shared.h"
 #include "tests/support/source_dir.h"
@@ -279,6 +281,52 @@ TEST_F(Project, NetworksOfOtherKindsPass) {
   passes(quantized("mobilenet_v1_0.25_224.onnx", "imagenet500", "esp32s31"), "esp32s31",
          data("imagenet500"));
   passes((shared_dir() / "golden/zoo/espdet_pico_224_224_cat_p4.espdl").string(), "esp32p4", "");
+}
+
+/// Pictures of full brightness, and 4 and 16 times darker, in turn.
+Tensor pictures_of_three_gains(std::int64_t count) {
+  Tensor frames(DType::Float32, {count, 1, 96, 96});
+  Random random(5);
+  auto data = frames.mutable_data<float>();
+  for (std::size_t i = 0; i < data.size(); ++i)
+    data[i] = random.uniform(0, 1) * std::exp2(-2.0F * static_cast<float>(i / (96 * 96) % 3));
+  return frames;
+}
+
+TEST_F(Project, BanksComputeOnTheBoardAsInTheSimulator) {
+  write_arrays(folder_.path("frames.npz"), {{"input", pictures_of_three_gains(24)}});
+  const Outcome made = run_program(
+      {"quantize", (source_dir() / "examples/gesture/gesture.onnx").string(), "--calib",
+       folder_.path("frames.npz"), "--recipe", "dynamic", "--out", folder_.path("out"), "--quiet"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const std::string file = folder_.path("out/gesture_dynamic/gesture_dynamic.espdl");
+  make({file, "--samples", folder_.path("frames.npz"), "--count", "6"});
+  build("esp32s3");
+  const std::string tested = boot().out;
+  EXPECT_NE(tested.find("bank 0: sample "), std::string::npos) << tested;
+  EXPECT_NE(tested.find("bank 1: sample "), std::string::npos) << tested;
+  EXPECT_TRUE(tested.ends_with("self-test: PASSED\n")) << tested;
+  if (run_shell("command -v clang-format").exit_code == 0) {
+    const Outcome checked = run_shell(fmt::format(
+        "cd '{}' && clang-format --dry-run --Werror main/*.cpp main/*.hpp 2>&1", firmware()));
+    EXPECT_EQ(checked.exit_code, 0) << checked.out;
+  }
+  fs::remove_all(firmware());
+
+  make({file, "--app", "minimal"});
+  build("esp32s3");
+  EXPECT_NE(boot().out.find("bank 1 of "), std::string::npos);
+  fs::remove_all(firmware());
+
+  // A dark picture and a bright one are computed by different banks.
+  make({file, "--app", "camera"});
+  build("esp32s3", "FIRMWARE_CAMERA_ESP32S3_EYE=1");
+  const auto seen = [&](char pixel) {
+    write_text(folder_.path("frame.bin"), std::string(96 * 96, pixel));
+    return boot(fmt::format("STANDIN_FRAME='{}'", folder_.path("frame.bin"))).out;
+  };
+  EXPECT_NE(seen('\x04').find("bank 1 of "), std::string::npos) << seen('\x04');
+  EXPECT_EQ(seen('\xf0').find("bank 1 of "), std::string::npos) << seen('\xf0');
 }
 
 TEST_F(Project, SourcesAreFormatted) {

@@ -50,6 +50,7 @@ class BanksOfALayer : public testing::Test {
   const Model loud_ = layer(-4, {100, -7, 3}), quiet_ = layer(-6, {401, -28, 12}, -5),
               quietest_ = layer(-8, {1600, -112, 48}, -5);
   const std::vector<std::byte> file_ = write_model(loud_);
+  const Target& target_ = find_target("esp32s3");
   Banks banks_;
 };
 
@@ -92,32 +93,61 @@ TEST_F(BanksOfALayer, AreRefusedForOtherNodes) {
 }
 
 TEST_F(BanksOfALayer, AreReadAsTheyWereWritten) {
-  const auto bytes = write_banks(banks_, loud_, file_);
+  const auto bytes = write_banks(banks_, loud_, file_, target_);
   EXPECT_EQ(read_banks(bytes, loud_, file_), banks_);
 }
 
 TEST_F(BanksOfALayer, TakeAByteForABiasThatOnlyFollows) {
-  const auto bytes = write_banks(banks_, loud_, file_);
+  const auto bytes = write_banks(banks_, loud_, file_, target_);
   Banks far = banks_;
   for (Bank& bank : far.banks) bank.constants[0] = constant<std::int32_t>("b", {1 << 20, 0, 0}, -7);
-  EXPECT_EQ(bytes.size() + 2 * (3 * 4 - 4), write_banks(far, loud_, file_).size());
+  // One of the two biases follows to the bit, and takes nothing.
+  EXPECT_EQ(bytes.size() + (3 * 4 - 4) + 3 * 4, write_banks(far, loud_, file_, target_).size());
+}
+
+TEST_F(BanksOfALayer, TakeNothingForIntegersThatStay) {
+  Banks same = banks_;
+  for (Bank& bank : same.banks) {
+    const int shift = loud_.initializers[1].exponent() - bank.constants[0].exponent();
+    bank.constants[0] = constant<std::int32_t>(
+        "b", {100 << shift, -7 * (1 << shift), 3 << shift}, bank.constants[0].exponent());
+  }
+  const auto bytes = write_banks(same, loud_, file_, target_);
+  EXPECT_EQ(bytes.size() + 4, write_banks(banks_, loud_, file_, target_).size());
+  EXPECT_EQ(read_banks(bytes, loud_, file_), same);
+}
+
+TEST_F(BanksOfALayer, SayWhichTensorsAreWatched) {
+  banks_.watched.push_back({"y", {0, 0.5F, 0.25F}});
+  EXPECT_EQ(read_banks(write_banks(banks_, loud_, file_, target_), loud_, file_), banks_);
+  banks_.watched.front().tensor = "x";
+  expect_error(ErrorCode::Illegal, "no node writes it",
+               [&] { write_banks(banks_, loud_, file_, target_); });
+}
+
+TEST_F(BanksOfALayer, CannotTellABiasFromAParameterOfTheSameName) {
+  Model twice = loud_;
+  twice.nodes.push_back(twice.nodes[0]);
+  twice.nodes.back().inputs = {"y", "b", "w"};
+  expect_error(ErrorCode::Illegal, "in two ways",
+               [&] { write_banks(banks_, twice, file_, target_); });
 }
 
 TEST_F(BanksOfALayer, OfAnotherFileAreRefused) {
-  const auto bytes = write_banks(banks_, loud_, file_);
+  const auto bytes = write_banks(banks_, loud_, file_, target_);
   auto other = file_;
   other.back() ^= std::byte{1};
   expect_error(ErrorCode::BadData, "another .espdl", [&] { read_banks(bytes, loud_, other); });
 }
 
 TEST_F(BanksOfALayer, OfAnotherVersionAreRefused) {
-  auto bytes = write_banks(banks_, loud_, file_);
-  store_u32(bytes, 4, 2);
-  expect_error(ErrorCode::Unsupported, "version 2", [&] { read_banks(bytes, loud_, file_); });
+  auto bytes = write_banks(banks_, loud_, file_, target_);
+  store_u32(bytes, 4, 1);
+  expect_error(ErrorCode::Unsupported, "version 1", [&] { read_banks(bytes, loud_, file_); });
 }
 
 TEST_F(BanksOfALayer, CutOrDamagedAnywhereAreRefused) {
-  const auto bytes = write_banks(banks_, loud_, file_);
+  const auto bytes = write_banks(banks_, loud_, file_, target_);
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     auto damaged = bytes;
     damaged[i] ^= std::byte{0x10};
@@ -128,7 +158,7 @@ TEST_F(BanksOfALayer, CutOrDamagedAnywhereAreRefused) {
 
 // A sender who means harm makes the checksum right.
 TEST_F(BanksOfALayer, DamagedBeneathARightChecksumNeverReadBeyondTheFile) {
-  const auto bytes = write_banks(banks_, loud_, file_);
+  const auto bytes = write_banks(banks_, loud_, file_, target_);
   int refused = 0;
   for (std::size_t i = 24; i + 4 <= bytes.size(); i += 4) {
     for (const std::uint32_t value : {0U, 1U, 0x7FFFFFFFU, 0xFFFFFFFFU, 0x7FC00000U}) {

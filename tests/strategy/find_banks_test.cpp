@@ -87,7 +87,7 @@ TEST_P(BanksFor, EqualBytesForOneThreadAndTwo) {
     const QuantizedModel made = quantized(source);
     const FoundBanks found = find_banks(made, target_, source, {});
     set_thread_count(0);
-    return espdl::write_banks(found.banks, made.model, espdl::write_model(made.model));
+    return espdl::write_banks(found.banks, made.model, espdl::write_model(made.model), target_);
   };
   EXPECT_EQ(bytes(1), bytes(2));
 }

@@ -40,6 +40,9 @@ size_t heap_caps_get_free_size(uint32_t caps) {
 }
 
 void* heap_caps_malloc(size_t size, uint32_t) { return std::malloc(size); }
+void* heap_caps_aligned_alloc(size_t alignment, size_t size, uint32_t) {
+  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
 void heap_caps_free(void* memory) { std::free(memory); }
 
 esp_err_t nvs_flash_init() { return standin::setting("STANDIN_NVS").empty() ? ESP_FAIL : ESP_OK; }
@@ -69,11 +72,3 @@ esp_err_t nvs_get_blob(nvs_handle_t, const char* key, void* value, size_t* size)
 }
 
 void nvs_close(nvs_handle_t) {}
-
-extern "C" void app_main();
-
-int main() {
-  setvbuf(stdout, nullptr, _IOLBF, 0);
-  app_main();
-  return 0;
-}

@@ -6,8 +6,8 @@
 #include "cost/memory_plan.h"
 #include "dl_model_base.hpp"
 #include "espdl/reader.h"
-#include "sim/program.h"
 #include "tests/deploy/standin/board.h"
+#include "tests/deploy/standin/seen_model.h"
 
 namespace dl {
 namespace {
@@ -58,69 +58,64 @@ espdl::Model read(const char* where, const char* name, fbs::model_location_type_
 }  // namespace
 
 struct Model::Simulated {
-  espdl::Model model;
-  sim::Program program;
-  sim::Program::Frame frame;
-  std::vector<std::unique_ptr<TensorBase>> tensors;
-  std::map<std::string, TensorBase*> inputs, outputs;
+  standin::SeenModel seen;
   std::size_t ram = 0;
 
   explicit Simulated(espdl::Model read)
-      : model(std::move(read)),
-        program(model, sim::target_of(model)),
-        frame(program, true),
-        ram(cost::plan_memory(model, program.target()).ram_bytes()) {
-    add(program.inputs(), inputs);
-    add(program.outputs(), outputs);
+      : seen(std::move(read)), ram(cost::plan_memory(seen.model(), seen.target()).ram_bytes()) {
     standin::ram_taken() += ram;
   }
   ~Simulated() { standin::ram_taken() -= ram; }
 
-  void add(std::span<const std::size_t> indices, std::map<std::string, TensorBase*>& by_name) {
-    for (const std::size_t i : indices) {
-      const auto& desc = program.desc(i);
-      tensors.push_back(std::make_unique<TensorBase>(frame.bytes(i).data(),
-                                                     static_cast<int>(element_count(desc.shape)),
-                                                     static_cast<dtype_t>(desc.dtype)));
-      by_name[program.tensor_name(i)] = tensors.back().get();
-    }
-  }
-
-  void run() {
-    frame.run();
+  void run(std::size_t begin, std::size_t end) {
+    seen.run(begin, end);
     const std::string fault = standin::setting("STANDIN_FAULT");
-    if (fault.empty()) return;
+    if (fault.empty() || end < seen.model().nodes.size()) return;
     const auto colon = fault.rfind(':');
-    const std::size_t tensor = program.tensor_index(fault.substr(0, colon));
-    const std::size_t at =
-        std::stoul(fault.substr(colon + 1)) * size_of(program.desc(tensor).dtype);
-    auto& byte = frame.bytes(tensor)[at];
-    byte = static_cast<std::byte>(static_cast<unsigned>(byte) + 1);
+    TensorBase& tensor = *seen.tensor(fault.substr(0, colon));
+    const std::size_t at = std::stoul(fault.substr(colon + 1)) *
+                           size_of(seen.model().find_value(fault.substr(0, colon))->dtype);
+    ++static_cast<unsigned char*>(tensor.data)[at];
   }
 };
 
+espquant::test::standin::SeenModel& seen_model(Model& model) { return model.simulated().seen; }
+
 Model::Model(const char* where, fbs::model_location_type_t location, int, memory_manager_t,
              const uint8_t* key, bool, const std::map<std::string, std::vector<int>>&)
-    : simulated_(std::make_unique<Simulated>(read(where, nullptr, location, key))) {}
+    : simulated_(std::make_unique<Simulated>(read(where, nullptr, location, key))),
+      m_execution_plan(simulated_->seen.modules()) {}
 
 Model::Model(const char* where, const char* model_name, fbs::model_location_type_t location, int,
              memory_manager_t, const uint8_t* key, bool,
              const std::map<std::string, std::vector<int>>&)
-    : simulated_(std::make_unique<Simulated>(read(where, model_name, location, key))) {}
+    : simulated_(std::make_unique<Simulated>(read(where, model_name, location, key))),
+      m_execution_plan(simulated_->seen.modules()) {}
 
 Model::~Model() = default;
 
-void Model::run(runtime_mode_t) { simulated_->run(); }
+void Model::run(runtime_mode_t) { simulated_->run(0, simulated_->seen.model().nodes.size()); }
+
+void Model::run(int stage_num, int stage_index, runtime_mode_t) {
+  const std::size_t nodes = simulated_->seen.model().nodes.size();
+  const auto number = static_cast<std::size_t>(stage_num),
+             i = static_cast<std::size_t>(stage_index);
+  simulated_->run(i * nodes / number, (i + 1) * nodes / number);
+}
 
 esp_err_t Model::test() {
-  Simulated& s = *simulated_;
-  for (const auto& value : s.model.test_inputs)
-    s.frame.set(s.program.tensor_index(value.name), value.data);
-  s.run();
-  return std::all_of(s.model.test_outputs.begin(), s.model.test_outputs.end(),
-                     [&](const espdl::Constant& value) {
-                       return s.frame.tensor(s.program.tensor_index(value.name)).equals(value.data);
-                     })
+  standin::SeenModel& seen = simulated_->seen;
+  const auto bytes_of = [&](const espdl::Constant& value) {
+    return std::span(static_cast<std::byte*>(seen.tensor(value.name)->data),
+                     value.data.byte_size());
+  };
+  for (const auto& value : seen.model().test_inputs)
+    std::ranges::copy(value.data.bytes(), bytes_of(value).begin());
+  run();
+  return std::ranges::all_of(seen.model().test_outputs,
+                             [&](const espdl::Constant& value) {
+                               return std::ranges::equal(bytes_of(value), value.data.bytes());
+                             })
              ? ESP_OK
              : ESP_FAIL;
 }
@@ -131,7 +126,7 @@ std::map<std::string, module_info> Model::get_module_info() {
   std::map<std::string, module_info> info;
   constexpr uint32_t kStep = 37;
   uint32_t latency = 0, total = 0;
-  for (const auto& node : simulated_->model.nodes) {
+  for (const auto& node : simulated_->seen.model().nodes) {
     latency += kStep;
     total += latency;
     info[node.name] = {node.op, latency};
@@ -140,9 +135,12 @@ std::map<std::string, module_info> Model::get_module_info() {
   return info;
 }
 
-std::map<std::string, TensorBase*>& Model::get_inputs() { return simulated_->inputs; }
-std::map<std::string, TensorBase*>& Model::get_outputs() { return simulated_->outputs; }
-TensorBase* Model::get_input(const std::string& name) { return simulated_->inputs.at(name); }
-TensorBase* Model::get_output(const std::string& name) { return simulated_->outputs.at(name); }
+std::map<std::string, TensorBase*>& Model::get_inputs() { return simulated_->seen.inputs; }
+std::map<std::string, TensorBase*>& Model::get_outputs() { return simulated_->seen.outputs; }
+TensorBase* Model::get_input(const std::string& name) { return get_inputs().at(name); }
+TensorBase* Model::get_output(const std::string& name) { return get_outputs().at(name); }
+TensorBase* Model::get_intermediate(const std::string& name) {
+  return simulated_->seen.tensor(name);
+}
 
 }  // namespace dl

@@ -72,6 +72,9 @@ struct ModelFacts {
   const char* const* classes;
   size_t class_count;
   const PreprocessSettings* preprocess;  // nullptr: the model takes no pictures
+  size_t banks_size;                     // of model.banks; 0: there are none
+  const uint8_t* sample_banks;           // the bank of each sample; nullptr: the model's own
+  const float* pixel_values;             // of pictures, with banks: [channels][256], real values
 };
 
 extern const ModelFacts kModels[];

@@ -49,18 +49,45 @@ struct module_info {
   uint32_t latency;
 };
 
-class TensorBase {
+/// One exponent, or one for each channel.
+class ExponentInfo {
  public:
-  TensorBase(void* data, int size, dtype_t dtype) : data_(data), size_(size), dtype_(dtype) {}
-  void* get_element_ptr() { return data_; }
-  int get_size() { return size_; }
-  dtype_t get_dtype() { return dtype_; }
+  ExponentInfo(const std::vector<int>& exponents) : exponents_(exponents) {}
+  ExponentInfo& operator=(int exponent) {
+    exponents_ = {exponent};
+    return *this;
+  }
+  operator int() const { return exponents_.empty() ? 0 : exponents_.front(); }
+  bool is_per_channel() const { return exponents_.size() > 1; }
 
  private:
-  void* data_;
-  int size_;
-  dtype_t dtype_;
+  std::vector<int> exponents_;
 };
+
+class TensorBase {
+ public:
+  TensorBase(void* elements, int count, dtype_t type, const std::vector<int>& exponents = {})
+      : data(elements), size(count), dtype(type), exponent(exponents) {}
+  void* get_element_ptr() { return data; }
+  int get_size() { return size; }
+  dtype_t get_dtype() { return dtype; }
+
+  void* data;
+  int size;
+  dtype_t dtype;
+  ExponentInfo exponent;
+};
+
+namespace module {
+
+class Module {
+ public:
+  explicit Module(char* called) : name(called) {}
+  virtual ~Module() = default;
+  char* name;
+};
+
+}  // namespace module
 
 class Model {
  public:
@@ -77,6 +104,7 @@ class Model {
   virtual ~Model();
 
   virtual void run(runtime_mode_t mode = RUNTIME_MODE_SINGLE_CORE);
+  virtual void run(int stage_num, int stage_index, runtime_mode_t mode = RUNTIME_MODE_SINGLE_CORE);
   esp_err_t test();
   virtual void reset();
   std::map<std::string, module_info> get_module_info();
@@ -84,10 +112,15 @@ class Model {
   virtual std::map<std::string, TensorBase*>& get_outputs();
   virtual TensorBase* get_input(const std::string& name);
   virtual TensorBase* get_output(const std::string& name);
+  virtual TensorBase* get_intermediate(const std::string& name);
+
+  struct Simulated;
+  /// Of the stand-in alone, for tests.
+  Simulated& simulated() { return *simulated_; }
 
  private:
-  struct Simulated;
   std::unique_ptr<Simulated> simulated_;
+  std::vector<module::Module*> m_execution_plan;
 };
 
 }  // namespace dl

@@ -9,4 +9,5 @@
 
 extern "C" size_t heap_caps_get_free_size(uint32_t caps);
 extern "C" void* heap_caps_malloc(size_t size, uint32_t caps);
+extern "C" void* heap_caps_aligned_alloc(size_t alignment, size_t size, uint32_t caps);
 extern "C" void heap_caps_free(void* memory);
