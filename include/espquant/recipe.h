@@ -32,7 +32,7 @@ class ESPQUANT_API Recipe {
   /// leaves the recipe as it was.
   Recipe& set(const std::string& assignment);
   /// All of them, checked once when all are set: of keys that are possible only together.
-  Recipe& set(const std::vector<std::string>& assignments);
+  Recipe& set_all(const std::vector<std::string>& assignments);
 
   std::string name() const;
   /// Every key and its value.

@@ -70,7 +70,7 @@ void bind_inputs(py::module_& m) {
       .def_static("names", &Recipe::names)
       .def("copy", [](const Recipe& r) { return Recipe(r); })
       .def("set",
-           [](Recipe& r, const std::vector<std::string>& assignments) { r.set(assignments); })
+           [](Recipe& r, const std::vector<std::string>& assignments) { r.set_all(assignments); })
       .def_property_readonly("name", &Recipe::name)
       .def("to_toml", &Recipe::to_toml)
       .def("to_json", &Recipe::to_json);

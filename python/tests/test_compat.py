@@ -72,13 +72,14 @@ def test_equalization(onnx, tmp_path, dataloader):
 def test_tqt_and_bias_correction(onnx, tmp_path, dataloader):
     setting = QuantizationSettingFactory.espdl_setting()
     setting.tqt_optimization = True
-    setting.tqt_optimization_setting.steps = 500
+    setting.tqt_optimization_setting.steps = 4
     setting.bias_correct = True
     setting.quantize_activation_setting.calib_algorithm = "percentile"
     graph, _ = quantized(onnx, tmp_path, dataloader, setting=setting)
     recipe = graph.quantized.recipe.to_dict()
     assert recipe["quantization"]["refine_exponents"] and recipe["quantization"]["bias_correction"] == "empirical"
     assert recipe["calibration"]["method"] == "percentile"
+    assert (recipe["finetune"]["enabled"], recipe["finetune"]["steps"]) == (True, 4)
 
 
 def test_defaults_that_nobody_chose_leave_the_choice(onnx, tmp_path, dataloader, quantized_recipe):

@@ -28,9 +28,9 @@ Recipe& Recipe::operator=(const Recipe& other) {
 
 Recipe::~Recipe() = default;
 
-Recipe& Recipe::set(const std::string& assignment) { return set(std::vector{assignment}); }
+Recipe& Recipe::set(const std::string& assignment) { return set_all({assignment}); }
 
-Recipe& Recipe::set(const std::vector<std::string>& assignments) {
+Recipe& Recipe::set_all(const std::vector<std::string>& assignments) {
   job::RecipeOptions changed = *options_;
   changed.set.insert(changed.set.end(), assignments.begin(), assignments.end());
   job::recipe_of(changed);

@@ -71,8 +71,9 @@ std::string costs_table(const ProjectRequest& request) {
   return rows;
 }
 
-/// Whether banks hold tables, which only their nodes know.
+/// Whether banks change tables, which only their nodes know.
 bool has_tables(const ProjectRequest& request) {
+  if (!espdl::softmaxes_of(request.models.front().model, request.banks).empty()) return true;
   const auto& nodes = request.models.front().model.nodes;
   return std::any_of(nodes.begin(), nodes.end(), [&](const espdl::Node& n) {
     const auto& names = request.banks.constants;

@@ -118,8 +118,20 @@ Remembered remembered_exponents(std::string_view op, int bits) {
   if (op == "StreamingCache") return Remembered::All;
   if (bits != 8) return Remembered::Nothing;
   if (op == "Div") return Remembered::All;
-  if (op == "Softmax" || op == "LogSoftmax" || op == "ReduceLogSumExp") return Remembered::Inputs;
+  if (op == "LogSoftmax" || op == "ReduceLogSumExp") return Remembered::Inputs;
   return Remembered::Nothing;
+}
+
+std::vector<BankSoftmax> softmaxes_of(const Model& model, const Banks& banks) {
+  std::vector<BankSoftmax> found;
+  for (const Node& n : model.nodes) {
+    if (n.op != "Softmax" || n.inputs.empty()) continue;
+    const ValueInfo* input = model.find_value(n.inputs[0]);
+    if (input == nullptr || input->dtype != DType::Int8) continue;
+    if (std::find(banks.tensors.begin(), banks.tensors.end(), n.inputs[0]) != banks.tensors.end())
+      found.push_back({n.name, n.inputs[0]});
+  }
+  return found;
 }
 
 std::size_t Banks::choose(float value) const {

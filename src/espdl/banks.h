@@ -73,8 +73,8 @@ struct Banks {
 };
 
 /// Which exponents of an operator the runtime takes over from the first frame that it computes: a
-/// Softmax of 8 bits tabulates exp() once, a streaming state stays as it is. No bank can change
-/// those.
+/// Div tabulates its quotients once, a streaming state stays as it is. No bank can change those. A
+/// Softmax of 8 bits tabulates exp() likewise, but a device can exchange that table.
 enum class Remembered : std::uint8_t { Nothing, Inputs, All };
 Remembered remembered_exponents(std::string_view op, int bits);
 
@@ -101,6 +101,15 @@ enum class BankRole : std::uint8_t {
   DepthwiseBias,  ///< of a convolution by channel
   Table,          ///< of nodes of one input
 };
+
+/// A Softmax of 8 bits whose input's exponent differs between banks.
+struct BankSoftmax {
+  std::string node, input;
+
+  bool operator==(const BankSoftmax&) const = default;
+};
+/// In order of execution.
+std::vector<BankSoftmax> softmaxes_of(const Model& model, const Banks& banks);
 
 /// Throws Error(Malformed) on bytes that are no such file or damaged, Error(Unsupported) for a
 /// version that is not known, and Error(BadData) where it belongs to another file than `file`.

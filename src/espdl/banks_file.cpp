@@ -5,11 +5,12 @@
 //  24  statistic (0 largest, 1 percentile)
 //  28  percentile, float              32  descent, float
 //  36  family of the chip (0 C, 1 S3, 2 P4)
-//  40  tensors T, constants C, banks B, watched tensors W, nodes N, five numbers
-//  60  T tensors: name, the model's exponent
+//  40  tensors T, constants C, banks B, watched tensors W, nodes N, Softmaxes S, six numbers
+//  64  T tensors: name, the model's exponent
 //      C constants: name, role, type, bytes, CRC-32 of the model's, the model's exponent (the
 //      first),
 //        and for a table the number of nodes that read it and their names
+//      S Softmaxes of 8 bits: node, its input
 //      W watched tensors: name, the node that writes it, B + 1 shares (floats)
 //      B banks: largest (float), T exponents, C constants
 // A name: length, then characters. A bank's constant: number of exponents, the exponents, an
@@ -35,7 +36,7 @@ namespace {
 
 constexpr std::string_view kBanksTag = "EBNK";
 constexpr std::uint32_t kBanksVersion = 2;
-constexpr std::size_t kSummedFrom = 16, kFixedBytes = 60;
+constexpr std::size_t kSummedFrom = 16, kFixedBytes = 64;
 /// A shift beyond this leaves no bit of an int32 where it was.
 constexpr int kMostShift = 24;
 enum BankEncoding : std::uint32_t { kBytes = 0, kAdded8 = 1, kAdded16 = 2, kShifted = 3 };
@@ -375,6 +376,8 @@ std::vector<std::byte> write_banks(const Banks& banks, const Model& model,
   count(banks.banks.size());
   count(banks.watched.size());
   count(model.nodes.size());
+  const std::vector<BankSoftmax> softmaxes = softmaxes_of(model, banks);
+  count(softmaxes.size());
   for (const std::string& name : banks.tensors) {
     out.text(name);
     out.i32(model.find_value(name)->exponent());
@@ -391,6 +394,10 @@ std::vector<std::byte> write_banks(const Banks& banks, const Model& model,
     out.i32(subject.own->exponent());
     if (subject.role == BankRole::Table) count(subject.nodes.size());
     for (const std::string& node : subject.nodes) out.text(node);
+  }
+  for (const BankSoftmax& softmax : softmaxes) {
+    out.text(softmax.node);
+    out.text(softmax.input);
   }
   for (const Watched& watched : banks.watched) {
     out.text(watched.tensor);
@@ -425,8 +432,14 @@ Banks read_banks(std::span<const std::byte> bytes, const Model& model,
   const std::size_t tensors = in.count(4), constants = in.count(4), count = in.count(4),
                     watched = in.count(4);
   if (in.u32() != model.nodes.size()) malformed_banks("the model has another number of nodes");
+  const std::size_t softmaxes = in.count(4);
   read_bank_tensors(in, tensors, model, banks);
   const auto own = read_bank_subjects(in, constants, model, banks);
+  const std::vector<BankSoftmax> expected = softmaxes_of(model, banks);
+  if (softmaxes != expected.size()) malformed_banks("the model has other Softmaxes");
+  for (const BankSoftmax& softmax : expected)
+    if (in.text() != softmax.node || in.text() != softmax.input)
+      malformed_banks("the model has other Softmaxes");
   read_watched(in, watched, count, model, banks.watched);
   for (std::size_t b = 0; b < count; ++b) {
     Bank bank;

@@ -137,7 +137,7 @@ TEST(Library, RefusesWithCodePlaceAndRemedy) {
   EXPECT_THROW(Recipe().set("calibration.metod=kl"), Error);
   // Goals that are possible only beside the switch that the second key sets.
   EXPECT_THROW(Recipe().set("mixed.max_16bit=3"), Error);
-  EXPECT_NO_THROW(Recipe().set({"mixed.max_16bit=3", "mixed.enabled=true"}));
+  EXPECT_NO_THROW(Recipe().set_all({"mixed.max_16bit=3", "mixed.enabled=true"}));
   EXPECT_THROW(quantized().model().constant("nothing"), Error);
 }
 

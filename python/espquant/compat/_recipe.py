@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import List, Set, Tuple
+from typing import Any, List, Set, Tuple
 
 from .._errors import Error
 from .._recipe import Recipe
@@ -55,6 +55,21 @@ def _equalization(setting: QuantizationSetting, ignored: List[str]) -> dict:
             "equalization.activation_multiplier": e.act_multiplier}
 
 
+def _training(tqt: Any, bits: int, ignored: List[str]) -> dict:
+    """Exponents decided by the simulated output, and weights trained on the chip's grid (docs/finetune.md)."""
+    changes = {"quantization.refine_exponents": True}
+    if bits != 8:
+        ignored.append("tqt_optimization: at 16 bits there is little to train; exponents are refined")
+        return changes
+    changes["finetune.enabled"] = True
+    if tqt.was_set("steps"):
+        changes["finetune.steps"] = max(1, int(tqt.steps))
+    for name in ("lr", "gamma", "block_size", "is_scale_trainable", "int_lambda", "interested_layers"):
+        if name in tqt._defaults and tqt.was_set(name):
+            ignored.append(f"tqt_optimization_setting.{name}: all layers are trained together, at a rate in steps of the grid")
+    return changes
+
+
 def recipe_of(setting: QuantizationSetting, bits: int, ignored: List[str]) -> Recipe:
     """Without the dispatching table. What has no meaning is added to `ignored`."""
     for name in ("quantize_activation", "quantize_parameter"):
@@ -77,7 +92,9 @@ def recipe_of(setting: QuantizationSetting, bits: int, ignored: List[str]) -> Re
         changes.update(_equalization(setting, ignored))
     if setting.bias_correct:
         changes["quantization.bias_correction"] = "empirical"
-    if setting.tqt_optimization or setting.lsq_optimization:
+    if setting.tqt_optimization:
+        changes.update(_training(setting.tqt_optimization_setting, bits, ignored))
+    if setting.lsq_optimization:
         changes["quantization.refine_exponents"] = True
     if setting.blockwise_reconstruction:
         changes["quantization.reconstruct"] = True

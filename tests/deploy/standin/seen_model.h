@@ -49,6 +49,7 @@ class SeenModel {
 
   Held hold(DType dtype, std::span<const std::byte> bytes, std::int64_t count,
             const std::vector<int>& exponents);
+  bool computes_by_table(const espdl::Node& n) const;
   void pack_biases();
   void prepare();
 

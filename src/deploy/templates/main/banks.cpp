@@ -7,6 +7,7 @@
 #include "esp_heap_caps.h"
 #if BANK_TABLES
 #include "dl_module_lut.hpp"
+#include "dl_module_softmax.hpp"
 #endif
 
 namespace firmware {
@@ -19,7 +20,7 @@ enum Encoding : uint32_t { kBytes = 0, kAdded8 = 1, kAdded16 = 2, kShifted = 3 }
 constexpr int kMostShift = 24;
 
 #if BANK_TABLES
-// ESP-DL keeps a table in the module that reads it, and gives no way there; an explicit
+// ESP-DL keeps tables in the modules that read them, and gives no way there; an explicit
 // instantiation may name what is private.
 template <typename Tag, typename Tag::Member member>
 struct Opened {
@@ -35,6 +36,11 @@ struct Table {
   friend Member open(Table);
 };
 template struct Opened<Table, &dl::module::LUT::table>;
+struct Exponentials {
+  using Member = float* dl::module::Softmax::*;
+  friend Member open(Exponentials);
+};
+template struct Opened<Exponentials, &dl::module::Softmax::exp_table>;
 #endif
 
 size_t bytes_of(uint32_t type) {
@@ -104,8 +110,11 @@ const char* Banks::read(const void* data, size_t size) {
   model_->run();
   if (const char* reason = find_tensors(in)) return reason;
   if (const char* reason = find_constants(in)) return reason;
+  if (const char* reason = find_softmaxes(in)) return reason;
   if (const char* reason = find_watched(in)) return reason;
-  return find_banks(in);
+  if (const char* reason = find_banks(in)) return reason;
+  tabulate_exponentials();
+  return nullptr;
 }
 
 const char* Banks::find_tensors(BankReader& in) {
@@ -191,6 +200,49 @@ const char* Banks::find_constants(BankReader& in) {
   return nullptr;
 }
 
+const char* Banks::find_softmaxes(BankReader& in) {
+  for (size_t i = 0; i < file_.softmaxes; ++i) {
+    size_t node_length = 0, input_length = 0;
+    const char* node = in.text(node_length);
+    const char* input = in.text(input_length);
+    if (!in.good()) return "the banks are damaged";
+    Softmax softmax{model_->get_intermediate(std::string(input, input_length)), nullptr, {}};
+#if BANK_TABLES
+    for (dl::module::Module* module : model_->*open(Plan()))
+      if (module != nullptr && std::strlen(module->name) == node_length &&
+          std::memcmp(module->name, node, node_length) == 0)
+        softmax.table = &(static_cast<dl::module::Softmax*>(module)->*open(Exponentials()));
+#else
+    (void)node;
+#endif
+    if (softmax.input == nullptr || softmax.table == nullptr || *softmax.table == nullptr)
+      return "the banks belong to another model";
+    softmaxes_.push_back(std::move(softmax));
+  }
+  return nullptr;
+}
+
+// As ESP-DL makes its own.
+void Banks::tabulate_exponentials() {
+  constexpr size_t kIntegers = 256;
+  exponentials_.resize(softmaxes_.size() * file_.banks * kIntegers);
+  float* at = exponentials_.data();
+  for (Softmax& softmax : softmaxes_) {
+    for (size_t b = 0; b < file_.banks; ++b) {
+      BankReader in = banks_[b];
+      int exponent = static_cast<int>(softmax.input->exponent);
+      for (const Activation& activation : activations_) {
+        const int banked = in.exponent();
+        if (activation.tensor == softmax.input) exponent = banked;
+      }
+      softmax.tables.push_back(at);
+      const float step = std::ldexp(1.0F, exponent);
+      for (int q = -128; q < 128; ++q) *at++ = std::exp(static_cast<float>(q) * step);
+    }
+    softmax.tables.push_back(*softmax.table);
+  }
+}
+
 const char* Banks::find_watched(BankReader& in) {
   for (size_t i = 0; i < file_.watched; ++i) {
     size_t length = 0;
@@ -265,6 +317,8 @@ void Banks::write_integer(Constant& constant, size_t element, int64_t value) {
 // The model as it was loaded.
 void Banks::restore() {
   for (const Activation& activation : activations_) activation.tensor->exponent = activation.own;
+  for (const Softmax& softmax : softmaxes_)
+    if (!softmax.tables.empty()) *softmax.table = softmax.tables.back();
   for (const Constant& constant : constants_)
     for (size_t p = 0; p < constant.places.size(); ++p) {
       constant.places[p]->data = constant.own[p];
@@ -315,6 +369,8 @@ void Banks::use(size_t bank) {
     restore();
   else
     apply(bank);
+  for (const Softmax& softmax : softmaxes_) *softmax.table = softmax.tables[bank];
+  bytes_written_ += softmaxes_.size() * sizeof(float*);
   selected_ = bank;
 }
 

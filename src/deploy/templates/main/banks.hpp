@@ -82,6 +82,13 @@ class Banks {
     uint8_t* bank = nullptr;
     size_t bytes = 0;  // on the chip
   };
+  // exp() of every integer of a Softmax's input, at the exponent of each bank; the last is the
+  // model's own.
+  struct Softmax {
+    dl::TensorBase* input;
+    float** table;
+    std::vector<float*> tables;
+  };
   struct Watched {
     dl::TensorBase* tensor;
     size_t node;
@@ -92,6 +99,7 @@ class Banks {
   const char* read(const void* data, size_t size);
   const char* find_tensors(BankReader& in);
   const char* find_constants(BankReader& in);
+  const char* find_softmaxes(BankReader& in);
   const char* find_watched(BankReader& in);
   const char* find_banks(BankReader& in);
   void find_table(const char* node, size_t length, Constant& constant);
@@ -105,12 +113,15 @@ class Banks {
   int16_t rounded(float value, float inverse, bool wide) const;
   size_t choose(float statistic, bool stream) const;
   void count_clipped(Watched& watched);
+  void tabulate_exponentials();
 
   dl::Model* model_;
   const char* error_ = nullptr;
   BankFile file_;
   std::vector<Activation> activations_;
   std::vector<Constant> constants_;
+  std::vector<Softmax> softmaxes_;
+  std::vector<float> exponentials_;
   std::vector<Watched> watched_;
   std::vector<BankReader> banks_;  // each at its exponents
   std::vector<float> largest_;

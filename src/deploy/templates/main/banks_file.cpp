@@ -51,7 +51,7 @@ const char* BankReader::text(size_t& length) {
 }
 
 const char* read_bank_file(const void* data, size_t size, BankFile& file, BankReader& in) {
-  constexpr size_t kFixedBytes = 60;
+  constexpr size_t kFixedBytes = 64;
   in = BankReader(static_cast<const uint8_t*>(data), size);
   const uint8_t* tag = in.bytes(4);
   if (size < kFixedBytes || tag == nullptr || std::memcmp(tag, "EBNK", 4) != 0)
@@ -75,12 +75,13 @@ const char* read_bank_file(const void* data, size_t size, BankFile& file, BankRe
   file.banks = in.number();
   file.watched = in.number();
   file.nodes = in.number();
+  file.softmaxes = in.number();
   const bool sound = statistic <= 1 && family <= 2 && file.percentile >= 0 &&
                      file.percentile <= 100 && file.descent >= 0 && file.descent <= 1;
   // Each takes a word at least.
   const size_t most = in.left() / 4;
   if (!in.good() || !sound || file.tensors > most || file.constants > most || file.banks > most ||
-      file.watched > most)
+      file.watched > most || file.softmaxes > most)
     return "the banks are damaged";
   return nullptr;
 }

@@ -15,7 +15,7 @@ struct BankFile {
   float descent = 1;
   bool packed_biases = false;  // the ESP32-S3's
   bool half_even = false;      // the ESP32-P4's and S31's rounding, else half up
-  size_t tensors = 0, constants = 0, banks = 0, watched = 0, nodes = 0;
+  size_t tensors = 0, constants = 0, banks = 0, watched = 0, nodes = 0, softmaxes = 0;
 };
 
 enum class BankRole : uint8_t { Plain = 0, Bias = 1, DepthwiseBias = 2, Table = 3 };
