@@ -50,7 +50,7 @@ TEST(Recipes, MistakesAreNamed) {
   write_text(mine, "[mixed]\nenabled = true\nmax_16bits = 4\n");
   expect_one_error(run_program({"recipes", mine}), 2, "mine.toml: line 3: there is no key");
   write_text(mine, "[mixed\n");
-  expect_one_error(run_program({"recipes", mine}), 1, "mine.toml: line 1");
+  expect_one_error(run_program({"recipes", mine}), 2, "mine.toml: line 1");
 }
 
 }  // namespace

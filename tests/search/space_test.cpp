@@ -62,7 +62,7 @@ TEST(Space, WhatAFileSaysThatIsNotThereIsRefusedWithItsLine) {
   EXPECT_EQ(refusal("calibration = \"mse\"\n").code(), ErrorCode::Usage);
   EXPECT_EQ(refusal("calibration = [1]\n").code(), ErrorCode::Usage);
   EXPECT_EQ(refusal("widths = [\"4\"]\n").code(), ErrorCode::Usage);
-  EXPECT_EQ(refusal("calibration = [\n").code(), ErrorCode::Malformed);
+  EXPECT_EQ(refusal("calibration = [\n").code(), ErrorCode::Usage);
 }
 
 }  // namespace
