@@ -96,10 +96,15 @@ void write_sums(BanksWriter& out, BankEncoding encoding, const std::vector<std::
 }
 
 void write_bank_constant(BanksWriter& out, const Constant& own, const Constant& bank) {
-  out.u32(static_cast<std::uint32_t>(bank.exponents.size()));
-  for (const int e : bank.exponents) out.i32(e);
-  std::vector<std::int64_t> from, to;
   const int shift = own.exponent() - bank.exponent();
+  // Those of channels follow the input together: the first tells them all.
+  const bool together = std::equal(own.exponents.begin(), own.exponents.end(),
+                                   bank.exponents.begin(), bank.exponents.end(),
+                                   [&](int before, int after) { return before - after == shift; });
+  const std::size_t exponents = together ? 1 : bank.exponents.size();
+  out.u32(static_cast<std::uint32_t>(exponents));
+  for (std::size_t e = 0; e < exponents; ++e) out.i32(bank.exponents[e]);
+  std::vector<std::int64_t> from, to;
   std::int64_t largest = std::numeric_limits<std::int64_t>::max();
   if (shift >= 0 && shift <= kMostShift && bank_integers(own.data, from) &&
       bank_integers(bank.data, to)) {
@@ -202,10 +207,13 @@ Tensor sum_of_integers(const Tensor& own, int shift, std::span<const std::byte> 
 Constant read_bank_constant(BanksReader& in, const Constant& own) {
   Constant constant = own;
   const std::size_t exponents = in.count(4);
-  if (exponents != own.exponents.size())
+  if (own.exponents.empty() || (exponents != 1 && exponents != own.exponents.size()))
     malformed_banks(
         fmt::format("constant '{}' has another number of exponents than the model's", own.name));
-  for (int& e : constant.exponents) e = in.exponent();
+  constant.exponents.front() = in.exponent();
+  for (std::size_t e = 1; e < constant.exponents.size(); ++e)
+    constant.exponents[e] =
+        exponents > 1 ? in.exponent() : own.exponents[e] + constant.exponents[0] - own.exponents[0];
   const std::uint32_t encoding = in.u32();
   const auto elements = static_cast<std::size_t>(element_count(own.data.shape()));
   const int shift = own.exponent() - constant.exponent();

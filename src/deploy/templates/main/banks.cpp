@@ -113,6 +113,7 @@ const char* Banks::read(const void* data, size_t size) {
   if (const char* reason = find_softmaxes(in)) return reason;
   if (const char* reason = find_watched(in)) return reason;
   if (const char* reason = find_banks(in)) return reason;
+  if (const char* reason = fill_banks(bank_bytes_)) return reason;
   tabulate_exponentials();
   return nullptr;
 }
@@ -188,15 +189,7 @@ const char* Banks::find_constants(BankReader& in) {
     total += in_vectors(constant.bytes + kReadBeyond);
     constants_.push_back(std::move(constant));
   }
-  if (total == 0) return nullptr;
-  memory_ = heap_caps_aligned_alloc(kAlignment, total, MALLOC_CAP_DEFAULT);
-  if (memory_ == nullptr) return "there is no memory for the banks";
-  std::memset(memory_, 0, total);
-  auto* at = static_cast<uint8_t*>(memory_);
-  for (Constant& constant : constants_) {
-    constant.bank = at;
-    at += in_vectors(constant.bytes + kReadBeyond);
-  }
+  bank_bytes_ = total;
   return nullptr;
 }
 
@@ -304,14 +297,58 @@ uint32_t Banks::own_checksum(const Constant& constant) const {
   return checksum;
 }
 
-void Banks::write_integer(Constant& constant, size_t element, int64_t value) {
+void Banks::write_integer(const Constant& constant, uint8_t* to, size_t element,
+                          int64_t value) const {
   const BankConstant& facts = constant.facts;
   if (file_.packed_biases && is_bias(facts)) {
-    write_bits(constant.bank, place_of(facts, element), value);
+    write_bits(to, place_of(facts, element), value);
     return;
   }
   const size_t size = bytes_of(facts.type);
-  std::memcpy(constant.bank + element * size, &value, size);
+  std::memcpy(to + element * size, &value, size);
+}
+
+const char* Banks::fill_banks(size_t total) {
+  if (total == 0 || file_.banks == 0) return nullptr;
+  memory_ = heap_caps_aligned_alloc(kAlignment, total * file_.banks, MALLOC_CAP_DEFAULT);
+  if (memory_ == nullptr) return "there is no memory for the banks";
+  std::memset(memory_, 0, total * file_.banks);
+  auto* at = static_cast<uint8_t*>(memory_);
+  for (size_t b = 0; b < file_.banks; ++b) {
+    BankReader in = banks_[b];
+    for (size_t t = 0; t < file_.tensors; ++t) in.exponent();
+    for (Constant& constant : constants_) {
+      constant.banks.push_back(at);
+      fill_constant(in, constant, at);
+      at += in_vectors(constant.bytes + kReadBeyond);
+    }
+  }
+  return nullptr;
+}
+
+void Banks::fill_constant(BankReader& in, Constant& constant, uint8_t* to) {
+  const BankConstant& facts = constant.facts;
+  const size_t exponents = in.number(), elements = elements_of(facts);
+  const int exponent = in.exponent();
+  for (size_t e = 1; e < exponents; ++e) in.exponent();
+  const uint32_t encoding = in.number();
+  const uint8_t* added = encoding == kShifted
+                             ? nullptr
+                             : in.bytes(encoding == kBytes ? facts.bytes : elements * encoding);
+  const int shift = facts.exponent - exponent;
+  for (size_t i = 0; i < elements; ++i) {
+    int64_t value;
+    if (encoding == kBytes) {
+      value = integer_at(added, facts.type, i);
+    } else {
+      value = own_integer(constant, i) * (int64_t{1} << shift);
+      if (encoding != kShifted)
+        value +=
+            integer_at(added, encoding == kAdded8 ? dl::DATA_TYPE_INT8 : dl::DATA_TYPE_INT16, i);
+    }
+    write_integer(constant, to, i, value);
+  }
+  constant.exponents.push_back(exponent);
 }
 
 // The model as it was loaded.
@@ -330,47 +367,24 @@ void Banks::restore() {
 void Banks::apply(size_t bank) {
   BankReader in = banks_[bank];
   for (const Activation& activation : activations_) activation.tensor->exponent = in.exponent();
-  for (Constant& constant : constants_) {
-    const BankConstant& facts = constant.facts;
-    const size_t exponents = in.number(), elements = elements_of(facts);
-    const int exponent = in.exponent();
-    for (size_t e = 1; e < exponents; ++e) in.exponent();
-    const uint32_t encoding = in.number();
-    const uint8_t* added = encoding == kShifted
-                               ? nullptr
-                               : in.bytes(encoding == kBytes ? facts.bytes : elements * encoding);
-    std::memset(constant.bank, 0, constant.bytes);
-    const int shift = facts.exponent - exponent;
-    for (size_t i = 0; i < elements; ++i) {
-      int64_t value;
-      if (encoding == kBytes) {
-        value = integer_at(added, facts.type, i);
-      } else {
-        value = own_integer(constant, i) * (int64_t{1} << shift);
-        if (encoding != kShifted)
-          value +=
-              integer_at(added, encoding == kAdded8 ? dl::DATA_TYPE_INT8 : dl::DATA_TYPE_INT16, i);
-      }
-      write_integer(constant, i, value);
-    }
-    bytes_written_ += constant.bytes;
+  for (const Constant& constant : constants_)
     for (dl::TensorBase* place : constant.places) {
-      place->data = constant.bank;
+      place->data = constant.banks[bank];
       // Nothing reads those of single channels but the filter's.
-      if (!place->exponent.is_per_channel()) place->exponent = exponent;
+      if (!place->exponent.is_per_channel()) place->exponent = constant.exponents[bank];
     }
-  }
 }
 
 void Banks::use(size_t bank) {
   if (bank >= count() || bank == selected_ || error_ != nullptr) return;
-  bytes_written_ = activations_.size() * sizeof(int);
+  bytes_written_ = activations_.size() * sizeof(int) + softmaxes_.size() * sizeof(float*);
+  for (const Constant& constant : constants_)
+    bytes_written_ += constant.places.size() * (sizeof(void*) + sizeof(int));
   if (bank == file_.banks)
     restore();
   else
     apply(bank);
   for (const Softmax& softmax : softmaxes_) *softmax.table = softmax.tables[bank];
-  bytes_written_ += softmaxes_.size() * sizeof(float*);
   selected_ = bank;
 }
 

@@ -22,7 +22,8 @@ struct BankInput {
 
 class Banks {
  public:
-  // Takes memory here only: some kilobytes for biases and tables. `data` must stay where it is, and
+  // Takes memory here only: that of biases and tables, once for each bank, so that a change of bank
+  // only exchanges pointers. `data` must stay where it is, and
   // the model must outlive the banks. The model is run once, after which ESP-DL has packed its
   // biases. Where the banks are of no use, error() says why, and the model stays as it is.
   Banks(dl::Model* model, const void* data, size_t size);
@@ -79,7 +80,8 @@ class Banks {
     std::vector<dl::TensorBase*> places;
     std::vector<void*> own;  // the data and the exponent of each, as the model came with
     std::vector<int> own_exponents;
-    uint8_t* bank = nullptr;
+    std::vector<uint8_t*> banks;  // the data in each bank, and its exponent
+    std::vector<int> exponents;
     size_t bytes = 0;  // on the chip
   };
   // exp() of every integer of a Softmax's input, at the exponent of each bank; the last is the
@@ -105,7 +107,9 @@ class Banks {
   void find_table(const char* node, size_t length, Constant& constant);
   int64_t own_integer(const Constant& constant, size_t element) const;
   uint32_t own_checksum(const Constant& constant) const;
-  void write_integer(Constant& constant, size_t element, int64_t value);
+  void write_integer(const Constant& constant, uint8_t* to, size_t element, int64_t value) const;
+  const char* fill_banks(size_t total);
+  void fill_constant(BankReader& in, Constant& constant, uint8_t* to);
   void restore();
   void apply(size_t bank);
   size_t take(const BankInput* inputs, size_t input_count, bool stream);
@@ -125,6 +129,7 @@ class Banks {
   std::vector<Watched> watched_;
   std::vector<BankReader> banks_;  // each at its exponents
   std::vector<float> largest_;
+  size_t bank_bytes_ = 0;
   void* memory_ = nullptr;
   size_t selected_ = 0;
   size_t bytes_written_ = 0;
