@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "tests/e2e/json_page.h"
 #include "tests/e2e/program.h"
 #include "tests/support/source_dir.h"
 
@@ -107,6 +108,9 @@ TEST_F(Dynamic, EveryCommandFindsThem) {
       << verified.out << verified.err;
   const auto inspected = run_program({"inspect", file(".espdl"), "--json"});
   const auto banks = nlohmann::json::parse(inspected.out).at("banks").at("banks");
+  expect_documented(nlohmann::json::parse(inspected.out), "inspect of an .espdl");
+  expect_documented(nlohmann::json::parse(run_program({"verify", file(".espdl"), "--json"}).out),
+                    "verify");
   ASSERT_GE(banks.size(), 1U);
   EXPECT_LT(banks.front().at("largest"), 0.1);
   EXPECT_NE(run_program({"inspect", file(".espdl")}).out.find("Banks of exponents: "),

@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "base/random.h"
+#include "tests/e2e/json_page.h"
 #include "tests/e2e/program.h"
 #include "tests/support/shared.h"
 #include "tests/support/source_dir.h"
@@ -212,6 +214,8 @@ TEST_F(Project, ADataSetRunsOnTheBoard) {
   for (const char* how : {"--json", "--pictures"}) {
     const Outcome outcome = device("", {how});
     EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+    if (std::string_view(how) == "--json")
+      expect_documented(nlohmann::json::parse(outcome.out), "device");
     EXPECT_NE(outcome.out.find(std::string_view(how) == "--json" ? "\"different_samples\": 0"
                                                                  : "all as simulated"),
               std::string::npos)
