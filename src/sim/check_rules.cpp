@@ -286,6 +286,15 @@ void WeightRules::check_layout(const espdl::Node& node, const espdl::Constant& f
 void WeightRules::check_bias(const espdl::Node& node, const TensorDesc& input,
                              const espdl::Constant& filter, const espdl::Constant& bias,
                              bool depthwise) {
+  if (target_.family == Family::S3) {
+    const auto [before, first] = packed_.emplace(bias.name, node.name);
+    if (!first)
+      add(node, bias.name, "ESP-DL 4.3", "bias-shared",
+          fmt::format("node '{}' reads the same bias, and each of the two packs it for its lanes, "
+                      "the second what the first has packed",
+                      before->second),
+          "Store the bias once for each node, under names of their own");
+  }
   const bool int8 = input.dtype == DType::Int8;
   if (bias.data.dtype() != (int8 ? DType::Int32 : DType::Int64)) return;  // the operator refuses it
   const std::int64_t channels = bias.data.size();

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <string>
 #include <string_view>
 
 #include "sim/check.h"
@@ -39,7 +41,8 @@ class WeightRules {
   WeightRules(const Target& target, const Report& report) : target_(target), report_(report) {}
 
   /// "quant-type": the kernel is chosen by it (1.5). "filter-layout" (4.1). "bias-width": the lanes
-  /// drop the bits above (3.1, 4.3). "bias-exponent" (4.2). "no-exponent", "per-channel" (3.1).
+  /// drop the bits above (3.1, 4.3). "bias-shared": the ESP32-S3 packs it once for each node that
+  /// reads it (4.3). "bias-exponent" (4.2). "no-exponent", "per-channel" (3.1).
   void check(const espdl::Node& node, std::span<const TensorDesc> inputs,
              std::span<const espdl::Constant* const> constants);
 
@@ -58,6 +61,8 @@ class WeightRules {
   const Target& target_;
   const Report& report_;
   bool met_unknown_layout_ = false;
+  /// Biases that a node before has read, and that node.
+  std::map<std::string, std::string, std::less<>> packed_;
 };
 
 }  // namespace espquant::sim

@@ -171,6 +171,14 @@ const Spoilt kWeights[] = {
      "illegal", "conv", "ESP-DL 3.1"},
     {"a bias of 21 bits", [](Model& m) { set_bias(m, 3, 1 << 19); }, "bias-width", "conv",
      "ESP-DL 4.3"},
+    {"a bias of two nodes",
+     [](Model& m) {
+       sum_of(m) = conv_of(m);
+       sum_of(m).name = "again";
+       sum_of(m).inputs[0] = "convolved";
+       sum_of(m).outputs = {"summed"};
+     },
+     "bias-shared", "again", "ESP-DL 4.3"},
     {"a bias of another exponent", [](Model& m) { constant_of(m, "bias").exponents = {-9}; },
      "bias-exponent", "conv", "ESP-DL 4.2"},
     {"a bias of another type",
