@@ -8,7 +8,6 @@
 #include "measure/output_comparison.h"
 #include "quant/equalization.h"
 #include "quant/scaling.h"
-#include "strategy/confirmation.h"
 
 namespace espquant::strategy {
 namespace {
@@ -17,8 +16,6 @@ namespace {
 constexpr std::int64_t kComparedSamples = 16;
 // Beside the network as it is, a smaller gain may be chance.
 constexpr double kBalancedWorthwhile = 0.9;
-// On samples that had no part in choosing, so much of a gain is enough.
-constexpr double kConfirmedGain = 0.95;
 
 quant::EqualizationSettings settings_of(const recipe::Recipe::Equalization& e) {
   quant::EqualizationSettings s;
@@ -73,7 +70,6 @@ bool has_caps(const Graph& network) {
 struct Attempt {
   Graph network;
   EqualizationTrial trial;
-  Candidate candidate;
 };
 
 /// Tries ways, calibrated and judged on the samples of a bench of the network as it is.
@@ -90,19 +86,14 @@ class Judge {
   Judge& operator=(const Judge&) = delete;
 
   Attempt as_it_is() const {
-    Attempt none{plain_.network(), {}, {}};
+    Attempt none{plain_.network(), {}};
     none.trial.noise = plain_.judged(settings_, means_).noise;
     return none;
   }
 
-  /// Whether what was chosen beside the network as it is keeps what it promised.
-  bool is_worth_keeping(const Candidate& equalized) const {
-    return is_confirmed(plain_, equalized, plain_.judged(settings_, means_), kConfirmedGain);
-  }
-
   /// Not simulated where turning caps into ReLUs alone makes `most` noise to signal or more.
   Attempt equalized(EqualizationWay way, double most) const {
-    Attempt made{plain_.network(), {}, {}};
+    Attempt made{plain_.network(), {}};
     EqualizationTrial& trial = made.trial;
     trial.way = way;
     Outputs before = original_;
@@ -122,8 +113,7 @@ class Judge {
     if (equalization_.high_bias_absorption) quant::absorb_high_biases(made.network, extents);
     trial.equalization_change = largest_change(outputs_on(made.network, plain_.source()), before);
     Workbench bench(made.network, plain_);
-    made.candidate = bench.judged(settings_, means_);
-    trial.noise = made.candidate.noise;
+    trial.noise = bench.judged(settings_, means_).noise;
     return made;
   }
 
@@ -167,14 +157,12 @@ BalancedNetwork balance(Workbench& plain, const quant::Settings& settings,
   // What a way has to stay below.
   double bar = std::numeric_limits<double>::infinity();
   std::size_t best = 0;
-  Candidate candidate;
   const auto consider = [&](Attempt made) {
     const EqualizationTrial& trial = result.trials.emplace_back(made.trial);
     if (!trial.noise || trial.noise->ratio() >= bar) return;
     bar = trial.noise->ratio() * (trial.way == EqualizationWay::None ? kBalancedWorthwhile : 1);
     best = result.trials.size() - 1;
     result.network = std::move(made.network);
-    candidate = std::move(made.candidate);
   };
   const auto try_way = [&](EqualizationWay way) {
     if (progress) progress("judge", static_cast<std::int64_t>(result.trials.size()), 0);
@@ -187,10 +175,6 @@ BalancedNetwork balance(Workbench& plain, const quant::Settings& settings,
   if (equalization.even_activations && !(caps && equalization.relu6 == recipe::Relu6::ToRelu))
     try_way(EqualizationWay::Activations);
   if (caps && equalization.relu6 != recipe::Relu6::Keep) try_way(EqualizationWay::ToRelu);
-  if (equalization.undo_if_worse && best > 0 && !judge.is_worth_keeping(candidate)) {
-    best = 0;
-    result.network = plain.network();
-  }
   result.trials[best].kept = true;
   return result;
 }

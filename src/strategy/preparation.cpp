@@ -2,13 +2,28 @@
 
 #include <algorithm>
 
+#include "strategy/confirmation.h"
+
 namespace espquant::strategy {
 namespace {
+
+// Beside the network as it is, less of a gain by equalization may be chance.
+constexpr double kConfirmedGain = 0.95;
 
 quant::Settings with_wide_weights(quant::Settings settings) {
   settings.weight_bits = 16;
   settings.layer_weight_bits.clear();
   return settings;
+}
+
+/// Whether equalization keeps what it promised: calibrated on all samples as it will be, beside the
+/// network as it was.
+bool is_worth_keeping(Workbench& equalized, Workbench& plain, const quant::Settings& settings,
+                      Means means) {
+  const Candidate& with = equalized.judged(settings, means);
+  const Candidate& without = plain.judged(settings, means);
+  return with.noise.is_below(kConfirmedGain, without.noise) &&
+         is_confirmed(plain, with, without, kConfirmedGain);
 }
 
 }  // namespace
@@ -62,11 +77,18 @@ const Preparation::Equalized& Preparation::equalized(
   BalancedNetwork balanced = watch.run(
       "equalize", [&] { return balance(*plain, settings, equalization, means, watch.progress()); });
   Equalized made{plain, balanced.trials};
-  if (balanced.kept().way != EqualizationWay::None)
-    made.bench = watch.run("calibrate again", [&] {
+  if (balanced.kept().way != EqualizationWay::None) {
+    const auto again = watch.run("calibrate again", [&] {
       return std::make_shared<Workbench>(std::move(balanced.network), plain->settings(), source_,
                                          labels_, watch.progress());
     });
+    again->estimate_with(plain->latency());
+    if (!equalization.undo_if_worse ||
+        watch.run("confirm", [&] { return is_worth_keeping(*again, *plain, settings, means); }))
+      made.bench = again;
+    else
+      for (EqualizationTrial& trial : made.trials) trial.kept = trial.way == EqualizationWay::None;
+  }
   return equalized_.emplace_back(EqualizedBench{plain, seen, equalization, means, std::move(made)})
       .made;
 }
