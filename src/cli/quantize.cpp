@@ -207,6 +207,9 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   if (!result.equalization.empty()) print_equalization(result.equalization);
   print_wide_layers(result);
   if (quantized.banks) print_banks(*quantized.banks);
+  if (result.finetuned)
+    fmt::print("Training: {} of noise on held-out samples became {}\n",
+               noise_percent(result.finetuned->first), noise_percent(result.finetuned->second));
   fmt::print("{} for {}, calibrated on {} samples\n", result.recipe.name, quantized.target->name,
              data.chosen.size());
   if (data.dataset->holds_pictures()) fmt::print("Pictures: {}\n", data::describe(data.preprocess));

@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 
 struct ShrinkCommand {
   job::ShrinkJob job;
-  fs::path data, out = ".";
+  fs::path data, out = ".", resume;
   std::string name;
   bool compile_request = true, by_magnitude = false, json = false;
 
@@ -81,6 +81,25 @@ void print_trials(const std::vector<strategy::ShrinkTrial>& trials) {
   fmt::print("{}\n", table.to_string());
 }
 
+void print_pruned(const job::ShrunkJob& made) {
+  if (!made.shrunk.sparse) return;
+  const compress::Sparsified& sparse = *made.shrunk.sparse;
+  using enum report::Table::Align;
+  report::Table table({{"zeros in", Left}, {"weights", Right}, {"zeros", Right}, {"", Right}});
+  const auto share = [](std::int64_t zeros, std::int64_t all) {
+    return fmt::format("{:.1f} %", 100 * static_cast<double>(zeros) /
+                                       static_cast<double>(std::max<std::int64_t>(all, 1)));
+  };
+  for (const auto& l : sparse.layers)
+    table.add_row({l.layer, report::with_separators(l.weights), report::with_separators(l.zeros),
+                   share(l.zeros, l.weights)});
+  fmt::print("{}\n", table.to_string());
+  fmt::print("{} of {} weights are zero ({}); compressed, the file {} became {}\n",
+             report::with_separators(sparse.zeros), report::with_separators(sparse.weights),
+             share(sparse.zeros, sparse.weights), report::human_bytes(*made.compressed_before),
+             report::human_bytes(*made.compressed_after));
+}
+
 void print_result(const job::ShrunkJob& made) {
   const compress::Compressed& c = made.shrunk.compressed;
   fmt::print("{:.2f} ms became {:.2f} ({:+.1f} %), the file {} became {}, RAM {} became {}\n",
@@ -111,17 +130,24 @@ void run_shrink(const ShrinkCommand& command, const Context& context) {
     job.quantize.test = job.quantize.calib;
     job.quantize.test->path = command.data;
   }
+  const std::string name = command.files_name();
+  if (!command.resume.empty()) job.resumed = job::read_checkpoint(command.resume, name);
+  job.keep = [&](const job::ShrinkCheckpoint& checkpoint) {
+    job::write_checkpoint(checkpoint, command.out, name);
+  };
   const bool quiet = context.quiet || command.json;
   const job::ShrunkJob made = job::shrink(job, print_note, show_stages(quiet));
   OutputFiles output;
-  std::vector<fs::path> files{command.out / (command.files_name() + ".onnx")};
+  std::vector<fs::path> files{job::checkpoint_network(command.out, name)};
   output.add(files.front(), made.onnx);
   for (const fs::path& file : job::add_files(
-           output, made.quantized,
-           job::stem_of(command.out, command.files_name(), made.quantized.made.recipe.name),
+           output, made.quantized, job::stem_of(command.out, name, made.quantized.made.recipe.name),
            command.compile_request))
     files.push_back(file);
   output.commit();
+  std::error_code none_left;
+  fs::remove(job::checkpoint_state(command.out, name), none_left);
+  if (!command.resume.empty()) fs::remove(job::checkpoint_state(command.resume, name), none_left);
   print_warnings(made.quantized.made.warnings);
   print_notes(job::notes_of(made.quantized.made));
   if (!made.shrunk.reason.empty()) print_note(made.shrunk.reason);
@@ -135,7 +161,8 @@ void run_shrink(const ShrinkCommand& command, const Context& context) {
   }
   if (context.quiet) return;
   print_trials(made.shrunk.trials);
-  print_removed(made.shrunk.compressed);
+  if (!made.shrunk.compressed.is_as_it_was()) print_removed(made.shrunk.compressed);
+  print_pruned(made);
   print_result(made);
   fmt::print("Time: {:.1f} s\n", made.seconds);
   for (const fs::path& file : files) fmt::print("Wrote {}\n", file.string());
@@ -171,10 +198,37 @@ void add_shrink(CLI::App& app, Context& context) {
   sub.add_option("--ram-kb", budget.ram_kb, "RAM at most, in KiB: activations and parameters")
       ->check(number_from(0))
       ->type_name("KIB");
+  sub.add_option_function<std::string>(
+         "--prune",
+         [command](const std::string& text) {
+           const auto [share, loss] = job::prune_goal(text);
+           command->job.prune_share = share;
+           command->job.prune_loss = loss;
+         },
+         "Weights that become zero, for a file that compresses better (the chip gains no time): "
+         "60%, or noise=1%, as many as make that much")
+      ->type_name("PERCENT%");
+  sub.add_option("--prune-block", command->job.prune_block,
+                 "Output channels that lose a weight together (default: each for itself)")
+      ->check(whole_number(1, 64))
+      ->type_name("N");
   sub.add_option("--steps", command->job.steps,
                  "Batches to train on afterwards; 0: none (default: as many as take a few minutes)")
       ->check(whole_number(0))
       ->type_name("N");
+  sub.add_option(
+         "--time", command->job.seconds,
+         "Time for choosing and training, as in 5m or 90s; results then depend on the machine")
+      ->transform(
+          CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}},
+                                CLI::AsNumberWithUnit::CASE_INSENSITIVE))
+      ->check(number_from(1))
+      ->type_name("TIME");
+  sub.add_option(
+         "--resume", command->resume,
+         "Go on from what a run that was stopped has left in this folder; the other options "
+         "as they were")
+      ->type_name("FOLDER");
   sub.add_flag_callback(
       "--no-blocks", [command] { command->job.blocks = false; },
       "Take away channels only, never whole blocks");
@@ -197,12 +251,14 @@ void add_shrink(CLI::App& app, Context& context) {
   add_board(sub, how.board);
   add_compile_request_flag(sub, command->compile_request);
   sub.add_flag("--json", command->json, "Print the result as JSON");
-  sub.footer(
-      preprocess_help() +
-      "Examples:\n"
-      "  espquant shrink model.onnx --calib images/ --latency -40% --out out/\n"
-      "  espquant shrink model.onnx --calib calib.npz --data test.npz --budget-ms 20 --steps 50 --out out/\n"
-      "  espquant shrink model.onnx --calib images/ --budget-kb 50 --ram-kb 256 --steps 0 --out out/\n");
+  sub.footer(preprocess_help() +
+             "Examples:\n"
+             "  espquant shrink model.onnx --calib images/ --latency -40% --out out/\n"
+             "  espquant shrink model.onnx --calib calib.npz --data test.npz --budget-ms 20 "
+             "--steps 50 --out out/\n"
+             "  espquant shrink model.onnx --calib images/ --prune 60% --steps 50 --out out/\n"
+             "  espquant shrink model.onnx --calib images/ --budget-kb 50 --ram-kb 256 --steps 0 "
+             "--out out/\n");
   sub.callback([command, &context] { run_shrink(*command, context); });
 }
 

@@ -160,7 +160,8 @@ NodeWork pooling_work(const espdl::Node& node, const espdl::ModelIndex& index, c
                       const Traffic& in, const Traffic& out) {
   NodeWork work;
   if (node.op == "AveragePool") {
-    work.summed_elements = in.elements * kernel_area(node);
+    // Every output sums its window (ESP-DL 3.6), whatever the stride.
+    work.summed_elements = out.elements * kernel_area(node);
   } else if (node.op == "MaxPool" && target.family != Family::C && !node.outputs.empty()) {
     const double channels = std::max(1.0, last_extent(index, node.outputs.front()));
     const double vectors = std::ceil(channels * out.bytes / std::max(out.elements, 1.0) / 16);

@@ -91,6 +91,9 @@ nlohmann::ordered_json json_of(const Quantized& q,
       j["banks"].push_back(std::move(b));
     }
   }
+  if (result.finetuned)
+    j["finetuned"] = {{"noise_to_signal_before", result.finetuned->first},
+                      {"noise_to_signal_after", result.finetuned->second}};
   if (!result.wide_weights.empty()) j["wide_weights"] = result.wide_weights;
   if (result.recipe.mixed.enabled) {
     j["wide_layers"] = effects_json(result.wide_layers);

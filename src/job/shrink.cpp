@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "espdl/compressed_size.h"
 #include "job/data_doubts.h"
 #include "job/noise_report.h"
 #include "measure/evaluate.h"
@@ -19,6 +20,10 @@ namespace espquant::job {
 namespace {
 
 constexpr double kKibi = 1024;
+// By how much of its usual size a weight moves in a step at most.
+constexpr double kRate = 0.02;
+// As many weights as may become zero where only the loss says how many.
+constexpr double kMostZeros = 0.95;
 
 compress::PriceOf price_on(const Target& target, int bits, cost::LatencyOptions latency) {
   return [&target, bits, latency = std::move(latency)](const Graph& graph) {
@@ -40,6 +45,43 @@ compress::Budget budget_of(const ShrinkBudget& asked, const compress::Price& now
   if (asked.file_kb) budget.file_bytes = kKibi * *asked.file_kb;
   if (asked.ram_kb) budget.ram_bytes = kKibi * *asked.ram_kb;
   return budget;
+}
+
+/// Bytes of the compressed file of `network`, quantized as the pruned one was, but with all
+/// weights.
+std::size_t compressed_without_pruning(const QuantizeJob& how, recipe::Recipe recipe,
+                                       const Graph& network,
+                                       const strategy::StageProgress& progress) {
+  Prepared unpruned = prepare(how.model, how.network, how.calib, how.target, how.recipe, ignored);
+  unpruned.recipe = std::move(recipe);
+  unpruned.recipe.quantization.keep_zeros = false;
+  unpruned.imported = network;
+  QuantizeJob job = how;
+  job.test.reset();
+  return espdl::compressed_size(quantize(job, std::move(unpruned), ignored, progress).file.bytes());
+}
+
+/// FNV-1a, of all that decides the result.
+std::string fingerprint_of(const ShrinkJob& job, const Graph& network, const Prepared& prepared) {
+  std::uint64_t hash = 0xCBF29CE484222325U;
+  const auto add = [&](std::span<const std::byte> bytes) {
+    for (const std::byte b : bytes) hash = (hash ^ static_cast<std::uint64_t>(b)) * 0x100000001B3U;
+  };
+  const auto add_text = [&](const std::string& text) { add(std::as_bytes(std::span(text))); };
+  add(onnx::export_model(network));
+  const auto number = [](const std::optional<double>& x) {
+    return x ? fmt::format("{:a}", *x) : std::string("-");
+  };
+  add_text(recipe::to_json(prepared.recipe));
+  add_text(fmt::format("{} {} {} {} {} {} {} {} {} {} {}", number(job.budget.latency_share),
+                       number(job.budget.milliseconds), number(job.budget.file_kb),
+                       number(job.budget.ram_kb), number(job.prune_share), number(job.prune_loss),
+                       job.prune_block, job.blocks, static_cast<int>(job.importance),
+                       job.steps.value_or(-1), prepared.calibration.chosen.size()));
+  const calib::SampleSource source = prepared.calibration.source();
+  for (const std::int64_t i : {std::int64_t{0}, source.count - 1})
+    for (const Tensor& t : source.sample(i)) add(t.bytes());
+  return fmt::format("{:016x}", hash);
 }
 
 ShrinkAccuracy accuracy_of(const ShrinkJob& job, const Graph& network, const Graph& smaller,
@@ -72,12 +114,27 @@ double ShrinkBudget::share_of(const std::string& text) {
   return 1 + percent / 100;
 }
 
+std::pair<std::optional<double>, std::optional<double>> prune_goal(const std::string& text) {
+  const bool by_noise = text.starts_with("noise=");
+  const std::string number = by_noise ? text.substr(6) : text;
+  char* end = nullptr;
+  const double percent = std::strtod(number.c_str(), &end);
+  if (end == number.c_str() || std::string_view(end) != "%" || !(percent > 0) ||
+      !(percent < (by_noise ? 1e6 : 100)))
+    throw Error(ErrorCode::Usage, fmt::format("'{}' does not say how many weights are to go", text))
+        .remedy(
+            "Write --prune 60% for that share of them, or --prune noise=1% for what they may cost");
+  if (by_noise) return {std::nullopt, percent / 100};
+  return {percent / 100, std::nullopt};
+}
+
 ShrunkJob shrink(const ShrinkJob& job, const Tell& tell, strategy::StageProgress progress) {
   const auto begin = std::chrono::steady_clock::now();
   const ShrinkBudget& asked = job.budget;
-  if (!asked.latency_share && !asked.milliseconds && !asked.file_kb && !asked.ram_kb)
+  const bool prunes = job.prune_share || job.prune_loss;
+  if (!asked.latency_share && !asked.milliseconds && !asked.file_kb && !asked.ram_kb && !prunes)
     throw Error(ErrorCode::Usage, "nothing says how small the network is to become")
-        .remedy("Give --latency -40%, --budget-ms, --budget-kb or --ram-kb");
+        .remedy("Give --latency -40%, --budget-ms, --budget-kb or --ram-kb, or --prune 60%");
   const QuantizeJob& how = job.quantize;
   Prepared prepared = prepare(how.model, how.network, how.calib, how.target, how.recipe, tell);
   const Target& target = *prepared.target;
@@ -92,12 +149,46 @@ ShrunkJob shrink(const ShrinkJob& job, const Tell& tell, strategy::StageProgress
   settings.steps = job.steps;
   settings.blocks = job.blocks;
   settings.training = prepared.recipe.finetune;
-  settings.training.rate = 0.01;
+  settings.training.rate = kRate;
   // What makes another picture of a picture makes nonsense of other data.
   if (!prepared.calibration.dataset->holds_pictures()) settings.training.flip = false;
-  strategy::Shrunk shrunk =
-      strategy::shrink(network, prepared.calibration.source(), price_of, settings, progress);
-  if (shrunk.compressed.is_as_it_was() && settings.compress.choice.budget.excess(now) > 0)
+  if (prunes) {
+    settings.sparsity = {job.prune_share.value_or(kMostZeros), job.prune_loss, job.prune_block};
+    prepared.recipe.quantization.keep_zeros = true;
+  }
+  const recipe::Recipe recipe = prepared.recipe;
+  settings.seconds = job.seconds;
+  const std::string fingerprint = fingerprint_of(job, network, prepared);
+  if (job.keep)
+    settings.keep = [&](const Graph& smaller, const strategy::Shrunk& so_far,
+                        const strategy::ShrinkProgress& done) {
+      ShrinkCheckpoint checkpoint{onnx::export_model(smaller),
+                                  done,
+                                  so_far.compressed,
+                                  so_far.trials,
+                                  so_far.sparse,
+                                  fingerprint};
+      checkpoint.compressed.graph = {};
+      job.keep(checkpoint);
+      return passes::simplify(onnx::import_model(checkpoint.onnx, {}));
+    };
+  strategy::Shrunk shrunk;
+  if (!job.resumed) {
+    shrunk = strategy::shrink(network, prepared.calibration.source(), price_of, settings, progress);
+  } else {
+    if (job.resumed->fingerprint != fingerprint)
+      throw Error(ErrorCode::Usage, "the run to go on from had another network, data or options")
+          .remedy("Repeat its command with --resume");
+    shrunk.network = passes::simplify(onnx::import_model(job.resumed->onnx, {}));
+    shrunk.compressed = job.resumed->compressed;
+    shrunk.compressed.graph = shrunk.network;
+    shrunk.trials = job.resumed->trials;
+    shrunk.sparse = job.resumed->sparse;
+    shrunk = strategy::go_on_shrinking(network, prepared.calibration.source(), std::move(shrunk),
+                                       job.resumed->progress, settings, progress);
+  }
+  if (shrunk.compressed.is_as_it_was() && !prunes &&
+      settings.compress.choice.budget.excess(now) > 0)
     throw Error(ErrorCode::Unsupported, "nothing can be taken away from this network")
         .file(how.model.string())
         .remedy("Only channels between weighted layers go that nothing else holds in place");
@@ -105,59 +196,41 @@ ShrunkJob shrink(const ShrinkJob& job, const Tell& tell, strategy::StageProgress
   prepared.imported = onnx::import_model(onnx, {});
   ops::infer_shapes(prepared.imported);
   Quantized quantized = quantize(how, std::move(prepared), tell, progress);
+  std::optional<std::size_t> compressed_before, compressed_after;
+  if (prunes) {
+    compressed_before = compressed_without_pruning(how, recipe, shrunk.compressed.graph, progress);
+    compressed_after = espdl::compressed_size(quantized.file.bytes());
+  }
   ShrinkAccuracy accuracy =
       accuracy_of(job, network, shrunk.network, quantized, quantized.calibration, tell);
   return {std::move(shrunk),
           std::move(onnx),
           std::move(quantized),
           std::move(accuracy),
+          compressed_before,
+          compressed_after,
           settings.compress.choice.budget,
           std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
 }
 
-namespace {
-
-nlohmann::ordered_json price_json(const compress::Price& price) {
-  return {
-      {"milliseconds", price.milliseconds}, {"file", price.file_bytes}, {"ram", price.ram_bytes}};
-}
-
-}  // namespace
-
 nlohmann::ordered_json json_of(const ShrunkJob& made,
                                const std::vector<std::filesystem::path>& files) {
-  const compress::Compressed& compressed = made.shrunk.compressed;
   nlohmann::ordered_json j;
   for (const auto& f : files) j["files"].push_back(f.string());
   j["target"] = made.quantized.target->name;
   j["espdl"] = made.quantized.target->release.version;
   j["strategy"] = made.quantized.made.recipe.name;
-  j["met"] = compressed.met;
-  j["before"] = price_json(compressed.before);
-  j["after"] = price_json(compressed.after);
-  j["blocks"] = nlohmann::ordered_json::array();
-  for (const auto& b : compressed.blocks)
-    j["blocks"].push_back(
-        {{"layers", b.layers}, {"saved", price_json(b.saved)}, {"noise_to_signal", b.loss}});
-  j["removed"] = nlohmann::ordered_json::array();
-  for (const auto& r : compressed.removed)
-    j["removed"].push_back({{"layers", r.layers},
-                            {"channels_before", r.before},
-                            {"channels_after", r.after},
-                            {"saved", price_json(r.saved)},
-                            {"noise_to_signal", r.loss}});
-  j["trials"] = nlohmann::ordered_json::array();
-  for (const auto& t : made.shrunk.trials) {
-    j["trials"].push_back({{"blocks", t.blocks},
-                           {"channels", t.channels},
-                           {"noise_to_signal_refitted", t.refitted},
-                           {"chosen", t.chosen}});
-    if (t.trained) j["trials"].back()["noise_to_signal"] = *t.trained;
-  }
+  j.update(json_of(made.shrunk.compressed));
+  j["trials"] = json_of(made.shrunk.trials);
   j["noise_to_signal_refitted"] = made.shrunk.refitted.ratio();
   j["training"] = {{"steps", made.shrunk.steps}, {"kept", made.shrunk.training_kept}};
   if (made.shrunk.steps > 0) j["training"]["noise_to_signal"] = made.shrunk.trained.ratio();
   if (!made.shrunk.reason.empty()) j["training"]["reason"] = made.shrunk.reason;
+  if (made.shrunk.sparse) {
+    j["pruned"] = json_of(*made.shrunk.sparse);
+    j["pruned"]["compressed_before"] = *made.compressed_before;
+    j["pruned"]["compressed_after"] = *made.compressed_after;
+  }
   j["samples"] = made.accuracy.samples;
   if (made.accuracy.noise) j["noise_to_signal"] = made.accuracy.noise->ratio();
   if (made.accuracy.agreement) j["agreement"] = *made.accuracy.agreement;

@@ -63,6 +63,7 @@ void round_layers(Graph& graph, const Plan& plan, const Calibration& calibration
     input.step =
         std::ldexp(1.0, graph.value(n.inputs[0]).quant_at(activation_bits(graph, n))->exponent()) /
         factor;
+    input.keep_zeros = settings.keep_zeros;
     input.bias_absorbs_mean = settings.bias_correction && (n.op == "Conv" || n.op == "Gemm");
     rounded[static_cast<std::size_t>(i)] =
         rounded_weights(weight_rows(graph, n), quant, input, settings.target->rounding);

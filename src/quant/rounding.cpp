@@ -37,7 +37,9 @@ void factorize(std::vector<double>& c, std::size_t n, double least) {
 class Compensation {
  public:
   Compensation(const InputKnowledge& input, std::int64_t group)
-      : size_(static_cast<std::size_t>(input.covariance->columns)), order_(size_) {
+      : size_(static_cast<std::size_t>(input.covariance->columns)),
+        order_(size_),
+        keep_zeros_(input.keep_zeros) {
     const auto moment = input.covariance->moment_of(group);
     const auto mean = input.covariance->mean_of(group);
     const auto covariance = [&](std::size_t i, std::size_t j) {
@@ -80,7 +82,7 @@ class Compensation {
     const float inverse = 1.0F / step;
     for (std::size_t k = size_; k-- > 0;) {
       const std::size_t column = order_[k];
-      const float wanted = weights[column] + owed[k];
+      const float wanted = stays(weights[column]) ? 0.0F : weights[column] + owed[k];
       const auto nearest = static_cast<float>(round_to_int(wanted * inverse, rounding));
       into[column] = std::clamp(nearest, -max_q - 1, max_q) * step;
       const float error = weights[column] - into[column];
@@ -91,6 +93,8 @@ class Compensation {
   }
 
  private:
+  bool stays(float weight) const { return keep_zeros_ && weight == 0; }
+
   /// Moves single weights by one step, always that which lowers the error at the output most, until
   /// none does.
   void polish(std::span<const float> weights, float step, float max_q,
@@ -108,7 +112,7 @@ class Compensation {
       for (std::size_t k = 0; k < size_; ++k) {
         // Against the pull.
         const float gain = step * (2 * std::abs(pull[k]) - step * covariance_[k * size_ + k]);
-        if (gain <= most) continue;
+        if (gain <= most || stays(weights[order_[k]])) continue;
         const float moved = into[order_[k]] + (pull[k] > 0 ? -step : step);
         if (moved > max_q * step || moved < (-max_q - 1) * step) continue;
         most = gain;
@@ -127,7 +131,7 @@ class Compensation {
   std::vector<float> shares_;
   /// Of the columns in their order.
   std::vector<float> covariance_;
-  bool usable_ = false;
+  bool usable_ = false, keep_zeros_ = false;
 };
 
 void round_to_nearest(std::span<const float> weights, float step, float max_q, Rounding rounding,

@@ -14,6 +14,8 @@ struct InputKnowledge {
   double step = 0;
   /// A shift of the mean output is taken out by the bias, so only what varies around it counts.
   bool bias_absorbs_mean = true;
+  /// Weights that are zero stay zero, and no other makes up for them.
+  bool keep_zeros = false;
 };
 
 /// The weights as multiples of their exponents' steps, within their bits, chosen so that the output

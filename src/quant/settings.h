@@ -40,6 +40,8 @@ struct Settings {
   bool round_weights = true;
   /// Fit each layer's weights to what the chip computes before it, where means are matched on that.
   bool reconstruct = true;
+  /// Weights that are zero stay zero, as a pruned network has them. Excludes `reconstruct`.
+  bool keep_zeros = false;
   /// Take shifts of the mean out of the biases.
   bool bias_correction = true;
   /// How much worse an operand of an Add or Concat that other nodes read too may get to spare a

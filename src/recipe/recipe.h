@@ -81,6 +81,9 @@ struct Recipe {
     bool round_weights = true;
     /// Weights fitted to what the chip computes before a layer.
     bool reconstruct = true;
+    /// Weights that are zero stay zero, those of a network that was pruned. Nothing is
+    /// reconstructed then: that would fill them in.
+    bool keep_zeros = false;
     BiasCorrection bias_correction = BiasCorrection::Empirical;
     /// Exponents between which calibration sees little difference are decided by what the chip
     /// makes of each at the network's output.

@@ -105,6 +105,7 @@ void visit_keys(R& recipe, Visit&& visit) {
   visit("quantization.scale_layers", q.scale_layers);
   visit("quantization.round_weights", q.round_weights);
   visit("quantization.reconstruct", q.reconstruct);
+  visit("quantization.keep_zeros", q.keep_zeros);
   visit("quantization.bias_correction", q.bias_correction);
   visit("quantization.refine_exponents", q.refine_exponents);
   visit("quantization.alignment_cost", q.alignment_cost, Range{1});

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/parallel.h"
 #include "measure/output_comparison.h"
@@ -100,25 +101,60 @@ train::DistillSettings training_of(const ShrinkSettings& settings) {
   return training;
 }
 
-void train_smaller(Shrunk& result, const Graph& network, const Parted& samples,
-                   const ShrinkSettings& settings, std::int64_t steps,
-                   const StageProgress& progress) {
-  train::DistillSettings training = training_of(settings);
-  training.steps = steps;
-  training.progress = [&](std::int64_t done, std::int64_t total, double) {
-    if (progress) progress("train", done, total);
-    return true;
+using Clock = std::chrono::steady_clock;
+
+/// As many of `steps` as there is time for, by what a few take.
+std::int64_t steps_in_time(const Graph& network, const Graph& smaller, const Parted& samples,
+                           train::DistillSettings training, std::int64_t steps,
+                           Clock::time_point end) {
+  constexpr std::int64_t kTimed = 6;
+  if (Clock::now() >= end) return 0;
+  training.steps = std::min(steps, kTimed);
+  Clock::time_point begin;
+  training.progress = [&](std::int64_t done, std::int64_t, double) {
+    if (done == 1) begin = Clock::now();  // what is prepared once does not count
+    return Clock::now() < end;
   };
-  train::Distilled distilled;
+  static_cast<void>(train::distill(network, {smaller}, samples.training, training));
+  const std::chrono::duration<double> taken = Clock::now() - begin, left = end - Clock::now();
+  const double each =
+      taken.count() / static_cast<double>(std::max<std::int64_t>(training.steps - 1, 1));
+  return std::clamp(static_cast<std::int64_t>(left.count() / std::max(each, 1e-6)), std::int64_t{0},
+                    steps);
+}
+
+void train_smaller(Shrunk& result, const Graph& network, const Parted& samples,
+                   const ShrinkSettings& settings, ShrinkProgress at,
+                   std::optional<Clock::time_point> end, const StageProgress& progress) {
+  train::DistillSettings training = training_of(settings);
+  training.keep_zeros = settings.sparsity.has_value();
+  Graph trained = result.network;
+  const auto keep = [&] {
+    if (settings.keep) trained = settings.keep(trained, result, at);
+  };
   try {
-    distilled = train::distill(network, {result.network}, samples.training, training);
+    if (end) at.steps = steps_in_time(network, trained, samples, training, at.steps, *end);
+    if (at.rounds == 0) keep();
+    training.total = at.steps;
+    const std::int64_t rounds = at.all_rounds();
+    for (; at.rounds < rounds; ++at.rounds, keep()) {
+      training.done = at.rounds * at.steps / rounds;
+      training.steps = (at.rounds + 1) * at.steps / rounds - training.done;
+      training.progress = [&](std::int64_t done, std::int64_t, double) {
+        if (progress) progress("train", training.done + done, at.steps);
+        return !end || Clock::now() < *end;
+      };
+      if (training.steps == 0) continue;
+      train::Distilled made = train::distill(network, {trained}, samples.training, training);
+      trained = std::move(made.graph);
+      result.steps += made.steps;
+    }
   } catch (const Error& error) {
     if (error.code() != ErrorCode::Unsupported) throw;
     result.reason = fmt::format("training is left out: {}", error.message());
     return;
   }
-  result.steps = distilled.steps;
-  result.trained = noise_of(network, distilled.graph, samples);
+  result.trained = noise_of(network, trained, samples);
   if (!result.trained.is_below(1, result.refitted)) {
     result.reason =
         fmt::format("training is undone: {:.2f} % of noise on held-out samples, {:.2f} % before",
@@ -126,7 +162,13 @@ void train_smaller(Shrunk& result, const Graph& network, const Parted& samples,
     return;
   }
   result.training_kept = true;
-  result.network = std::move(distilled.graph);
+  result.network = std::move(trained);
+}
+
+std::optional<Clock::time_point> end_of(const ShrinkSettings& settings) {
+  if (!settings.seconds) return std::nullopt;
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                            std::chrono::duration<double>(*settings.seconds));
 }
 
 struct Draft {
@@ -222,6 +264,7 @@ Shrunk shrink(const Graph& network, const calib::SampleSource& source,
                 fmt::format("{} samples are too few to make a network smaller by: at least {}",
                             source.count, kLeastShrinkSamples))
         .remedy("Give more with --calib; they need no labels");
+  const std::optional<Clock::time_point> end = end_of(settings);
   const Parted samples = part(source);
   Shrunk result;
   result.judged = static_cast<std::int64_t>(samples.judged.size());
@@ -232,9 +275,25 @@ Shrunk shrink(const Graph& network, const calib::SampleSource& source,
   result.compressed = std::move(drafts[best].made);
   result.network = result.compressed.graph;
   result.refitted = result.trained = drafts[best].noise;
-  if (result.compressed.is_as_it_was() || steps == 0) return result;
-  train_smaller(result, network, samples, settings, steps, progress);
+  if (settings.sparsity) {
+    if (progress) progress("prune", 0, 0);
+    result.sparse = compress::sparsify(result.network, samples.training, *settings.sparsity);
+    result.network = result.sparse->graph;
+    result.refitted = result.trained = noise_of(network, result.network, samples);
+  }
+  if ((result.compressed.is_as_it_was() && !result.sparse) || steps == 0) return result;
+  train_smaller(result, network, samples, settings, {0, steps}, end, progress);
   return result;
+}
+
+Shrunk go_on_shrinking(const Graph& network, const calib::SampleSource& source, Shrunk begun,
+                       const ShrinkProgress& done, const ShrinkSettings& settings,
+                       const StageProgress& progress) {
+  const Parted samples = part(source);
+  begun.judged = static_cast<std::int64_t>(samples.judged.size());
+  begun.refitted = begun.trained = noise_of(network, begun.network, samples);
+  train_smaller(begun, network, samples, settings, done, end_of(settings), progress);
+  return begun;
 }
 
 }  // namespace espquant::strategy

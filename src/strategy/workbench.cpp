@@ -296,7 +296,9 @@ quant::Settings settings_of(const recipe::Recipe& recipe, const Graph& network,
   settings.round_weights = recipe.quantization.round_weights;
   settings.bias_correction = recipe.quantization.bias_correction != recipe::BiasCorrection::None;
   settings.reconstruct = recipe.quantization.reconstruct && recipe.quantization.round_weights &&
-                         recipe.quantization.bias_correction == recipe::BiasCorrection::Empirical;
+                         recipe.quantization.bias_correction == recipe::BiasCorrection::Empirical &&
+                         !recipe.quantization.keep_zeros;
+  settings.keep_zeros = recipe.quantization.keep_zeros;
   settings.alignment_cost = recipe.quantization.alignment_cost;
   settings.table_error = recipe.quantization.table_error;
   if (recipe.layers.empty()) return settings;

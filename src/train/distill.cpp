@@ -12,6 +12,8 @@
 namespace espquant::train {
 namespace {
 
+constexpr float kNewMoments = 20;
+
 /// Every sample once per round, in an order of the round's own.
 class Shuffled {
  public:
@@ -160,6 +162,17 @@ std::vector<float> update_sizes(const Student& student, std::span<const ValueId>
   return sizes;
 }
 
+/// Of each parameter that is a matrix or filter, the elements that are zero.
+std::vector<std::vector<std::size_t>> zero_weights(std::span<const Tensor> parameters) {
+  std::vector<std::vector<std::size_t>> zeros(parameters.size());
+  for (std::size_t p = 0; p < parameters.size(); ++p) {
+    const auto x = parameters[p].data<float>();
+    for (std::size_t k = 0; parameters[p].rank() > 1 && k < x.size(); ++k)
+      if (x[k] == 0) zeros[p].push_back(k);
+  }
+  return zeros;
+}
+
 }  // namespace
 
 Graph without_last_softmax(Graph graph) {
@@ -202,6 +215,8 @@ Distilled distill(const Graph& teacher_graph, const Student& student,
   const ops::Executor executor(teacher, {.observe_all = false});
   std::vector<Tensor> latent, rounded;
   for (ValueId v : parameters) latent.push_back(scores.value(v).constant);
+  const std::vector<std::vector<std::size_t>> zeros =
+      settings.keep_zeros ? zero_weights(latent) : std::vector<std::vector<std::size_t>>();
   const auto round = [&] {
     rounded = latent;
     for (std::size_t p = 0; p < parameters.size(); ++p)
@@ -213,7 +228,8 @@ Distilled distill(const Graph& teacher_graph, const Student& student,
 
   const std::int64_t unit = network.batch_unit();
   const std::int64_t batch = (std::max<std::int64_t>(settings.batch, 1) + unit - 1) / unit * unit;
-  Shuffled order(source.count, settings.seed);
+  Shuffled order(source.count, settings.seed + static_cast<std::uint64_t>(settings.done));
+  const std::int64_t total = std::max(settings.total, settings.steps);
   std::vector<std::vector<Tensor>> inputs(static_cast<std::size_t>(batch)), expected = inputs;
   std::vector<std::int64_t> chosen(inputs.size()), others = chosen;
   std::vector<std::optional<ops::Executor::Workspace>> workspaces(
@@ -229,7 +245,7 @@ Distilled distill(const Graph& teacher_graph, const Student& student,
     parallel_for(batch, [&](std::int64_t i) {
       const auto at = static_cast<std::size_t>(i);
       Random random(settings.seed * 0x9E3779B9U +
-                    static_cast<std::uint64_t>(step * batch + i) * 0xD1B54A32U);
+                    static_cast<std::uint64_t>((settings.done + step) * batch + i) * 0xD1B54A32U);
       std::vector<Tensor> other;
       if (settings.augmentation.mix > 0) other = source.sample(others[at]);
       inputs[at] = augmented(source.sample(chosen[at]), other, settings.augmentation, random);
@@ -253,8 +269,13 @@ Distilled distill(const Graph& teacher_graph, const Student& student,
           return loss;
         });
     losses.push_back(found.loss / static_cast<double>(batch));
-    adam.update(latent, found.gradients,
-                cosine_rate(static_cast<float>(settings.rate), step, settings.steps));
+    // Where it goes on, its moments are new, and its first steps are no better than signs.
+    const float begun = std::min(1.0F, static_cast<float>(step + 1) / kNewMoments);
+    adam.update(
+        latent, found.gradients,
+        begun * cosine_rate(static_cast<float>(settings.rate), settings.done + step, total));
+    for (std::size_t p = 0; p < zeros.size(); ++p)
+      for (std::size_t k : zeros[p]) latent[p].mutable_data<float>()[k] = 0;
     round();
     ++result.steps;
     if (settings.progress && !settings.progress(result.steps, settings.steps, losses.back())) break;

@@ -35,6 +35,10 @@ struct DistillSettings {
   double features = 0;
   Augmentation augmentation = {};
   std::uint64_t seed = 1;
+  /// Weights that are zero stay zero.
+  bool keep_zeros = false;
+  /// Where this is a part of a longer training: the steps done before, and all; 0: these steps.
+  std::int64_t done = 0, total = 0;
   /// Called after every step; false ends the training there.
   std::function<bool(std::int64_t done, std::int64_t total, double loss)> progress = {};
 };

@@ -205,6 +205,23 @@ TEST(Latency, AReshapeIsFreeAndATransposeIsNot) {
   EXPECT_EQ(estimate.milliseconds, estimate.nodes[1].milliseconds);
 }
 
+TEST(Latency, APoolSumsTheWindowOfEachOutput) {
+  const auto pooled = [](const std::string& op, std::int64_t kernel) {
+    return estimate_latency(
+               SmallModel()
+                   .input("x", {1, 8, 8, 16})
+                   .node(op, {"x"}, "y", {1, 8 / kernel, 8 / kernel, 16})
+                   .attribute("kernel_shape", std::vector<std::int64_t>{kernel, kernel})
+                   .output("y")
+                   .model(),
+               latency_s3())
+        .milliseconds;
+  };
+  // All inputs once, whatever the windows are that do not overlap.
+  EXPECT_NEAR(pooled("AveragePool", 8) / pooled("GlobalAveragePool", 8), 1, 0.05);
+  EXPECT_NEAR(pooled("AveragePool", 2) / pooled("AveragePool", 8), 1, 0.3);
+}
+
 TEST(Latency, ATransposeIsACopySinceVectorKernels) {
   const auto model = SmallModel()
                          .input("x", {1, 64, 64})

@@ -45,6 +45,17 @@ TEST_F(ShrinkCommand, WritesASmallerNetworkAndItsFiles) {
             0);
 }
 
+TEST_F(ShrinkCommand, PrunesWeightsForASmallerCompressedFile) {
+  const Outcome made = shrink({"--calib-count", "32", "--prune", "60%", "--steps", "4", "--json"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const auto json = nlohmann::json::parse(made.out);
+  EXPECT_NEAR(json["pruned"]["zeros"].get<double>() / json["pruned"]["weights"].get<double>(), 0.6,
+              0.01);
+  EXPECT_LT(json["pruned"]["compressed_after"], json["pruned"]["compressed_before"]);
+  EXPECT_EQ(json["before"]["milliseconds"], json["after"]["milliseconds"]);
+  EXPECT_FALSE(fs::exists(out + "/gesture_small.state.json"));
+}
+
 TEST_F(ShrinkCommand, SaysWhereTheBudgetCannotBeMet) {
   const Outcome made = shrink({"--calib-count", "16", "--ram-kb", "1", "--steps", "0", "--quiet"});
   EXPECT_EQ(made.exit_code, 0) << made.err;
@@ -57,6 +68,8 @@ TEST_F(ShrinkCommand, RefusesWithoutAFile) {
   expect_one_error(shrink({"--latency", "40%"}), 2, "by how much less");
   expect_one_error(shrink({"--latency", "-100%"}), 2, "by how much less");
   expect_one_error(shrink({"--latency", "-40%", "--calib-count", "15"}), 1, "at least 16");
+  expect_one_error(shrink({"--prune", "60"}), 2, "--prune 60%");
+  expect_one_error(shrink({"--latency", "-40%", "--resume", out}), 1, "nothing to go on from");
   EXPECT_FALSE(fs::exists(out));
 }
 

@@ -207,5 +207,22 @@ TEST(Rounding, OfInputsThatNeverVaryIsToTheNearest) {
   EXPECT_EQ(rounded_weights(rows, quant, {&still, 0, true}, kRounding), nearest(rows, quant));
 }
 
+TEST(Rounding, LeavesZerosWhereTheyAreToStay) {
+  Random random(5);
+  WeightRows rows = rounding_random_rows(random, 3, 24);
+  for (std::size_t i = 0; i < rows.values.size(); i += 3) rows.values[i] = 0;
+  const calib::Covariance inputs = correlated_inputs(random, 1, 24);
+  TensorQuant quant;
+  quant.exponents = {-3};
+  const auto zeros_moved = [&](bool keep) {
+    const auto rounded = rounded_weights(rows, quant, {&inputs, 0, true, keep}, kRounding);
+    std::size_t moved = 0;
+    for (std::size_t i = 0; i < rounded.size(); i += 3) moved += rounded[i] != 0 ? 1 : 0;
+    return moved;
+  };
+  EXPECT_EQ(zeros_moved(true), 0U);
+  EXPECT_GT(zeros_moved(false), 0U);
+}
+
 }  // namespace
 }  // namespace espquant::quant

@@ -45,6 +45,23 @@ TEST(Distill, BringsTheStudentBackToItsTeacher) {
   }
 }
 
+TEST(Distill, KeepsZeros) {
+  Graph graph = disturbed(classifier());
+  const ValueId w = weights_of(graph)[0], bias = weights_of(graph).back();
+  for (std::size_t k = 0; k < 20; ++k) graph.value(w).constant.mutable_data<float>()[k] = 0;
+  graph.value(bias).constant.mutable_data<float>()[0] = 0;
+  DistillSettings settings;
+  settings.steps = 5;
+  settings.keep_zeros = true;
+  const Distilled made = distill(classifier(), {graph}, random_source(16), settings);
+  for (std::size_t k = 0; k < 20; ++k)
+    EXPECT_EQ(made.graph.value(w).constant.data<float>()[k], 0) << k;
+  EXPECT_NE(made.graph.value(w).constant.data<float>()[20],
+            graph.value(w).constant.data<float>()[20]);
+  // A bias is no weight.
+  EXPECT_NE(made.graph.value(bias).constant.data<float>()[0], 0);
+}
+
 TEST(Distill, StopsWhereItIsToldTo) {
   DistillSettings settings;
   settings.steps = 50;
