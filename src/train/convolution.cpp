@@ -25,7 +25,8 @@ class ConvolutionKernel final : public Kernel {
       : wants_input_(p.wanted[0]),
         wants_weights_(p.wanted[1]),
         wants_bias_(p.inputs.size() > 2 && p.wanted[2]),
-        has_bias_(p.node.input(2) != kNone) {
+        has_bias_(p.node.input(2) != kNone),
+        writes_input_(p.wanted[0] && p.alone[0]) {
     const Shape& weights = p.inputs[1].shape;
     const std::int64_t groups = p.node.attributes.get_int("group", 1);
     Shape x = p.inputs[0].shape, y = p.outputs[0].shape;
@@ -84,7 +85,9 @@ class ConvolutionKernel final : public Kernel {
     if (wants_weights_) {
       using Weights = dnnl::convolution_backward_weights;
       const Weights::primitive_desc back(
-          Weights::desc(algorithm, input_, any, output_, strides, dilations, begin, end),
+          wants_bias_
+              ? Weights::desc(algorithm, input_, any, bias, output_, strides, dilations, begin, end)
+              : Weights::desc(algorithm, input_, any, output_, strides, dilations, begin, end),
           attributes, engine, forward);
       backward_weights_ = Weights(back);
       weights_gradient_ = back.diff_weights_desc();
@@ -104,10 +107,14 @@ class ConvolutionKernel final : public Kernel {
   /// oneDNN's own, and room for gradients before they are added.
   std::size_t scratch_bytes() const override {
     std::size_t bytes = padded(scratch_);
-    if (wants_input_) bytes += padded(input_.get_size());
-    if (wants_weights_) bytes += padded(weights_gradient_.get_size()) + padded(given_.get_size());
+    if (wants_input_ && !writes_input_) bytes += padded(input_.get_size());
+    if (wants_weights_)
+      bytes += padded(weights_gradient_.get_size()) + padded(given_.get_size()) +
+               padded(static_cast<std::size_t>(channels_) * sizeof(float));
     return bytes;
   }
+
+  bool overwrites(std::size_t i) const override { return i == 0 && writes_input_; }
 
   void forward(const Pass& pass) const override {
     std::unordered_map<int, memory> arguments{
@@ -125,27 +132,36 @@ class ConvolutionKernel final : public Kernel {
     const float* dy = pass.output_gradients[0];
     std::byte* rest = pass.scratch + padded(scratch_);
     if (wants_input_) {
-      auto* dx = reinterpret_cast<float*>(rest);
-      rest += padded(input_.get_size());
+      float* dx = pass.input_gradients[0];
+      if (!writes_input_) {
+        dx = reinterpret_cast<float*>(rest);
+        rest += padded(input_.get_size());
+      }
       backward_data_.execute(
           stream(),
           {{DNNL_ARG_DIFF_DST, view(output_, dy)},
            {DNNL_ARG_WEIGHTS, view(data_weights_, pass.prepared + floats_of(forward_weights_))},
            {DNNL_ARG_DIFF_SRC, view(input_, dx)},
            {DNNL_ARG_SCRATCHPAD, scratchpad(pass)}});
-      add(dx, floats_of(input_), pass.input_gradients[0]);
+      if (!writes_input_) add(dx, floats_of(input_), pass.input_gradients[0]);
     }
     if (wants_weights_) {
       auto* dw = reinterpret_cast<float*>(rest);
       auto* given = reinterpret_cast<float*>(rest + padded(weights_gradient_.get_size()));
-      backward_weights_.execute(stream(), {{DNNL_ARG_SRC, view(input_, pass.inputs[0])},
-                                           {DNNL_ARG_DIFF_DST, view(output_, dy)},
-                                           {DNNL_ARG_DIFF_WEIGHTS, view(weights_gradient_, dw)},
-                                           {DNNL_ARG_SCRATCHPAD, scratchpad(pass)}});
+      auto* db =
+          reinterpret_cast<float*>(reinterpret_cast<std::byte*>(given) + padded(given_.get_size()));
+      std::unordered_map<int, memory> arguments{
+          {DNNL_ARG_SRC, view(input_, pass.inputs[0])},
+          {DNNL_ARG_DIFF_DST, view(output_, dy)},
+          {DNNL_ARG_DIFF_WEIGHTS, view(weights_gradient_, dw)},
+          {DNNL_ARG_SCRATCHPAD, scratchpad(pass)}};
+      if (wants_bias_)
+        arguments.emplace(DNNL_ARG_DIFF_BIAS, view({{channels_}, kF32, memory::format_tag::a}, db));
+      backward_weights_.execute(stream(), arguments);
       reorder(from_gradient_, weights_gradient_, dw, given_, given);
       add(given, floats_of(given_), pass.input_gradients[1]);
-    }
-    if (wants_bias_) {
+      if (wants_bias_) add(db, static_cast<std::size_t>(channels_), pass.input_gradients[2]);
+    } else if (wants_bias_) {
       float* db = pass.input_gradients[2];
       const std::int64_t channels = channels_;
       for (std::int64_t p = 0; p < pixels_; ++p)
@@ -177,7 +193,7 @@ class ConvolutionKernel final : public Kernel {
     for (std::size_t i = 0; i < count; ++i) to[i] += from[i];
   }
 
-  bool wants_input_, wants_weights_, wants_bias_, has_bias_;
+  bool wants_input_, wants_weights_, wants_bias_, has_bias_, writes_input_;
   std::int64_t channels_ = 0, pixels_ = 0;
   memory::desc input_, output_, given_, forward_weights_, data_weights_, weights_gradient_;
   dnnl::convolution_forward forward_;

@@ -93,8 +93,10 @@ class ArithmeticKernel final : public Kernel {
 
 class ClampKernel final : public Kernel {
  public:
-  ClampKernel(std::int64_t elements, float low, float high)
-      : elements_(elements), low_(low), high_(high) {}
+  ClampKernel(std::int64_t elements, float low, float high, bool writes)
+      : elements_(elements), low_(low), high_(high), writes_(writes) {}
+
+  bool overwrites(std::size_t i) const override { return i == 0 && writes_; }
 
   void forward(const Pass& pass) const override {
     const float* x = pass.inputs[0];
@@ -109,16 +111,21 @@ class ClampKernel final : public Kernel {
     const float* x = pass.inputs[0];
     const float* dy = pass.output_gradients[0];
     const float low = low_, high = high_;
-    for (std::int64_t i = 0; i < elements_; ++i) {
-      const float back = dy[i];
+    const auto back = [&](std::int64_t i) {
+      const float all = dy[i];
       const bool passes = (x[i] > low) & (x[i] < high);
-      dx[i] += passes ? back : 0.0F;
-    }
+      return passes ? all : 0.0F;
+    };
+    if (writes_)
+      for (std::int64_t i = 0; i < elements_; ++i) dx[i] = back(i);
+    else
+      for (std::int64_t i = 0; i < elements_; ++i) dx[i] += back(i);
   }
 
  private:
   std::int64_t elements_;
   float low_, high_;
+  bool writes_;
 };
 
 }  // namespace
@@ -130,7 +137,8 @@ std::unique_ptr<Kernel> make_elementwise(const NodeProblem& p) {
   if (op == "Mul") return std::make_unique<ArithmeticKernel>(p, Arithmetic::Mul);
   constexpr float kMost = std::numeric_limits<float>::max();
   const std::int64_t elements = p.samples * p.outputs[0].elements();
-  if (op == "Relu") return std::make_unique<ClampKernel>(elements, 0.0F, kMost);
+  const bool writes = p.wanted[0] && p.alone[0];
+  if (op == "Relu") return std::make_unique<ClampKernel>(elements, 0.0F, kMost, writes);
   if (op != "Clip") return nullptr;
   float bounds[] = {-kMost, kMost};
   for (std::size_t i = 1; i < 3; ++i) {
@@ -138,7 +146,7 @@ std::unique_ptr<Kernel> make_elementwise(const NodeProblem& p) {
     if (p.constant(i) == nullptr || p.wanted[i]) return nullptr;
     bounds[i - 1] = p.constant(i)->data<float>()[0];
   }
-  return std::make_unique<ClampKernel>(elements, bounds[0], bounds[1]);
+  return std::make_unique<ClampKernel>(elements, bounds[0], bounds[1], writes);
 }
 
 }  // namespace espquant::train

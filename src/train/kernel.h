@@ -34,7 +34,7 @@ struct Pass {
   /// Of parameters what prepare() made of them.
   const float* prepared = nullptr;
   std::span<const float* const> output_gradients;
-  /// To be added to; null where not wanted.
+  /// To be added to, or to be written where the kernel overwrites(); null where not wanted.
   std::span<float* const> input_gradients;
   std::byte* scratch = nullptr;
 };
@@ -46,6 +46,8 @@ class Kernel {
   virtual std::size_t prepared_floats() const { return 0; }
   virtual void prepare(std::span<const float* const> /*inputs*/, float* /*into*/) const {}
   virtual std::size_t scratch_bytes() const { return 0; }
+  /// Whether backward() writes the gradient of input `i`, whatever stood there.
+  virtual bool overwrites(std::size_t /*i*/) const { return false; }
   virtual void forward(const Pass& pass) const = 0;
   virtual void backward(const Pass& pass) const = 0;
 };
@@ -57,6 +59,8 @@ struct NodeProblem {
   std::int64_t samples;                   ///< in a block
   std::vector<Layout> inputs, outputs;    ///< of constants: ONNX's order
   std::vector<bool> is_constant, wanted;  ///< by input; wanted: its gradient is asked for
+  /// By input: no other node, and no loss, adds to its gradient.
+  std::vector<bool> alone;
   const Tensor* constant(std::size_t i) const {
     const ValueId v = node.input(i);
     return v != kNone && is_constant[i] ? &graph.value(v).constant : nullptr;

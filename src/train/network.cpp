@@ -46,7 +46,7 @@ struct Network::Impl {
   std::int64_t block = kBlock;
   std::vector<Slot> slots;
   std::vector<Step> steps;
-  std::size_t floats = 0, gradient_begin = 0, scratch = 0, prepared = 0;
+  std::size_t floats = 0, gradient_begin = 0, gradient_end = 0, scratch = 0, prepared = 0;
   std::vector<std::size_t> parameter_offset;
   std::size_t parameter_floats = 0;
 
@@ -126,11 +126,14 @@ void Network::Impl::find_gradients() {
 }
 
 NodeProblem Network::Impl::problem_of(const Node& node) const {
-  NodeProblem p{graph, node, block, {}, {}, {}, {}};
+  NodeProblem p{graph, node, block, {}, {}, {}, {}, {}};
   for (ValueId v : node.inputs) {
     p.inputs.push_back(v == kNone ? Layout{} : slot(v).layout);
     p.is_constant.push_back(v != kNone && slot(v).is_constant);
     p.wanted.push_back(v != kNone && slot(v).has_gradient);
+    p.alone.push_back(v != kNone && !slot(v).is_constant && graph.value(v).consumers.size() == 1 &&
+                      std::find(options.watched.begin(), options.watched.end(), v) ==
+                          options.watched.end());
   }
   for (ValueId v : node.outputs) p.outputs.push_back(v == kNone ? Layout{} : slot(v).layout);
   return p;
@@ -164,12 +167,8 @@ void Network::Impl::make_steps() {
     s.offset = floats;
     floats += aligned(static_cast<std::size_t>(s.layout.elements() * block));
   }
-  gradient_begin = floats;
-  for (Slot& s : slots) {
-    if (s.is_constant || !s.has_gradient) continue;
-    s.gradient = floats;
-    floats += aligned(static_cast<std::size_t>(s.layout.elements() * block));
-  }
+  // Gradients that are written need no zeros first.
+  std::vector<bool> written(slots.size(), false);
   for (NodeId n : graph.topological_order()) {
     const Node& node = graph.node(n);
     Step step{n, make_kernel(node), false, prepared, {}};
@@ -180,9 +179,22 @@ void Network::Impl::make_steps() {
     if (const auto grid = options.activations.find(node.outputs[0]);
         grid != options.activations.end())
       step.grids.push_back(grid->second);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i)
+      if (step.goes_back && node.inputs[i] != kNone && step.kernel->overwrites(i))
+        written[static_cast<std::size_t>(node.inputs[i])] = true;
     prepared += aligned(step.kernel->prepared_floats());
     scratch = std::max(scratch, step.kernel->scratch_bytes());
     steps.push_back(std::move(step));
+  }
+  gradient_begin = gradient_end = floats;
+  for (const bool zeros_first : {true, false}) {
+    for (std::size_t v = 0; v < slots.size(); ++v) {
+      Slot& s = slots[v];
+      if (s.is_constant || !s.has_gradient || written[v] == zeros_first) continue;
+      s.gradient = floats;
+      floats += aligned(static_cast<std::size_t>(s.layout.elements() * block));
+    }
+    if (zeros_first) gradient_end = floats;
   }
 }
 
@@ -244,7 +256,7 @@ double Network::Impl::run_block(Workspace& w, std::span<const float* const> cons
                                 const Feed& feed, const Loss& loss, const Probe& probe,
                                 float* into) const {
   float* memory = w.floats();
-  std::fill(memory + gradient_begin, memory + floats, 0.0F);
+  std::fill(memory + gradient_begin, memory + gradient_end, 0.0F);
   const auto data_of = [&](ValueId v) -> float* {
     if (v == kNone || slot(v).is_constant || !slot(v).is_float) return nullptr;
     return memory + slot(v).offset;
