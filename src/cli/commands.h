@@ -12,6 +12,8 @@ struct Context {
   bool quiet = false;
   /// What was typed, to be typed again.
   std::string command_line;
+  /// The same, word by word, and unabridged.
+  std::vector<std::string> words;
   /// Set by a command that ran to its end but found something wrong (a difference in `verify`).
   int exit_code = 0;
 };

@@ -112,6 +112,7 @@ int parse_and_run(int argc, char** argv) {
   add_commands(app, context);
   Words words = as_spelled_today(app, Words(argv + 1, argv + argc));
   context.command_line = printable(words);
+  context.words = words;
   try {
     app.parse(Words(words.rbegin(), words.rend()));
   } catch (const CLI::Success& asked_for_text) {  // --help, --version

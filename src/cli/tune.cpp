@@ -8,7 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/text.h"
+#include "base/parallel.h"
 #include "cli/board_options.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
@@ -28,7 +28,8 @@ using nlohmann::ordered_json;
 
 struct TuneCommand {
   job::TuneJob job;
-  fs::path test, space;
+  std::vector<std::string> models;
+  fs::path test, space, join;
   std::int64_t count = 0;
   std::vector<std::string> goals;
   std::string minimize, order = "best", time, show;
@@ -51,20 +52,32 @@ double parse_time(const std::string& text) {
   return value * factor;
 }
 
-/// The options that stand for several members.
-job::TuneJob job_of(const TuneCommand& command) {
+/// "{name}" in the path of data stands for the name of the network.
+fs::path named_path(const fs::path& path, const std::string& name) {
+  std::string text = path.string();
+  constexpr std::string_view kName = "{name}";
+  for (std::size_t at = 0; (at = text.find(kName, at)) != std::string::npos; at += name.size())
+    text.replace(at, kName.size(), name);
+  return text;
+}
+
+/// The options that stand for several members, for one of the networks.
+job::TuneJob job_of(const TuneCommand& command, const fs::path& model) {
   job::TuneJob job = command.job;
-  for (const auto& [path, name] :
-       {std::pair(&job.model, "ONNX"), std::pair(&job.calib.path, "--calib")})
-    if (path->empty())
-      throw Error(ErrorCode::Usage, fmt::format("{} is required", name))
-          .remedy("See espquant tune --help");
+  job.model = model;
+  if (job.calib.path.empty())
+    throw Error(ErrorCode::Usage, "--calib is required").remedy("See espquant tune --help");
+  const std::string stem = model.stem().string();
+  job.calib.path = named_path(job.calib.path, stem);
+  const bool zoo = command.models.size() > 1;
+  if (zoo && !job.name.empty()) throw Error(ErrorCode::Usage, "--name is for one network");
+  if (zoo) job.out /= stem;
   if (!command.test.empty()) {
     job.test = job.calib;
-    job.test->path = command.test;
+    job.test->path = named_path(command.test, stem);
     job.test->count = command.count;
   }
-  if (job.name.empty()) job.name = job.model.stem().string();
+  if (job.name.empty()) job.name = stem;
   for (const std::string& goal : command.goals) job.plan.goals.push_back(search::parse_goal(goal));
   const bool goals = !job.plan.goals.empty();
   job.plan.minimized = !command.minimize.empty() ? search::parse_metric(command.minimize)
@@ -228,23 +241,7 @@ void list_journal(const TuneCommand& command) {
   fmt::print("{}\nand {} looks at few samples\n", table.to_string(), looks);
 }
 
-void run_tune(const TuneCommand& command, Context& context) {
-  if (command.print_space) {
-    fmt::print("{}", search::space_text());
-    return;
-  }
-  if (command.list || !command.show.empty()) return list_journal(command);
-  const job::TuneJob job = job_of(command);
-  const job::Tuned tuned =
-      job::tune(job, print_note, show_progress(job, context.quiet || command.json));
-  if (command.json) {
-    ordered_json json = job::json_of(tuned, job);
-    json["seconds"] = tuned.seconds;
-    json["measured"] = tuned.measured;
-    fmt::print("{}\n", json.dump(2));
-    return;
-  }
-  if (context.quiet) return;
+void write_tuned(const job::Tuned& tuned, const job::TuneJob& job) {
   print_tuned(tuned, job);
   fmt::print("Wrote {}\n", (job.out / "best" / (job.name + ".espdl")).string());
   for (const job::TunedPoint& point : tuned.points)
@@ -252,15 +249,90 @@ void run_tune(const TuneCommand& command, Context& context) {
   fmt::print("Wrote {}\n", (job.out / "tune.json").string());
 }
 
-}  // namespace
+/// Words of a command line, and the folder where it was typed, as one text.
+std::string command_text(const std::vector<std::string>& words) {
+  return ordered_json{{"words", words}, {"folder", fs::current_path().string()}}.dump();
+}
 
-void add_tune(CLI::App& app, Context& context) {
+/// Helps with the search in a folder: what is searched there stands in its journal.
+void join_search(const fs::path& out, bool quiet);
+
+/// One network after the other, each with its share of the time that is left.
+void tune_all(const TuneCommand& command, Context& context, search::Ranks* ranks) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<job::TuneJob> jobs;
+  for (const std::string& model : command.models) jobs.push_back(job_of(command, model));
+  const std::optional<double> seconds = jobs.front().seconds;
+  const Clock::time_point begin = Clock::now();
+  const bool leads = ranks == nullptr || ranks->rank() == 0;
+  ordered_json all = ordered_json::array();
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    job::TuneJob& job = jobs[i];
+    job.ranks = ranks;
+    job.command = command_text(context.words);
+    if (seconds) {
+      const std::chrono::duration<double> passed = Clock::now() - begin;
+      job.seconds = std::max(*seconds - passed.count(), 1.0) / static_cast<double>(jobs.size() - i);
+    }
+    if (!leads) {
+      job::help_tune(job, job::ignored);
+      continue;
+    }
+    try {
+      const job::Tuned tuned =
+          job::tune(job, print_note, show_progress(job, context.quiet || command.json));
+      if (command.json) {
+        ordered_json json = job::json_of(tuned, job);
+        json["seconds"] = tuned.seconds;
+        json["measured"] = tuned.measured;
+        all.push_back(std::move(json));
+      } else if (!context.quiet) {
+        if (i > 0) fmt::print("\n");
+        write_tuned(tuned, job);
+      }
+    } catch (const Error& error) {
+      // Of a zoo, the others may be searched; under mpirun, the other ranks wait for this one.
+      if (jobs.size() == 1 || ranks != nullptr || error.code() == ErrorCode::Cancelled ||
+          error.code() == ErrorCode::Internal || error.code() == ErrorCode::Usage)
+        throw;
+      print_warning(fmt::format("{} is left out: {}", job.name, error.what()));
+      ++refused;
+    }
+  }
+  if (command.json && leads) fmt::print("{}\n", (jobs.size() == 1 ? all.front() : all).dump(2));
+  if (refused > 0) context.exit_code = 1;
+}
+
+void run_tune(const TuneCommand& command, Context& context) {
+  if (command.print_space) {
+    fmt::print("{}", search::space_text());
+    return;
+  }
+  if (command.list || !command.show.empty()) return list_journal(command);
+  if (!command.join.empty()) return join_search(command.join, context.quiet);
+  if (command.models.empty())
+    throw Error(ErrorCode::Usage, "ONNX is required").remedy("See espquant tune --help");
+  const std::unique_ptr<search::Ranks> ranks = search::launched_ranks();
+  if (ranks != nullptr) {
+    // Ranks of one machine share its cores.
+    set_thread_count(std::max(1, thread_count() / search::local_ranks()));
+    if (ranks->rank() > 0) silence_notes();
+  }
+  tune_all(command, context, ranks.get());
+  if (ranks != nullptr) ranks->finish();
+}
+
+std::shared_ptr<TuneCommand> add_tune_command(CLI::App& app, Context& context) {
   auto command = std::make_shared<TuneCommand>();
   job::TuneJob& job = command->job;
   job.out = ".";
   CLI::App* sub = app.add_subcommand(
       "tune", "Search for the recipe that meets a goal at least cost, as long as you like");
-  sub->add_option("ONNX", job.model, "The network, .onnx")->type_name("ONNX");
+  sub->add_option("ONNX", command->models,
+                  "The network, .onnx; of several each gets a folder in --out, and {name} in the "
+                  "paths of data stands for its name")
+      ->type_name("ONNX...");
   add_calib(*sub, job.calib.path);
   add_data(*sub, command->test,
            "Data that decide and confirm, with labels or without (default: calibration samples "
@@ -310,6 +382,11 @@ void add_tune(CLI::App& app, Context& context) {
       ->type_name("N")
       ->group(kSearch);
   sub->add_flag("--resume", job.resume, "Go on with the search in --out")->group(kSearch);
+  sub->add_option("--worker", command->join,
+                  "Help with the search whose --out this is, from this machine or another that "
+                  "sees the folder; takes no other options")
+      ->type_name("FOLDER")
+      ->group(kSearch);
   sub->add_flag("--list", command->list, "Show what the search in --out has tried")->group(kSearch);
   sub->add_option("--export", command->show, "Print all that it has measured")
       ->check(one_of({"csv", "json"}))
@@ -336,8 +413,51 @@ void add_tune(CLI::App& app, Context& context) {
       "'accuracy-drop<=0.5' --minimize ms --trials 3 --out out/\n"
       "  espquant tune model.onnx --calib calib.npz --data test.npz --trials 4 --resume --out "
       "out/\n"
-      "  espquant tune --list --out out/\n");
+      "  espquant tune --list --out out/\n"
+      "  mpirun -n 16 espquant tune model.onnx --calib calib.npz --trials 400 "
+      "--generation 32 --out out/\n");
   sub->callback([command, &context] { run_tune(*command, context); });
+  return command;
 }
 
+}  // namespace
+
+void add_tune(CLI::App& app, Context& context) { add_tune_command(app, context); }
+
+namespace {
+
+void join_search(const fs::path& out, bool quiet) {
+  const fs::path folder = fs::absolute(out);
+  const ordered_json json = ordered_json::parse(job::command_of_search(folder));
+  auto words = json.at("words").get<std::vector<std::string>>();
+  // As it was typed there: paths are relative to that folder.
+  const auto typed_in = json.at("folder").get<std::string>();
+  std::error_code error;
+  fs::current_path(typed_in, error);
+  if (error)
+    throw Error(ErrorCode::Io,
+                fmt::format("the folder in which the search was begun: {}", error.message()))
+        .file(typed_in);
+  Context context;
+  CLI::App app;
+  app.fallthrough();
+  app.add_option_function<int>("--threads", [](int) {});
+  app.add_option_function<std::string>("--max-memory", [](const std::string&) {});
+  app.add_flag("--quiet");
+  const std::shared_ptr<TuneCommand> command = add_tune_command(app, context);
+  app.get_subcommand("tune")->callback([] {});
+  app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+  std::size_t measured = 0;
+  for (const std::string& model : command->models) {
+    job::TuneJob job = job_of(*command, model);
+    // A zoo has a journal for each.
+    std::error_code ignored;
+    if (!fs::equivalent(job.out, folder, ignored)) continue;
+    job.join = true;
+    measured += job::help_tune(job, job::ignored);
+  }
+  if (!quiet) fmt::print("Measured {} of what the search asked for\n", measured);
+}
+
+}  // namespace
 }  // namespace espquant::cli

@@ -8,7 +8,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <thread>
 
+#include "base/cancel.h"
 #include "base/digest.h"
 #include "base/version.h"
 #include "job/data_doubts.h"
@@ -116,16 +118,7 @@ class TuneRun {
  public:
   TuneRun(const TuneJob& job, const Tell& tell, const TuneProgress& progress)
       : job_(job), progress_(progress), begin_(Clock::now()), opened_(open(job, tell)) {
-    const search::Identity identity = identity_of(job, opened_);
-    const fs::path journal = TuneJob::journal_of(job.out);
-    if (job.resume && fs::exists(journal)) {
-      std::optional<std::string> damage;
-      journal_.emplace(search::Journal::go_on(journal, identity, damage));
-      if (damage) tell(fmt::format("the journal is damaged: {}", *damage));
-    } else {
-      fs::create_directories(job.out);
-      journal_.emplace(search::Journal::begin(journal, identity));
-    }
+    if (job.ranks == nullptr || job.ranks->rank() == 0) open_journal(tell);
     shared_.emplace(opened_.imported, opened_.calibration.source());
     settle_panel();
     search::Ingredients ingredients;
@@ -139,6 +132,22 @@ class TuneRun {
     evaluator_.emplace(std::move(ingredients), *deciding_);
   }
 
+  /// See help_tune().
+  std::size_t help() {
+    if (job_.ranks != nullptr) {
+      search::serve(*job_.ranks, *evaluator_);
+      return 0;
+    }
+    const search::Heartbeat heartbeat(TuneJob::journal_of(job_.out));
+    search::Budget budget;
+    budget.trials = job_.trials;
+    budget.ended = [&] { return !journal_->is_led(); };
+    search::Crew crew(*evaluator_);
+    search::JournalDesk desk(*journal_, crew, budget, [](const search::Event&) {});
+    search::run_search(job_.space, job_.plan, opened_.plain, starts_of(job_, opened_), desk);
+    return desk.measured();
+  }
+
   Tuned run() {
     search::Budget budget;
     budget.trials = job_.trials;
@@ -146,13 +155,24 @@ class TuneRun {
       budget.deadline = begin_ + std::chrono::duration_cast<Clock::duration>(
                                      std::chrono::duration<double>(*job_.seconds));
     budget.reserve = [&] { return seconds_to_finish(); };
-    search::JournalDesk desk(*journal_, *evaluator_, budget,
-                             [&](const search::Event& event) { hear(event); });
+    if (!lead())
+      throw Error(ErrorCode::Usage, "another process leads this search")
+          .file(TuneJob::journal_of(job_.out).string())
+          .remedy("Join it by tune --worker, or wait");
+    if (!job_.command.empty()) journal_->set_note("command", job_.command);
     Tuned tuned;
     tuned.target = opened_.target;
-    tuned.findings =
-        search::run_search(job_.space, job_.plan, opened_.plain, starts_of(job_, opened_), desk);
-    tuned.measured = desk.measured();
+    {
+      const search::Heartbeat heartbeat(TuneJob::journal_of(job_.out));
+      search::Crew crew(*evaluator_, job_.ranks);
+      search::JournalDesk desk(
+          *journal_, crew, budget, [&](const search::Event& event) { hear(event); },
+          [&] { keep_best(nullptr); });
+      tuned.findings =
+          search::run_search(job_.space, job_.plan, opened_.plain, starts_of(job_, opened_), desk);
+      tuned.measured = desk.measured();
+      journal_->end();
+    }
     tuned.looks = state_.looks;
     finish(tuned);
     tuned.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
@@ -161,6 +181,35 @@ class TuneRun {
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  /// One that is about to end, as Ctrl-C lets it, is waited for.
+  bool lead() {
+    constexpr int kTimes = 50;
+    constexpr auto kPause = std::chrono::milliseconds(100);
+    for (int i = 0; i < kTimes; ++i) {
+      if (journal_->lead()) return true;
+      throw_if_cancelled();
+      std::this_thread::sleep_for(kPause);
+    }
+    return false;
+  }
+
+  void open_journal(const Tell& tell) {
+    const search::Identity identity = identity_of(job_, opened_);
+    const fs::path journal = TuneJob::journal_of(job_.out);
+    if (job_.join) {
+      journal_.emplace(search::Journal::join(journal, identity));
+      return;
+    }
+    if (job_.resume && fs::exists(journal)) {
+      std::optional<std::string> damage;
+      journal_.emplace(search::Journal::go_on(journal, identity, damage));
+      if (damage) tell(fmt::format("the journal is damaged: {}", *damage));
+      return;
+    }
+    fs::create_directories(job_.out);
+    journal_.emplace(search::Journal::begin(journal, identity));
+  }
 
   void settle_panel() {
     const Graph& network = shared_->simplified({}).network;
@@ -195,8 +244,6 @@ class TuneRun {
   void hear(const search::Event& event) {
     if (event.work.kind != search::Work::Kind::Trial) {
       ++state_.looks;
-      // What was known before is on the disk before anything new is measured.
-      if (!event.known) keep_best(nullptr);
     } else {
       ++state_.trials;
       if (event.outcome.refusal.empty()) {
@@ -206,8 +253,8 @@ class TuneRun {
         const auto best = search::recommended_of(merits_, job_.plan.goals, job_.plan.minimized);
         state_.best = recipes_[*best].name;
         state_.merit = merits_[*best];
-        const bool is_best = *best + 1 == merits_.size();
-        if (!event.known) keep_best(is_best ? event.made : nullptr);
+        // What another process has made is made again when this one rests.
+        if (*best + 1 == merits_.size() && event.made != nullptr) keep_best(event.made);
       }
     }
     if (progress_) progress_(state_);
@@ -393,6 +440,23 @@ Tuned tune(const TuneJob& job, const Tell& tell, const TuneProgress& progress) t
 } catch (Error& error) {
   if (error.file().empty() && error.code() != ErrorCode::Usage) error.file(job.model.string());
   throw;
+}
+
+std::size_t help_tune(const TuneJob& job, const Tell& tell) {
+  return TuneRun(job, tell, {}).help();
+}
+
+std::string command_of_search(const fs::path& out) {
+  constexpr int kTimes = 300;
+  constexpr auto kPause = std::chrono::milliseconds(200);
+  for (int i = 0; i < kTimes; ++i) {
+    throw_if_cancelled();
+    if (const auto command = search::Journal::command_in(TuneJob::journal_of(out))) return *command;
+    std::this_thread::sleep_for(kPause);
+  }
+  throw Error(ErrorCode::Usage, "no search has begun here for a minute")
+      .file(out.string())
+      .remedy("Begin one by tune --out, then join it");
 }
 
 }  // namespace espquant::job

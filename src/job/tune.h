@@ -42,6 +42,12 @@ struct TuneJob {
   bool resume = false;
   /// Points of the front that are written at most.
   std::size_t points = 12;
+  /// Help with the search in `out` that another process leads: measure, write nothing else.
+  bool join = false;
+  /// Of a job under mpirun: rank 0 leads, the others measure.
+  search::Ranks* ranks = nullptr;
+  /// Kept in the journal for those who join.
+  std::string command;
 
   static std::filesystem::path journal_of(const std::filesystem::path& out);
 };
@@ -87,6 +93,13 @@ struct Tuned {
 /// each, and OUT/tune.json. Throws Error as the rooms below do; what was measured before stays in
 /// the journal.
 Tuned tune(const TuneJob& job, const Tell& tell, const TuneProgress& progress = {});
+
+/// Measures for a search that another process leads, until that ends: rank 0 under mpirun, else
+/// whoever leads the journal. Returns how much was measured. Throws as tune().
+std::size_t help_tune(const TuneJob& job, const Tell& tell);
+
+/// TuneJob::command of the search in `out`; waits a while for it to begin. Throws Error(Usage).
+std::string command_of_search(const std::filesystem::path& out);
 
 /// What is in tune.json: nothing that differs from run to run.
 nlohmann::ordered_json json_of(const Tuned& tuned, const TuneJob& job);

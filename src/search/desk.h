@@ -5,7 +5,7 @@
 #include <optional>
 #include <set>
 
-#include "search/evaluator.h"
+#include "search/crew.h"
 #include "search/journal.h"
 #include "search/width_model.h"
 
@@ -19,6 +19,8 @@ struct Budget {
   std::optional<std::chrono::steady_clock::time_point> deadline;
   /// Complete trials of the whole search, those of earlier runs included.
   std::optional<std::int64_t> trials;
+  /// Whether somebody else has ended the search.
+  std::function<bool()> ended;
 };
 
 /// What became of a work that was asked for.
@@ -34,11 +36,15 @@ struct Event {
 /// Answers from a journal, and measures what it does not hold, as long as the budget lasts.
 class JournalDesk : public Desk {
  public:
-  /// All must outlive it. `tell` hears of every outcome once, in the order in which works were
-  /// asked for, where that is up to this process; `on_measuring` before anything is measured.
-  JournalDesk(Journal& journal, Evaluator& evaluator, const Budget& budget,
-              std::function<void(const Event&)> tell)
-      : journal_(journal), evaluator_(evaluator), budget_(budget), tell_(std::move(tell)) {}
+  /// All must outlive it. `tell` hears of every outcome once, `rest` is called behind each
+  /// generation, when nothing is measured here.
+  JournalDesk(Journal& journal, Crew& crew, const Budget& budget,
+              std::function<void(const Event&)> tell, std::function<void()> rest = {})
+      : journal_(journal),
+        crew_(crew),
+        budget_(budget),
+        tell_(std::move(tell)),
+        rest_(std::move(rest)) {}
 
   std::vector<std::optional<Outcome>> ask(std::span<const Work> works) override;
   bool over() const override { return over_; }
@@ -46,13 +52,18 @@ class JournalDesk : public Desk {
   std::size_t measured() const { return measured_; }
 
  private:
+  struct Question;
   bool afford(const Work& work, const std::string& key);
   bool is_late() const;
+  /// Hands out what is free to be measured; keeps in `open` what others measure.
+  void hand_out(std::span<Question> questions, std::vector<std::size_t>& open);
+  void answer(Question& question, const Outcome& outcome, bool known, Made* made);
 
   Journal& journal_;
-  Evaluator& evaluator_;
+  Crew& crew_;
   const Budget& budget_;
   std::function<void(const Event&)> tell_;
+  std::function<void()> rest_;
   std::set<std::string> trials_;
   std::int64_t asked_ = 0;
   std::size_t measured_ = 0;

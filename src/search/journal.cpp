@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kFormat = "1";
 /// A process of another machine that has not been heard of for so long has died.
 constexpr std::int64_t kSilenceMs = 60000;
+constexpr auto kBetweenBeats = std::chrono::seconds(5);
 
 constexpr auto kTables = R"(
 CREATE TABLE identity(name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -223,6 +224,15 @@ Journal Journal::go_on(const fs::path& path, const Identity& identity,
   return fresh;
 }
 
+Journal Journal::join(const fs::path& path, const Identity& identity) {
+  const Identity wanted = complete(identity);
+  Journal journal(path, Database::Access::Write, wanted);
+  const std::optional<Identity> found = stored_identity(journal.database_);
+  if (!found) throw Error(ErrorCode::Malformed, "the journal is damaged").file(path.string());
+  require_identity(*found, wanted, path);
+  return journal;
+}
+
 std::vector<Entry> Journal::read(const fs::path& path) {
   if (!fs::exists(path))
     throw Error(ErrorCode::Usage, "there is no journal of a search").file(path.string());
@@ -251,6 +261,20 @@ std::vector<Entry> Journal::read(const fs::path& path) {
     entry.outcome.seconds = rows.real(4);
   }
   return entries;
+}
+
+std::optional<std::string> Journal::command_in(const fs::path& path) {
+  if (!fs::exists(path)) return std::nullopt;
+  try {
+    Journal journal(path, Database::Access::Read, {});
+    std::string command = journal.note("command");
+    if (command.empty() || !journal.is_led()) return std::nullopt;
+    return command;
+  } catch (const Error& error) {
+    // One that is being made has no tables yet; one whose process died in a write is led by nobody.
+    if (error.code() == ErrorCode::Malformed) throw;
+    return std::nullopt;
+  }
 }
 
 std::optional<Outcome> Journal::find(const std::string& key) {
@@ -339,12 +363,27 @@ void Journal::release(const std::string& key) {
       .run();
 }
 
-void Journal::beat() {
-  Statement(database_,
-            "INSERT INTO owners VALUES (?, 1) ON CONFLICT(owner) DO UPDATE SET beat = beat + 1")
-      .bind(1, owner_)
-      .run();
+bool Journal::is_alive(const std::string& owner) {
+  Statement row(database_, "SELECT beat FROM owners WHERE owner = ?");
+  row.bind(1, owner);
+  return is_alive(owner, row.next() ? row.number(0) : 0);
 }
+
+bool Journal::lead() {
+  Transaction all(database_);
+  const std::string leader = note("leader");
+  if (!leader.empty() && leader != owner_ && is_alive(leader)) return false;
+  set_note("leader", owner_);
+  all.commit();
+  return true;
+}
+
+bool Journal::is_led() {
+  const std::string leader = note("leader");
+  return !leader.empty() && is_alive(leader);
+}
+
+void Journal::end() { set_note("leader", ""); }
 
 void Journal::set_note(std::string_view name, std::string_view text) {
   Statement(database_, "INSERT OR REPLACE INTO notes VALUES (?, ?)")
@@ -357,6 +396,31 @@ std::string Journal::note(std::string_view name) {
   Statement row(database_, "SELECT value FROM notes WHERE name = ?");
   row.bind(1, name);
   return row.next() ? row.text(0) : std::string();
+}
+
+Heartbeat::Heartbeat(const fs::path& journal) : thread_([this, journal] { beat(journal); }) {}
+
+Heartbeat::~Heartbeat() {
+  {
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  ends_.notify_one();
+  thread_.join();
+}
+
+void Heartbeat::beat(const fs::path& journal) {
+  const std::string owner = this_owner();
+  std::unique_lock lock(mutex_);
+  while (!ends_.wait_for(lock, kBetweenBeats, [&] { return ended_; })) try {
+      Database database(journal, Database::Access::Write);
+      Statement(database,
+                "INSERT INTO owners VALUES (?, 1) ON CONFLICT(owner) DO UPDATE SET beat = beat + 1")
+          .bind(1, owner)
+          .run();
+    } catch (const Error&) {
+      // Another beat will come. What is wrong with the journal, whoever writes outcomes will say.
+    }
 }
 
 }  // namespace espquant::search

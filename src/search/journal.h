@@ -1,8 +1,11 @@
 #pragma once
 
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "search/database.h"
@@ -37,8 +40,13 @@ class Journal {
   /// version or from other inputs, and says which.
   static Journal go_on(const std::filesystem::path& path, const Identity& identity,
                        std::optional<std::string>& damage);
+  /// Goes on with one beside the process that leads. Throws as go_on(), Error(Malformed) for a
+  /// damaged one.
+  static Journal join(const std::filesystem::path& path, const Identity& identity);
   /// Only reads, whatever it was made from.
   static std::vector<Entry> read(const std::filesystem::path& path);
+  /// The note "command" of a search that is led now; nothing where there is none yet.
+  static std::optional<std::string> command_in(const std::filesystem::path& path);
 
   std::optional<Outcome> find(const std::string& key);
   std::size_t size();
@@ -54,15 +62,21 @@ class Journal {
   /// Gives a claim back.
   void release(const std::string& key);
 
-  /// Tells other processes that this one lives, and notes which of them do.
-  void beat();
-  /// The search's options, for those who join it.
+  /// Names this process as the one that leads the search; false where another living one does.
+  bool lead();
+  /// Whether the process that leads lives, and has not ended the search.
+  bool is_led();
+  /// Ends it for all who have joined.
+  void end();
+
+  /// For those who join.
   void set_note(std::string_view name, std::string_view text);
   std::string note(std::string_view name);
 
  private:
   Journal(const std::filesystem::path& path, Database::Access access, const Identity& identity);
   bool is_alive(const std::string& owner, std::int64_t beat);
+  bool is_alive(const std::string& owner);
 
   Database database_;
   /// Digest of the identity.
@@ -74,6 +88,23 @@ class Journal {
     std::int64_t at_ms = 0;
   };
   std::vector<Seen> seen_;
+};
+
+/// As long as this object lives, processes of other machines see that this one does.
+class Heartbeat {
+ public:
+  explicit Heartbeat(const std::filesystem::path& journal);
+  ~Heartbeat();
+  Heartbeat(const Heartbeat&) = delete;
+  Heartbeat& operator=(const Heartbeat&) = delete;
+
+ private:
+  void beat(const std::filesystem::path& journal);
+
+  std::mutex mutex_;
+  std::condition_variable ends_;
+  bool ended_ = false;
+  std::thread thread_;
 };
 
 }  // namespace espquant::search

@@ -166,5 +166,150 @@ TEST_F(Tune, WhatIsNotUnderstoodIsRefusedBeforeAnythingIsDone) {
   EXPECT_FALSE(fs::exists(folder_.path("out")));
 }
 
+/// With so little to search that it can be disturbed at many places.
+class DisturbedTune : public Tune {
+ protected:
+  void SetUp() override {
+    if (std::string(ESPQUANT_SANITIZE) != "")
+      GTEST_SKIP() << "a sanitizer's runtime does not go beside a preloaded library";
+    write_text(folder_.path("space.toml"),
+               "start = [\"int8\"]\ncalibration = [\"auto\", \"minmax\", \"mse\"]\n"
+               "clip_scope = [\"tensor\"]\nequalization = [\"none\"]\nscale_layers = [\"yes\"]\n"
+               "alignment = [\"exact\"]\nreconstruct = [\"yes\"]\nfinetune = [\"no\"]\n"
+               "refine = [\"no\"]\nwidths = [\"8\"]\n");
+    ASSERT_EQ(disturbed("count:0", "undisturbed").exit_code, 0);
+    undisturbed_ = results_in(folder_.path("undisturbed"));
+    ASSERT_FALSE(undisturbed_.empty());
+    calls_ = std::stol(content_of(folder_.path("calls")));
+    ASSERT_GT(calls_, 50);
+  }
+
+  Outcome disturbed(const std::string& fault, const std::string& out) {
+    std::string command = "LD_PRELOAD='" ESPQUANT_FAIL_WRITE "' ESPQUANT_FAULT=" + fault +
+                          " ESPQUANT_FAULT_COUNT='" + folder_.path("calls") +
+                          "' exec '" ESPQUANT_PROGRAM "'";
+    for (const std::string& word : arguments(out, 3, {"--order", "exhaustive"}))
+      command += " '" + word + "'";
+    return run_shell(command);
+  }
+
+  /// What is in the place of the best so far can be used at any time.
+  void expect_usable_best(const std::string& out) {
+    const std::string best = folder_.path(out) + "/best/gesture.espdl";
+    if (!fs::exists(best)) return;
+    EXPECT_EQ(run_program({"verify", best}).exit_code, 0);
+  }
+
+  void expect_undisturbed_when_resumed(const std::string& out) {
+    tune(out, 3, {"--resume", "--order", "exhaustive"});
+    EXPECT_EQ(results_in(folder_.path(out)), undisturbed_);
+  }
+
+  /// Disturbs the search at `places` of its write-related calls, evenly spread.
+  void disturb_everywhere(const std::string& how, long places) {
+    for (long p = 0; p < places; ++p) {
+      const long call = 1 + p * (calls_ - 1) / (places - 1);
+      SCOPED_TRACE(fmt::format("{}:{} of {}", how, call, calls_));
+      const std::string out = fmt::format("{}{}", how, call);
+      const Outcome outcome = disturbed(fmt::format("{}:{}", how, call), out);
+      if (how != "kill" && outcome.exit_code != 0) {
+        EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
+        EXPECT_NE(outcome.err.find("espquant: error: "), std::string::npos) << outcome.err;
+      }
+      expect_usable_best(out);
+      expect_undisturbed_when_resumed(out);
+    }
+  }
+
+  std::map<std::string, std::string> undisturbed_;
+  long calls_ = 0;
+};
+
+TEST_F(DisturbedTune, KilledAnywhereItGoesOn) { disturb_everywhere("kill", 9); }
+
+TEST_F(DisturbedTune, OnAFullDiskItStopsAndGoesOnLater) { disturb_everywhere("full", 5); }
+
+TEST_F(DisturbedTune, AWriteThatFailsOnceCostsNoOutcome) { disturb_everywhere("fail", 5); }
+
+TEST_F(DisturbedTune, ADamagedJournalCostsWhatIsDamaged) {
+  const std::string journal = folder_.path("undisturbed") + "/tune.journal";
+  std::string bytes = content_of(journal);
+  for (std::size_t at = bytes.size() / 2; at < bytes.size(); at += 97) bytes[at] ^= 0x15;
+  write_text(journal, bytes);
+  const Outcome outcome =
+      run_program(arguments("undisturbed", 3, {"--resume", "--order", "exhaustive"}));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("the journal is damaged"), std::string::npos) << outcome.err;
+  EXPECT_EQ(results_in(folder_.path("undisturbed")), undisturbed_);
+}
+
+/// A process that joins while another leads: whoever measures, the result is the same.
+TEST_F(Tune, OthersMayJoin) {
+  tune("alone", 6);
+  std::string lead = "'" ESPQUANT_PROGRAM "'";
+  for (const std::string& word : arguments("led", 6)) lead += " '" + word + "'";
+  const std::string join = "'" ESPQUANT_PROGRAM "' tune --worker '" + folder_.path("led") + "'";
+  const Outcome both =
+      run_shell(join + " > '" + folder_.path("joined") + "' 2>&1 & " + lead + "; wait");
+  EXPECT_EQ(both.exit_code, 0) << both.err;
+  EXPECT_NE(content_of(folder_.path("joined")).find("Measured "), std::string::npos)
+      << content_of(folder_.path("joined"));
+  EXPECT_EQ(results_in(folder_.path("led")), results_in(folder_.path("alone")));
+}
+
+class TuneUnderMpirun : public Tune {
+ protected:
+  void SetUp() override {
+    if (run_shell("command -v mpirun").exit_code != 0 ||
+        !fs::exists(fs::path(ESPQUANT_PROGRAM).parent_path() / "libespquant_mpi.so"))
+      GTEST_SKIP() << "needs mpirun (openmpi-bin), and a build that found libopenmpi-dev";
+  }
+  std::string typed(const std::string& out, int trials) const {
+    std::string command = "'" ESPQUANT_PROGRAM "'";
+    for (const std::string& word : arguments(out, trials)) command += " '" + word + "'";
+    return command;
+  }
+  const std::string mpirun_ =
+      "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe ";
+};
+
+TEST_F(TuneUnderMpirun, ItIsTheSame) {
+  tune("alone", 4);
+  const Outcome outcome = run_shell(mpirun_ + "-n 3 " + typed("ranks", 4));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(results_in(folder_.path("ranks")), results_in(folder_.path("alone")));
+}
+
+/// Open MPI ends the whole job with it.
+TEST_F(TuneUnderMpirun, ARankThatIsKilledCostsItsTrial) {
+  tune("alone", 4);
+  const std::string word = typed("ranks", 4);
+  for (const char* ranks :
+       {"-n 1 %s : -n 1 timeout -s KILL 1 %s", "-n 1 timeout -s KILL 1 %s : -n 1 %s"}) {
+    std::string command = ranks;
+    for (std::size_t at = 0; (at = command.find("%s")) != std::string::npos;)
+      command.replace(at, 2, word);
+    fs::remove_all(folder_.path("ranks"));
+    run_shell(mpirun_ + command);
+    tune("ranks", 4, {"--resume"});
+    EXPECT_EQ(results_in(folder_.path("ranks")), results_in(folder_.path("alone"))) << ranks;
+  }
+}
+
+TEST_F(Tune, AZooHasAFolderForEachNetwork) {
+  fs::copy(example_ + "gesture.onnx", folder_.path("one.onnx"));
+  fs::copy(example_ + "gesture.onnx", folder_.path("two.onnx"));
+  fs::copy(example_ + "calib.npz", folder_.path("one.npz"));
+  fs::copy(example_ + "calib.npz", folder_.path("two.npz"));
+  auto all = arguments("zoo", 1);
+  all[1] = folder_.path("one.onnx");
+  all[3] = folder_.path("{name}.npz");
+  all.insert(all.begin() + 2, folder_.path("two.onnx"));
+  const Outcome outcome = run_program(all);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* name : {"one", "two"})
+    EXPECT_TRUE(fs::exists(folder_.path("zoo") + "/" + name + "/best/" + name + ".espdl"));
+}
+
 }  // namespace
 }  // namespace espquant::test
