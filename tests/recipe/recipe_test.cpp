@@ -29,9 +29,19 @@ Recipe unusual() {
   r.description = "quotes \" and \\, a line\nbreak, \x01 and \u00e9";
   r.target = "esp32p4";
   r.calibration = {quant::Method::Percentile, 99.5, quant::Scope::Layer, 256, 42};
-  r.quantization = {8,     8,     0.25,  Granularity::Channel,
-                    false, false, false, BiasCorrection::Analytic,
-                    true,  2,     1e-4,  {"fuse_hard_swish", "fuse_gelu"}};
+  r.quantization = {8,
+                    8,
+                    0.25,
+                    Granularity::Channel,
+                    false,
+                    false,
+                    false,
+                    true,
+                    BiasCorrection::Analytic,
+                    true,
+                    2,
+                    1e-4,
+                    {"fuse_hard_swish", "fuse_gelu"}};
   r.equalization = {true, 10, 0, 1, Relu6::Keep, true, 0.1, true, 1e-9, false, false, false};
   r.finetune = {true, 7, 64, 0.5, 9, false, 3, 0.25, 0.125, 0.75};
   r.mixed.enabled = true;
