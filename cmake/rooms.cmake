@@ -1,9 +1,9 @@
 # A room is one folder of src/, built as one static library: espquant_room(sim DEPENDS base espdl LIBS hwy).
 # DEPENDS names rooms, and only rooms listed earlier in src/CMakeLists.txt exist at that point, so a
 # dependency that points upwards fails to configure. WITHOUT names files of the folder that stay out,
-# UNITY how many go to an object.
+# UNITY how many go to an object, COLD says that it has no loops over data.
 function(espquant_room name)
-  cmake_parse_arguments(ROOM "" "UNITY" "DEPENDS;LIBS;SOURCES;WITHOUT" ${ARGN})
+  cmake_parse_arguments(ROOM "COLD" "UNITY" "DEPENDS;LIBS;SOURCES;WITHOUT" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
   foreach(file IN LISTS ROOM_WITHOUT)
     list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${file})
@@ -12,6 +12,9 @@ function(espquant_room name)
   espquant_unity(espquant_${name} ${CMAKE_SOURCE_DIR}/src ${ROOM_UNITY})
   target_include_directories(espquant_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/src ${CMAKE_SOURCE_DIR}/include)
   target_link_libraries(espquant_${name} PUBLIC espquant_flags)
+  if(ROOM_COLD)
+    espquant_cold(espquant_${name})
+  endif()
   foreach(room IN LISTS ROOM_DEPENDS)
     if(NOT TARGET espquant_${room})
       message(FATAL_ERROR "room '${name}' depends on '${room}', which is not below it")
@@ -20,6 +23,11 @@ function(espquant_room name)
   endforeach()
   target_link_libraries(espquant_${name} PRIVATE ${ROOM_LIBS})
   set_property(GLOBAL APPEND PROPERTY ESPQUANT_ROOMS espquant_${name})
+endfunction()
+
+# What takes time is done in other rooms: to optimize this one fully takes a third of its time to compile.
+function(espquant_cold target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
 # Compiles the sources of `target`, which lie below `root`, several to an object, which takes most of a
@@ -82,8 +90,7 @@ function(espquant_room_tests name)
   espquant_unity(test_${name} ${CMAKE_SOURCE_DIR})
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(test_${name} PRIVATE espquant_flags GTest::gtest_main ${T_LIBS})
-  # What takes time in a test is in the rooms: more would only make the build longer.
-  target_compile_options(test_${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  espquant_cold(test_${name})
   gtest_discover_tests(test_${name} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
                        PROPERTIES TIMEOUT 600)
 endfunction()
