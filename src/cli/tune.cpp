@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/parallel.h"
+#include "base/seconds.h"
 #include "cli/board_options.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
@@ -122,8 +123,7 @@ job::TuneProgress show_progress(const job::TuneJob& job, bool quiet) {
   const auto begin = std::chrono::steady_clock::now();
   return [=, seconds = job.seconds, trials = job.trials,
           bar = std::shared_ptr<Progress>()](const job::TuneState& state) mutable {
-    const double passed =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const double passed = seconds_since(begin);
     std::string text = "tuning: ";
     if (!state.best.empty())
       text += fmt::format("best {} ms, noise {}; ", tune_ms(state.merit.milliseconds),

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "base/seconds.h"
 #include "job/data_doubts.h"
 #include "job/quantized_files.h"
 #include "schedule/same_integers.h"
@@ -11,10 +12,6 @@ namespace espquant::job {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 /// Warns where much is lost.
 measure::Evaluation evaluate_on(const DataOptions& options, strategy::QuantizedModel& made,

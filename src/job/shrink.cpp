@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/seconds.h"
 #include "espdl/compressed_size.h"
 #include "job/data_doubts.h"
 #include "job/noise_report.h"
@@ -210,7 +211,7 @@ ShrunkJob shrink(const ShrinkJob& job, const Tell& tell, strategy::StageProgress
           compressed_before,
           compressed_after,
           settings.compress.choice.budget,
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
+          seconds_since(begin)};
 }
 
 nlohmann::ordered_json json_of(const ShrunkJob& made,

@@ -12,6 +12,7 @@
 
 #include "base/cancel.h"
 #include "base/digest.h"
+#include "base/seconds.h"
 #include "base/version.h"
 #include "job/data_doubts.h"
 #include "job/fingerprint.h"
@@ -175,7 +176,7 @@ class TuneRun {
     }
     tuned.looks = state_.looks;
     finish(tuned);
-    tuned.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+    tuned.seconds = seconds_since(begin_);
     return tuned;
   }
 

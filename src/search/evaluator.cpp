@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/seconds.h"
 #include "cost/memory_plan.h"
 #include "espdl/writer.h"
 #include "quant/equalization.h"
@@ -193,7 +194,7 @@ Outcome Evaluator::run(const Work& work) {
       throw;
     outcome.refusal = error.what();
   }
-  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  outcome.seconds = seconds_since(begin);
   return outcome;
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <deque>
 
+#include "base/seconds.h"
 #include "cost/latency.h"
 #include "cost/memory_plan.h"
 #include "espdl/writer.h"
@@ -126,8 +127,7 @@ std::vector<Compared> compare_recipes(std::span<const Contender> contenders,
       if (error.code() == ErrorCode::Internal || error.code() == ErrorCode::Cancelled) throw;
       result.refusal = error.what();
     }
-    result.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    result.seconds = seconds_since(begin);
   }
 
   measure(contenders, test, labels, progress, results);

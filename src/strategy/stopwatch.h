@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/seconds.h"
 #include "strategy/workbench.h"
 
 namespace espquant::strategy {
@@ -27,11 +28,7 @@ class Stopwatch {
   auto run(std::string name, F&& work) {
     if (progress_) progress_(name, 0, 0);
     const auto begin = std::chrono::steady_clock::now();
-    const auto finish = [&] {
-      stages_.push_back(
-          {std::move(name),
-           std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()});
-    };
+    const auto finish = [&] { stages_.push_back({std::move(name), seconds_since(begin)}); };
     if constexpr (std::is_void_v<decltype(work())>) {
       work();
       finish();
