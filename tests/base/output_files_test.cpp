@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <sstream>
 
 #include "base/file.h"
+#include "tests/support/content_of.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"
 
@@ -20,12 +20,6 @@ using test::TemporaryFolder;
 using Names = std::vector<std::string>;
 
 void put(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
-
-std::string content(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 /// A run folder as a process that died leaves it.
 fs::path dead_run(const TemporaryFolder& folder, const std::string& journal, bool committed) {
@@ -53,11 +47,11 @@ TEST(OutputFiles, AppearAtCommit) {
   OutputFiles files;
   files.add(folder.path("a"), std::string_view("new"));
   files.add(folder.path("deep/er/b"), std::string_view("b"));
-  EXPECT_EQ(content(folder.path("a")), "old");
+  EXPECT_EQ(test::content_of(folder.path("a")), "old");
   EXPECT_FALSE(fs::exists(folder.path("deep/er/b")));
   files.commit();
-  EXPECT_EQ(content(folder.path("a")), "new");
-  EXPECT_EQ(content(folder.path("deep/er/b")), "b");
+  EXPECT_EQ(test::content_of(folder.path("a")), "new");
+  EXPECT_EQ(test::content_of(folder.path("deep/er/b")), "b");
   EXPECT_EQ(folder.entries(), (Names{"a", "deep"}));
 }
 
@@ -91,7 +85,7 @@ TEST(OutputFiles, ASymbolicLinkStaysOne) {
   files.add(folder.path("link"), std::string_view("new"));
   files.commit();
   EXPECT_TRUE(fs::is_symlink(folder.path("link")));
-  EXPECT_EQ(content(folder.path("real")), "new");
+  EXPECT_EQ(test::content_of(folder.path("real")), "new");
 }
 
 TEST(OutputFiles, RefuseWhatIsNoFile) {
@@ -123,7 +117,7 @@ TEST(OutputFiles, TakeBackWhatARenameHasDoneBeforeOneFails) {
     fs::create_directories(folder.path("b/full"));
     EXPECT_EQ(error_of([&] { files.commit(); }).code(), ErrorCode::Io);
   }
-  EXPECT_EQ(content(folder.path("a")), "old");
+  EXPECT_EQ(test::content_of(folder.path("a")), "old");
   EXPECT_EQ(folder.entries(), (Names{"a", "b"}));
 }
 
@@ -132,7 +126,7 @@ TEST(OutputFiles, FinishASetThatADeadRunHadCommitted) {
   put(folder.path("a"), "old");
   dead_run(folder, kJournalOfA, true);
   write_something(folder);
-  EXPECT_EQ(content(folder.path("a")), "new");
+  EXPECT_EQ(test::content_of(folder.path("a")), "new");
   EXPECT_EQ(folder.entries(), (Names{"a", "other"}));
 }
 
@@ -141,7 +135,7 @@ TEST(OutputFiles, RemoveWhatADeadRunHadNotCommitted) {
   put(folder.path("a"), "old");
   dead_run(folder, kJournalOfA, false);
   write_something(folder);
-  EXPECT_EQ(content(folder.path("a")), "old");
+  EXPECT_EQ(test::content_of(folder.path("a")), "old");
   EXPECT_EQ(folder.entries(), (Names{"a", "other"}));
 }
 
@@ -166,7 +160,7 @@ TEST(OutputFiles, AJournalMovesNothingOutOfItsFolder) {
   OutputFiles files;
   files.add(folder.path("in/other"), std::string_view("x"));
   files.commit();
-  EXPECT_EQ(content(folder.path("victim")), "old");
+  EXPECT_EQ(test::content_of(folder.path("victim")), "old");
   EXPECT_FALSE(fs::exists(folder.path("in/.espquant-dead")));
 }
 
@@ -185,7 +179,7 @@ TEST(OutputFiles, TheFollowersOfASetGoByTheFirst) {
     OutputFiles files;
     files.add(folder.path("sub/other"), std::string_view("x"));
     files.commit();
-    EXPECT_EQ(content(folder.path("sub/a")), committed ? "new" : "old");
+    EXPECT_EQ(test::content_of(folder.path("sub/a")), committed ? "new" : "old");
     EXPECT_FALSE(fs::exists(folder.path("sub/.espquant-two")));
     fs::remove_all(folder.path("sub"));
   }

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <sstream>
 
+#include "tests/support/content_of.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"
 
@@ -19,12 +19,6 @@ Project project_of(std::string content) {
 
 void write(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path) << text;
-}
-
-std::string text_of(const std::filesystem::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
 }
 
 class ProjectFolder : public testing::Test {
@@ -42,23 +36,23 @@ class ProjectFolder : public testing::Test {
 TEST_F(ProjectFolder, IsWrittenAgainWhereNothingWasChanged) {
   write_project(out, project_of("one"), false);
   write_project(out, project_of("two"), false);
-  EXPECT_EQ(text_of(out / "main/a.cpp"), "two");
+  EXPECT_EQ(test::content_of(out / "main/a.cpp"), "two");
 }
 
 TEST_F(ProjectFolder, WhatTheUserChangedStays) {
   write_project(out, project_of("one"), false);
   write(out / "main/a.cpp", "mine");
   EXPECT_EQ(refusal("two"), "you changed main/a.cpp");
-  EXPECT_EQ(text_of(out / "main/a.cpp"), "mine");
+  EXPECT_EQ(test::content_of(out / "main/a.cpp"), "mine");
   write_project(out, project_of("two"), true);
-  EXPECT_EQ(text_of(out / "main/a.cpp"), "two");
+  EXPECT_EQ(test::content_of(out / "main/a.cpp"), "two");
 }
 
 TEST_F(ProjectFolder, FilesBesideTheProjectAreLeftAlone) {
   write_project(out, project_of("one"), false);
   write(out / "sdkconfig", "mine");
   write_project(out, project_of("two"), false);
-  EXPECT_EQ(text_of(out / "sdkconfig"), "mine");
+  EXPECT_EQ(test::content_of(out / "sdkconfig"), "mine");
 }
 
 TEST_F(ProjectFolder, AFolderOfOtherFilesIsRefused) {
@@ -67,7 +61,7 @@ TEST_F(ProjectFolder, AFolderOfOtherFilesIsRefused) {
   EXPECT_EQ(refusal("one"), "the folder holds files that no espquant project is made of");
   EXPECT_FALSE(std::filesystem::exists(out / "main"));
   write_project(out, project_of("one"), true);
-  EXPECT_EQ(text_of(out / "main/a.cpp"), "one");
+  EXPECT_EQ(test::content_of(out / "main/a.cpp"), "one");
 }
 
 TEST_F(ProjectFolder, AFileOfThatNameIsRefused) {

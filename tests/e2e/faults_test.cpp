@@ -8,21 +8,15 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <sstream>
 
 #include "tests/e2e/program.h"
+#include "tests/support/content_of.h"
 
 /// What the disk, the system or a user does to the program in the midst of writing.
 namespace espquant::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string content_of(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 using Files = std::map<std::string, std::string>;
 

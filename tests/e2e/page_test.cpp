@@ -2,21 +2,14 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "tests/e2e/program.h"
+#include "tests/support/content_of.h"
 #include "tests/support/source_dir.h"
 
 namespace espquant::test {
 namespace {
-
-std::string page_content(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 TEST(Page, IsTheSameEveryTimeAndSaysWhatItWroteInItsData) {
   const TemporaryFolder folder;
@@ -25,14 +18,14 @@ TEST(Page, IsTheSameEveryTimeAndSaysWhatItWroteInItsData) {
       "inspect",       folder.path("m.espdl"), "--report",    folder.path("p.html"),
       "--report-json", folder.path("p.json"),  "--node-data", folder.path("n.json")};
   ASSERT_EQ(run_program(command).exit_code, 0);
-  const std::string html = page_content(folder.path("p.html"));
+  const std::string html = content_of(folder.path("p.html"));
   ASSERT_EQ(run_program(command).exit_code, 0);
-  EXPECT_EQ(page_content(folder.path("p.html")), html);
-  const auto data = nlohmann::json::parse(page_content(folder.path("p.json")));
+  EXPECT_EQ(content_of(folder.path("p.html")), html);
+  const auto data = nlohmann::json::parse(content_of(folder.path("p.json")));
   EXPECT_EQ(data["kind"], "inspect");
   EXPECT_EQ(data["models"][0]["nodes"][0]["name"], "the_relu");
   EXPECT_TRUE(data["models"][0]["memory"].contains("tensors"));
-  const auto values = nlohmann::json::parse(page_content(folder.path("n.json")));
+  const auto values = nlohmann::json::parse(content_of(folder.path("n.json")));
   EXPECT_TRUE(values["results"].contains("the_relu"));
 }
 
@@ -50,7 +43,7 @@ TEST(Page, KeepsAKeySecret) {
                                         folder.path("p.html")};
     command.insert(command.end(), with.begin(), with.end());
     ASSERT_EQ(run_program(command).exit_code, 0);
-    EXPECT_EQ(page_content(folder.path("p.html")).find(key), std::string::npos);
+    EXPECT_EQ(content_of(folder.path("p.html")).find(key), std::string::npos);
   }
 }
 
@@ -63,7 +56,7 @@ TEST(Page, OfQuantizationSaysWhatEachLayerLosesAndIsTheSameForAnyThreads) {
                      "--calib-count", "16", "--out", folder.path("out"), "--report-json",
                      folder.path("p.json"), "--threads", threads});
     EXPECT_EQ(made.exit_code, 0) << made.err;
-    auto json = nlohmann::json::parse(page_content(folder.path("p.json")));
+    auto json = nlohmann::json::parse(content_of(folder.path("p.json")));
     json.erase("command");
     return json;
   };
@@ -94,7 +87,7 @@ TEST(Page, OfAComparisonHasEachRecipe) {
                    "--calib-count", "16", "--recipe", "int8,int16", "--out", folder.path("out"),
                    "--report-json", folder.path("p.json")});
   ASSERT_EQ(made.exit_code, 0) << made.err;
-  const auto page = nlohmann::json::parse(page_content(folder.path("p.json")));
+  const auto page = nlohmann::json::parse(content_of(folder.path("p.json")));
   ASSERT_EQ(page["models"].size(), 2U);
   EXPECT_GT(page["models"][1]["wide_nodes"], page["models"][0]["wide_nodes"]);
   EXPECT_LT(page["models"][1]["noise"], page["models"][0]["noise"]);

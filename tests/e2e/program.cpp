@@ -11,23 +11,15 @@
 #include <array>
 #include <cstdlib>
 #include <fstream>
-#include <sstream>
 
 #include "base/file.h"
 #include "data/npz.h"
+#include "tests/support/content_of.h"
 
 extern char** environ;
 
 namespace espquant::test {
-namespace {
-
-std::string text_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
-
-}  // namespace
+namespace {}  // namespace
 
 espdl::Model relu_model() {
   const Shape shape{1, 2, 2, 3};
@@ -77,8 +69,8 @@ Outcome run_words(std::vector<std::string> words, const std::string& standard_ou
   if (failure != 0) return {};
   int status = 0;
   waitpid(child, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, standard_output.empty() ? text_of(out) : "",
-          text_of(err)};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+          standard_output.empty() ? content_of(out) : "", content_of(err)};
 }
 
 std::vector<std::string> with_program(std::vector<std::string> before,

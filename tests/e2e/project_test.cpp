@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/random.h"
 #include "tests/e2e/json_page.h"
 #include "tests/e2e/program.h"
+#include "tests/support/content_of.h"
 #include "tests/support/shared.h"
 #include "tests/support/source_dir.h"
 
@@ -21,12 +20,6 @@ namespace espquant::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string text_of(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 class Project : public testing::Test {
  protected:
@@ -148,7 +141,7 @@ TEST_F(Project, AnEncryptedModelTakesItsKeyFromNvs) {
   EXPECT_NE(good.out.find("file: ok\n"), std::string::npos) << good.out;
   EXPECT_NE(boot().out.find("there is no key of the model"), std::string::npos);
   for (const auto& entry : fs::directory_iterator(fs::path(firmware()) / "main"))
-    EXPECT_EQ(text_of(entry.path()).find("0123456789abcdef"), std::string::npos) << entry.path();
+    EXPECT_EQ(content_of(entry.path()).find("0123456789abcdef"), std::string::npos) << entry.path();
 }
 
 TEST_F(Project, EveryModelOfAPackageIsTested) {
@@ -184,14 +177,14 @@ class Board {
         run_shell(fmt::format("{} timeout 120 '{}' > '{}' 2>&1 & echo $!", environment, app, log));
     pid_ = started.out.substr(0, started.out.find('\n'));
     for (int i = 0; i < 400 && port_.empty(); ++i) {
-      const std::string text = text_of(log);
+      const std::string text = content_of(log);
       const auto at = text.find("\nport "), end = text.find('\n', at + 1);
       if (at != std::string::npos && end != std::string::npos)
         port_ = text.substr(at + 6, end - at - 6);
       else
         run_shell("sleep 0.05");
     }
-    EXPECT_FALSE(port_.empty()) << text_of(log);
+    EXPECT_FALSE(port_.empty()) << content_of(log);
   }
   ~Board() { run_shell("kill " + pid_); }
   const std::string& port() const { return port_; }
@@ -346,10 +339,10 @@ TEST_F(Project, SameInputSameBytes) {
   make({gesture("esp32s3"), "--samples", test_data()});
   std::map<std::string, std::string> first;
   for (const auto& entry : fs::recursive_directory_iterator(firmware()))
-    if (entry.is_regular_file()) first[entry.path().string()] = text_of(entry.path());
+    if (entry.is_regular_file()) first[entry.path().string()] = content_of(entry.path());
   fs::remove_all(firmware());
   make({gesture("esp32s3"), "--samples", test_data(), "--threads", "1"});
-  for (const auto& [path, text] : first) EXPECT_EQ(text_of(path), text) << path;
+  for (const auto& [path, text] : first) EXPECT_EQ(content_of(path), text) << path;
 }
 
 }  // namespace

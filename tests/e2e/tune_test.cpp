@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "tests/e2e/program.h"
+#include "tests/support/content_of.h"
 #include "tests/support/source_dir.h"
 
 /// `espquant tune` on the example network, with few samples and trials.
@@ -16,12 +16,6 @@ namespace espquant::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string content_of(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 /// Everything in a folder but the journal, by name.
 std::map<std::string, std::string> results_in(const fs::path& folder) {
