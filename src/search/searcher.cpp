@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <set>
 
 #include "search/moves.h"
 #include "search/other_orders.h"
+#include "search/worth.h"
 
 namespace espquant::search {
 namespace {
@@ -24,10 +24,6 @@ constexpr double kFamilyWorthwhile = 0.97;
 constexpr std::size_t kLooksPerTrial = 3;
 /// Generations that find nothing before the search ends.
 constexpr int kIdleGenerations = 3;
-/// A third of the noise of anything as cheap is worth no more than this, and neither is a candidate
-/// that nothing else is as cheap as: else the search would begin where noise is cheapest to avoid.
-constexpr double kMostWorth = 1.0;
-
 class Searcher {
  public:
   Searcher(const Space& space, const Plan& plan, const recipe::Recipe& plain, Desk& desk)
@@ -58,9 +54,10 @@ class Searcher {
   };
 
   void try_starts(const std::vector<recipe::Recipe>& starts) {
-    std::vector<Work> works;
-    for (const recipe::Recipe& recipe : starts) works.push_back({Work::Kind::Trial, recipe, ""});
-    take(works, std::vector<std::optional<Config>>(works.size()), "start");
+    std::vector<Tried> trials;
+    for (const recipe::Recipe& recipe : starts)
+      trials.push_back({{Work::Kind::Trial, recipe, ""}, {}, std::nullopt, "start"});
+    take(std::move(trials));
   }
 
   bool learn_layers() {
@@ -114,44 +111,38 @@ class Searcher {
     return outcomes;
   }
 
-  /// Returns how many trials there were an answer to.
-  std::size_t take(const std::vector<Work>& works,
-                   const std::vector<std::optional<Config>>& configs, const std::string& reason) {
-    std::size_t count = 0;
+  /// Asks for the outcomes of `trials`, and keeps those that have one.
+  void take(std::vector<Tried> trials) {
+    std::vector<Work> works;
+    for (const Tried& t : trials) works.push_back(t.work);
     const auto outcomes = desk_.ask(works);
-    for (std::size_t i = 0; i < works.size(); ++i) {
-      if (configs[i]) known_.insert(*configs[i]);
+    for (std::size_t i = 0; i < trials.size(); ++i) {
+      if (trials[i].config) known_.insert(*trials[i].config);
       if (!outcomes[i]) continue;
-      ++count;
-      found_.tried.push_back({works[i], *outcomes[i], configs[i], reason});
+      trials[i].outcome = *outcomes[i];
+      found_.tried.push_back(std::move(trials[i]));
     }
-    return count;
   }
 
   void try_all(const std::vector<Proposal>& proposals) {
-    std::vector<Work> works;
+    std::vector<Tried> trials;
     for (const Proposal& p : proposals)
-      works.push_back({Work::Kind::Trial, field_.recipe_of(p.config), ""});
-    const auto outcomes = desk_.ask(works);
-    for (std::size_t i = 0; i < works.size(); ++i) {
-      known_.insert(proposals[i].config);
-      if (outcomes[i])
-        found_.tried.push_back({works[i], *outcomes[i], proposals[i].config, proposals[i].reason});
-    }
+      trials.push_back(
+          {{Work::Kind::Trial, field_.recipe_of(p.config), ""}, {}, p.config, p.reason});
+    take(std::move(trials));
   }
 
   bool is_new(const Config& config) const { return !known_.contains(config); }
 
   // --- the front ---
 
-  struct Front {
+  struct Measured {
     std::vector<std::size_t> tried;  ///< indices into found_.tried
     std::vector<Merit> merits;
   };
 
-  /// All that was measured.
-  Front measured() const {
-    Front all;
+  Measured measured() const {
+    Measured all;
     for (const std::size_t i : found_.measured()) {
       all.tried.push_back(i);
       all.merits.push_back(found_.tried[i].outcome.merit());
@@ -159,56 +150,8 @@ class Searcher {
     return all;
   }
 
-  /// What a candidate with these merits is worth beside those that were measured: how much less
-  /// noise it makes than whatever costs no more, or how much less it costs than whatever is no
-  /// noisier, as logarithms; and how much better than the one that is recommended now.
-  double worth_of(const Merit& merit, const Front& all) const {
-    double least_noise = std::numeric_limits<double>::infinity();
-    double least_ms = least_noise, least_flash = least_noise;
-    for (const Merit& m : all.merits) {
-      const bool as_cheap =
-          m.milliseconds <= merit.milliseconds && m.flash <= merit.flash && m.ram <= merit.ram;
-      if (as_cheap) least_noise = std::min(least_noise, m.noise);
-      if (m.noise > merit.noise) continue;
-      if (m.flash <= merit.flash) least_ms = std::min(least_ms, m.milliseconds);
-      if (m.milliseconds <= merit.milliseconds)
-        least_flash = std::min(least_flash, static_cast<double>(m.flash));
-    }
-    const auto gain = [](double known, double mine) {
-      if (!std::isfinite(known) || mine <= 0) return kMostWorth;
-      return std::min(std::log(known / mine), kMostWorth);
-    };
-    double worth = std::min({gain(least_noise, merit.noise), gain(least_ms, merit.milliseconds),
-                             gain(least_flash, static_cast<double>(merit.flash))});
-    worth = std::max(worth, gain(least_noise, merit.noise));
-    return worth + worth_beside_recommended(merit, all);
-  }
-
-  double worth_beside_recommended(const Merit& merit, const Front& all) const {
-    const auto best = recommended_of(all.merits, plan_.goals, plan_.minimized);
-    if (!best) return 0;
-    const Merit& now = all.merits[*best];
-    const double missed = violation_of(now, plan_.goals);
-    const double mine = violation_of(merit, plan_.goals);
-    if (mine > missed) return 0;
-    if (missed > 0) return std::min(missed - mine, kMostWorth);
-    if (plan_.minimized == Metric::AccuracyDrop) return 0;  // not predicted
-    const double before = value_of(now, plan_.minimized), after = value_of(merit, plan_.minimized);
-    return after > 0 && after < before ? std::log(before / after) : 0;
-  }
-
-  /// What is known of an accuracy for a candidate that was not tried: that of the quietest tried
-  /// one that is no quieter.
-  std::optional<double> likely_drop(double noise, const Front& all) const {
-    std::optional<double> drop;
-    double nearest = std::numeric_limits<double>::infinity();
-    for (const Merit& m : all.merits) {
-      const double distance = std::abs(std::log(std::max(m.noise, 1e-12) / std::max(noise, 1e-12)));
-      if (!m.accuracy_drop || distance >= nearest) continue;
-      nearest = distance;
-      drop = m.accuracy_drop;
-    }
-    return drop;
+  double worth_of(const Merit& merit, const Measured& all) const {
+    return search::worth_of(merit, all.merits, plan_.goals, plan_.minimized);
   }
 
   // --- the phases ---
@@ -292,7 +235,7 @@ class Searcher {
     }
     const auto outcomes = look(configs);
     const double scale = trial_per_look();
-    Front all = measured();
+    Measured all = measured();
     std::vector<Proposal> proposals;
     std::vector<Merit> merits;
     for (std::size_t i = 0; i < configs.size(); ++i) {
@@ -327,10 +270,7 @@ class Searcher {
     int count = 0;
     for (const Tried& t : found_.tried) {
       if (!t.config || !t.outcome.refusal.empty()) continue;
-      Config plain = *t.config;
-      for (std::size_t c = 0; c < plain.values.size(); ++c)
-        if (field_.space.choices[c].cost != Cost::Calibration) plain.values[c] = 0;
-      const auto it = looked_.find(plain);
+      const auto it = looked_.find(looked_config(*t.config));
       if (it == looked_.end() || it->second.judged <= 0 || t.outcome.noise <= 0) continue;
       sum += std::log(t.outcome.noise / it->second.judged);
       ++count;
@@ -338,15 +278,15 @@ class Searcher {
     return count > 0 ? std::exp(sum / count) : 1;
   }
 
-  Merit expected(const Outcome& look, double scale, const Front& all) const {
+  Merit expected(const Outcome& look, double scale, const Measured& all) const {
     Merit merit{look.judged * scale, look.milliseconds, look.flash, look.ram, std::nullopt};
-    merit.accuracy_drop = likely_drop(merit.noise, all);
+    merit.accuracy_drop = likely_drop(merit.noise, all.merits);
     return merit;
   }
 
   /// The `most` that are worth most, each beside those that were taken before it.
   std::vector<Proposal> best_of(std::vector<Proposal> proposals, std::vector<Merit> merits,
-                                Front all, std::size_t most) const {
+                                Measured all, std::size_t most) const {
     std::vector<Proposal> best;
     std::vector<bool> used(proposals.size(), false);
     while (best.size() < most) {
@@ -371,7 +311,7 @@ class Searcher {
   /// Candidates beside those of the front: looks first, then the best as trials. False where
   /// nothing promises enough.
   bool next_generation() {
-    const Front all = measured();
+    const Measured all = measured();
     const std::vector<std::size_t> parents = parents_of(all);
     if (parents.empty()) return false;
     std::vector<Proposal> wanted;
@@ -412,19 +352,19 @@ class Searcher {
   }
 
   /// Without what a look does not see.
-  Config looked_config(Config config) const {
-    for (std::size_t c = 0; c < config.values.size(); ++c)
-      if (field_.space.choices[c].cost != Cost::Calibration) config.values[c] = 0;
-    return config;
+  Config looked_config(const Config& config) const {
+    Config looked = field_.family_of(config);
+    looked.widths = config.widths;
+    return looked;
   }
 
-  double spread_beside(const Outcome& outcome, const Front& all) const {
+  double spread_beside(const Outcome& outcome, const Measured& all) const {
     const auto best = recommended_of(all.merits, plan_.goals, plan_.minimized);
     return best ? spread_between(outcome, found_.tried[all.tried[*best]].outcome) : 0;
   }
 
   /// The one that is recommended, and of the front those that were parents least often.
-  std::vector<std::size_t> parents_of(const Front& all) {
+  std::vector<std::size_t> parents_of(const Measured& all) {
     std::vector<std::size_t> candidates;
     for (const std::size_t i : front_of(all.merits))
       if (found_.tried[all.tried[i]].config) candidates.push_back(all.tried[i]);
@@ -443,7 +383,7 @@ class Searcher {
     return parents;
   }
 
-  void propose_widths(std::size_t parent, const Front& all, std::vector<Proposal>& proposals,
+  void propose_widths(std::size_t parent, const Measured& all, std::vector<Proposal>& proposals,
                       std::vector<Merit>& merits) const {
     if (!model_) return;
     const Tried& from = found_.tried[parent];
@@ -453,7 +393,7 @@ class Searcher {
       merit.noise *= move.noise_factor;
       merit.milliseconds += move.milliseconds;
       merit.flash += static_cast<std::int64_t>(move.flash);
-      merit.accuracy_drop = likely_drop(merit.noise, all);
+      merit.accuracy_drop = likely_drop(merit.noise, all.merits);
       proposals.push_back({std::move(move.to), "widths", 0});
       merits.push_back(merit);
     }
@@ -467,12 +407,13 @@ class Searcher {
       double promise;
     };
     std::vector<Option> options;
+    const Changes changes = changes_by_value();
     for (const std::size_t parent : parents)
       for (Move& move : choice_moves(field_, *found_.tried[parent].config)) {
         if (!is_new(move.to)) continue;
         const Choice& choice = field_.space.choices[move.choice];
         const std::size_t value = move.to.values[move.choice];
-        const double promise = promise_of(move.choice, value);
+        const double promise = promise_of({move.choice, value}, changes);
         options.push_back({{std::move(move.to), choice.name, 0}, promise});
       }
     std::stable_sort(options.begin(), options.end(),
@@ -487,24 +428,23 @@ class Searcher {
     return proposals;
   }
 
-  /// By what the value did where all else was equal: 1 and less where it is not known yet.
-  double promise_of(std::size_t choice, std::size_t value) const {
+  /// By choice and value.
+  using ChoiceValue = std::pair<std::size_t, std::size_t>;
+  struct Change {
     double sum = 0;
     int pairs = 0;
-    each_pair([&](std::size_t c, std::size_t v, double change) {
-      if (c != choice || v != value) return;
-      sum -= change;
-      ++pairs;
-    });
+  };
+  using Changes = std::map<ChoiceValue, Change>;
+
+  /// By what the value did where all else was equal: 1 and less where it is not known yet.
+  double promise_of(const ChoiceValue& of, const Changes& changes) const {
+    if (const auto it = changes.find(of); it != changes.end())
+      return -it->second.sum / it->second.pairs;
     // Looks have told of calibration, costlier things wait.
-    const Cost cost = field_.space.choices[choice].cost;
-    if (pairs == 0) {
-      if (cost == Cost::Training) return 0.25;
-      if (cost == Cost::Calibration) return family_promise(choice, value);
-      return 0.5;
-    }
-    // Twice without a gain is enough.
-    return sum / pairs;
+    const Cost cost = field_.space.choices[of.first].cost;
+    if (cost == Cost::Training) return 0.25;
+    if (cost == Cost::Calibration) return family_promise(of.first, of.second);
+    return 0.5;
   }
 
   /// By the looks at families.
@@ -517,37 +457,35 @@ class Searcher {
     return std::log(a->second.judged / b->second.judged);
   }
 
-  /// Calls visit(choice, value, change of the noise's logarithm) for all pairs of trials that
-  /// differ in one choice alone, the other having its first value.
-  template <typename Visit>
-  void each_pair(Visit&& visit) const {
+  /// Changes of the noise's logarithm over all pairs of trials that differ in one choice alone, the
+  /// other having its first value.
+  Changes changes_by_value() const {
     std::map<Config, double> noises;
     for (const Tried& t : found_.tried)
       if (t.config && t.outcome.refusal.empty() && t.outcome.noise > 0)
         noises.emplace(*t.config, t.outcome.noise);
+    Changes changes;
     for (const auto& [config, noise] : noises)
       for (std::size_t c = 0; c < config.values.size(); ++c) {
         if (config.values[c] == 0) continue;
         Config first = config;
         first.values[c] = 0;
         const auto it = noises.find(first);
-        if (it != noises.end()) visit(c, config.values[c], std::log(noise / it->second));
+        if (it == noises.end()) continue;
+        Change& change = changes[{c, config.values[c]}];
+        change.sum += std::log(noise / it->second);
+        ++change.pairs;
       }
+    return changes;
   }
 
   std::vector<Findings::Importance> importance() const {
-    std::map<std::pair<std::size_t, std::size_t>, std::pair<double, int>> sums;
-    if (!field_.layers.empty() || !looked_.empty())
-      each_pair([&](std::size_t c, std::size_t v, double change) {
-        auto& sum = sums[{c, v}];
-        sum.first += change;
-        ++sum.second;
-      });
     std::vector<Findings::Importance> all;
-    for (const auto& [key, sum] : sums) {
-      const Choice& choice = field_.space.choices[key.first];
+    if (field_.layers.empty() && looked_.empty()) return all;
+    for (const auto& [of, change] : changes_by_value()) {
+      const Choice& choice = field_.space.choices[of.first];
       all.push_back(
-          {choice.name, choice.values[key.second].name, sum.first / sum.second, sum.second});
+          {choice.name, choice.values[of.second].name, change.sum / change.pairs, change.pairs});
     }
     std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
       return std::abs(a.change) > std::abs(b.change);
