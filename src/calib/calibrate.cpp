@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <memory>
 #include <mutex>
 #include <optional>
 
 #include "base/parallel.h"
+#include "base/per_worker.h"
 #include "calib/recurrent_follower.h"
 
 namespace espquant::calib {
@@ -17,23 +17,6 @@ namespace {
 // Samples are dealt to a fixed number of lanes, each summed in order by one task, and lanes are
 // added in order: the result is the same for any number of threads.
 constexpr std::int64_t kLanes = 8;
-
-/// One executor workspace per worker, made when the worker first needs it.
-class Workspaces {
- public:
-  explicit Workspaces(const ops::Executor& executor)
-      : executor_(executor), made_(static_cast<std::size_t>(thread_count())) {}
-
-  ops::Executor::Workspace& mine() {
-    auto& slot = made_.at(static_cast<std::size_t>(worker_index()));
-    if (!slot) slot = std::make_unique<ops::Executor::Workspace>(executor_);
-    return *slot;
-  }
-
- private:
-  const ops::Executor& executor_;
-  std::vector<std::unique_ptr<ops::Executor::Workspace>> made_;
-};
 
 void observe(const ops::Executor::View& view, const Request& request, ValueStatistics& into) {
   const auto [extent, sum_squares] = summary_of(view.data);
@@ -125,7 +108,7 @@ Statistics run(const ops::Executor& executor, const SampleSource& source, std::i
   const std::int64_t lanes = std::min(kLanes, count);
   std::vector<std::vector<ValueStatistics>> sums(
       static_cast<std::size_t>(std::max<std::int64_t>(lanes, 0)));
-  Workspaces workspaces(executor);
+  PerWorker<ops::Executor::Workspace> workspaces(executor);
   std::atomic<std::int64_t> done = 0;
   std::mutex progress_mutex;
   const Request nothing;

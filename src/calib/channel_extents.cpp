@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <memory>
 
 #include "base/parallel.h"
+#include "base/per_worker.h"
 
 namespace espquant::calib {
 namespace {
@@ -61,19 +61,19 @@ std::vector<std::vector<ChannelExtent>> channel_extents(const ops::Executor& exe
     ops::Executor::Workspace workspace;
     std::vector<Extremes> extremes;
   };
-  std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
+  PerWorker<Worker> workers(executor);
   parallel_for(source.count, [&](std::int64_t i) {
-    auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
-    if (!worker) worker = std::make_unique<Worker>(executor);
-    (void)executor.run(source.sample(i), worker->workspace, [&](const ops::Executor::View& view) {
+    Worker& worker = workers.mine();
+    (void)executor.run(source.sample(i), worker.workspace, [&](const ops::Executor::View& view) {
       if (view.shape.size() >= 2)
-        include(view, worker->extremes[static_cast<std::size_t>(view.value)]);
+        include(view, worker.extremes[static_cast<std::size_t>(view.value)]);
     });
   });
   // They do not depend on the order.
   std::vector<Extremes> total(executor.graph().value_count());
-  for (const auto& worker : workers)
-    for (std::size_t v = 0; worker && v < total.size(); ++v) total[v].include(worker->extremes[v]);
+  workers.for_each([&](const Worker& worker) {
+    for (std::size_t v = 0; v < total.size(); ++v) total[v].include(worker.extremes[v]);
+  });
   std::vector<std::vector<ChannelExtent>> extents(total.size());
   for (std::size_t v = 0; v < total.size(); ++v)
     for (std::size_t c = 0; c < total[v].min.size(); ++c)

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <dnnl.hpp>
-#include <memory>
 
 #include "base/parallel.h"
+#include "base/per_worker.h"
 #include "calib/patches.h"
 
 namespace espquant::calib {
@@ -152,18 +152,16 @@ std::map<NodeId, Covariance> gather_covariance(const ops::Executor& executor,
   for (std::size_t l = 0; l < layers.size(); ++l)
     readers[static_cast<std::size_t>(layers[l].input())].push_back(l);
 
-  std::vector<std::unique_ptr<ops::Executor::Workspace>> workspaces(
-      static_cast<std::size_t>(thread_count()));
+  PerWorker<ops::Executor::Workspace> workspaces(executor);
   std::vector<std::vector<std::vector<float>>> taken(
       static_cast<std::size_t>(kSamplesAtOnce), std::vector<std::vector<float>>(layers.size()));
   for (std::int64_t begin = 0; begin < count; begin += kSamplesAtOnce) {
     const std::int64_t block = std::min(kSamplesAtOnce, count - begin);
     parallel_for(block, [&](std::int64_t b) {
-      auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
-      if (!workspace) workspace = std::make_unique<ops::Executor::Workspace>(executor);
+      ops::Executor::Workspace& workspace = workspaces.mine();
       const std::int64_t i = begin + b;
       const std::vector<Tensor> inputs = source.sample(i * source.count / count);
-      (void)executor.run(inputs, *workspace, [&](const ops::Executor::View& view) {
+      (void)executor.run(inputs, workspace, [&](const ops::Executor::View& view) {
         for (std::size_t l : readers[static_cast<std::size_t>(view.value)])
           layers[l].take(view, i, taken[static_cast<std::size_t>(b)][l]);
       });

@@ -5,7 +5,6 @@
 #include <map>
 #include <set>
 
-#include "base/parallel.h"
 #include "compress/refit.h"
 #include "measure/output_comparison.h"
 
@@ -163,25 +162,6 @@ std::vector<NodeId> layers_behind(const Graph& smaller, const Graph& graph) {
   return behind;
 }
 
-double noise_between(const Graph& graph, const Graph& smaller,
-                     const std::vector<std::vector<Tensor>>& inputs,
-                     const std::vector<std::vector<Tensor>>& expected) {
-  const ops::Executor executor(smaller, {.observe_all = false});
-  const measure::OutputComparison comparison(graph);
-  std::vector<measure::OutputNoise> noises(inputs.size());
-  std::vector<std::optional<ops::Executor::Workspace>> workspaces(
-      static_cast<std::size_t>(thread_count()));
-  parallel_for(static_cast<std::int64_t>(inputs.size()), [&](std::int64_t i) {
-    auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
-    if (!workspace) workspace.emplace(executor);
-    const auto s = static_cast<std::size_t>(i);
-    noises[s] = comparison.of(executor.run(inputs[s], *workspace), expected[s]);
-  });
-  measure::OutputNoise sum = comparison.nothing();
-  for (const auto& noise : noises) sum.add(noise);
-  return sum.ratio();
-}
-
 bool overlap(const Block& a, const Block& b) {
   return std::any_of(a.nodes.begin(), a.nodes.end(), [&](NodeId id) {
     return std::find(b.nodes.begin(), b.nodes.end(), id) != b.nodes.end();
@@ -227,13 +207,13 @@ std::vector<RankedBlock> rank_blocks(const Graph& graph, const calib::SampleSour
   if (blocks.empty()) return blocks;
   const std::int64_t count = std::min(samples, source.count);
   const auto part = [&](std::int64_t i) { return source.sample(i * source.count / count); };
-  std::vector<std::vector<Tensor>> inputs, expected;
-  const ops::Executor executor(graph, {.observe_all = false});
-  ops::Executor::Workspace workspace(executor);
-  for (std::int64_t i = 0; i < count; ++i) {
-    inputs.push_back(part(i));
-    expected.push_back(executor.run(inputs.back(), workspace));
-  }
+  std::vector<std::vector<Tensor>> inputs;
+  for (std::int64_t i = 0; i < count; ++i) inputs.push_back(part(i));
+  const auto outputs_of = [&](const Graph& network) {
+    return ops::run_all(ops::Executor(network, {.observe_all = false}), inputs);
+  };
+  const measure::OutputComparison comparison(graph);
+  const auto expected = outputs_of(graph);
   std::vector<double> gains;
   for (std::size_t b = 0; b < blocks.size(); ++b) {
     if (progress) progress(static_cast<std::int64_t>(b), static_cast<std::int64_t>(blocks.size()));
@@ -243,7 +223,7 @@ std::vector<RankedBlock> rank_blocks(const Graph& graph, const calib::SampleSour
     refit(
         smaller, graph, [](ValueId) { return std::vector<std::size_t>(); }, {count, part}, count,
         {}, &behind);
-    blocks[b].loss = noise_between(graph, smaller, inputs, expected);
+    blocks[b].loss = comparison.of_all(outputs_of(smaller), expected).ratio();
   }
   std::vector<std::size_t> order(blocks.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;

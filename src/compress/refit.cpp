@@ -1,11 +1,10 @@
 #include "compress/refit.h"
 
 #include <algorithm>
-#include <memory>
 #include <numeric>
-#include <optional>
 
 #include "base/parallel.h"
+#include "base/per_worker.h"
 #include "calib/output_samples.h"
 #include "quant/reconstruction.h"
 
@@ -22,12 +21,10 @@ std::vector<NodeId> layers_of(const Graph& graph) {
 /// Runs `graph` on the samples and shows each value that is computed.
 void run_all(const ops::Executor& executor, const std::vector<std::vector<Tensor>>& inputs,
              const std::function<void(std::int64_t, const ops::Executor::View&)>& see) {
-  std::vector<std::unique_ptr<ops::Executor::Workspace>> workspaces(
-      static_cast<std::size_t>(thread_count()));
+  PerWorker<ops::Executor::Workspace> workspaces(executor);
   parallel_for(static_cast<std::int64_t>(inputs.size()), [&](std::int64_t i) {
-    auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
-    if (!workspace) workspace = std::make_unique<ops::Executor::Workspace>(executor);
-    static_cast<void>(executor.run(inputs[static_cast<std::size_t>(i)], *workspace,
+    ops::Executor::Workspace& workspace = workspaces.mine();
+    static_cast<void>(executor.run(inputs[static_cast<std::size_t>(i)], workspace,
                                    [&](const ops::Executor::View& view) { see(i, view); }));
   });
 }

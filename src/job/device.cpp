@@ -5,24 +5,18 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/digest.h"
 #include "job/frames.h"
 #include "job/outline.h"
 #include "job/port_metadata.h"
+#include "measure/evaluate.h"
 #include "measure/planned_memory.h"
 #include "sim/program.h"
 
 namespace espquant::job {
 namespace {
-
-/// The place of the largest element of the first output, the first of equals.
-std::int64_t class_of(const Tensor& scores) {
-  const Tensor values = scores.cast(DType::Float32);
-  const auto v = values.data<float>();
-  return std::max_element(v.begin(), v.end()) - v.begin();
-}
 
 std::vector<Tensor> tensors_from(const std::vector<std::uint8_t>& bytes,
                                  const sim::Program& program) {
@@ -59,8 +53,8 @@ class DeviceRun {
       const std::vector<Tensor> expected = simulated();
       compare(i, got, expected);
       if (!labels.empty() && !got.empty()) {
-        right += class_of(got.front()) == labels[i];
-        simulated_right += class_of(expected.front()) == labels[i];
+        right += measure::best_class(got.front().cast(DType::Float32)) == labels[i];
+        simulated_right += measure::best_class(expected.front().cast(DType::Float32)) == labels[i];
       }
       progress(static_cast<std::int64_t>(i) + 1, count);
     }

@@ -7,16 +7,12 @@
 #include <mutex>
 
 #include "base/parallel.h"
+#include "base/per_worker.h"
 #include "measure/output_comparison.h"
 #include "measure/simulate.h"
 
 namespace espquant::measure {
 namespace {
-
-std::int64_t arg_max(const Tensor& scores) {
-  const auto data = scores.data<float>();
-  return std::max_element(data.begin(), data.end()) - data.begin();
-}
 
 // One row of at least two scores per sample.
 bool is_class_scores(const Shape& shape) {
@@ -90,29 +86,25 @@ std::vector<SampleOutcomes> outcomes_of(std::span<const sim::Program* const> pro
   std::vector<SimulatedNetwork> simulated;
   const OutputComparison comparison(network);
   for (const sim::Program* program : programs) simulated.emplace_back(*program, network);
-  std::vector<std::unique_ptr<EvaluateWorker>> workers(static_cast<std::size_t>(thread_count()));
+  PerWorker<EvaluateWorker> workers(programs, reference);
   std::vector<SampleOutcomes> samples(static_cast<std::size_t>(source.count));
   std::atomic<std::int64_t> done = 0;
   std::mutex progress_mutex;
   parallel_for(source.count, [&](std::int64_t i) {
-    auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
-    if (!worker) worker = std::make_unique<EvaluateWorker>(programs, reference);
+    EvaluateWorker& worker = workers.mine();
     SampleOutcomes& mine = samples[static_cast<std::size_t>(i)];
     const std::vector<Tensor> inputs = source.sample(i);
     std::vector<Tensor> expected;
     if (reference != nullptr) {
-      expected = reference->run(inputs, *worker->workspace);
-      // As the chip's are read.
-      for (Tensor& output : expected)
-        if (output.dtype() == DType::Bool) output = output.cast(DType::Float32);
-      mine.expected = arg_max(expected.front());
+      expected = as_the_chip_gives(reference->run(inputs, *worker.workspace));
+      mine.expected = best_class(expected.front());
     }
     const std::size_t first = choice ? choice(inputs) : 0;
     const std::size_t last = choice ? first + 1 : programs.size();
     for (std::size_t p = first; p < last; ++p) {
       Outcome& outcome = mine.programs.emplace_back();
-      const std::vector<Tensor> actual = simulated[p].run(inputs, worker->frames[p]);
-      outcome.predicted = arg_max(actual.front());
+      const std::vector<Tensor> actual = simulated[p].run(inputs, worker.frames[p]);
+      outcome.predicted = best_class(actual.front());
       if (reference != nullptr) outcome.noise = comparison.of(actual, expected);
     }
     const std::int64_t finished = ++done;
@@ -125,6 +117,17 @@ std::vector<SampleOutcomes> outcomes_of(std::span<const sim::Program* const> pro
 }
 
 }  // namespace
+
+std::int64_t best_class(const Tensor& scores) {
+  const auto data = scores.data<float>();
+  return std::max_element(data.begin(), data.end()) - data.begin();
+}
+
+std::vector<Tensor> as_the_chip_gives(std::vector<Tensor> outputs) {
+  for (Tensor& output : outputs)
+    if (output.dtype() == DType::Bool) output = output.cast(DType::Float32);
+  return outputs;
+}
 
 std::int64_t class_count(const Graph& network) {
   if (network.outputs().empty()) return 0;

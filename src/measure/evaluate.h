@@ -11,6 +11,12 @@
 
 namespace espquant::measure {
 
+/// The place of the largest element, the first of equals. `scores`: Float32.
+std::int64_t best_class(const Tensor& scores);
+
+/// The float network's outputs, truths as the numbers that the chip's are read as.
+std::vector<Tensor> as_the_chip_gives(std::vector<Tensor> outputs);
+
 /// How many classes the first output of `network` scores: it has one value per class for each
 /// sample. 0 where it is nothing of that kind.
 std::int64_t class_count(const Graph& network);

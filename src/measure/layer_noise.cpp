@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 
 #include "base/parallel.h"
+#include "base/per_worker.h"
 #include "measure/float_references.h"
 #include "measure/output_comparison.h"
 
@@ -57,24 +57,23 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
   const FloatReferences references(graph, program, orders);
   const SimulatedNetwork network(program, graph);
   const OutputComparison comparison(graph);
-  std::vector<std::unique_ptr<LayerNoiseWorker>> workers(static_cast<std::size_t>(thread_count()));
+  PerWorker<LayerNoiseWorker> workers(executor, program);
   std::vector<SampleNoise> found(samples.size());
   // What others are held against.
   std::vector<Tensor> first_outputs, first_expected;
 
   const auto measure = [&](std::int64_t i) {
-    auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
-    if (!worker) worker = std::make_unique<LayerNoiseWorker>(executor, program);
-    FloatReferences::Values& values = worker->values;
+    LayerNoiseWorker& worker = workers.mine();
+    FloatReferences::Values& values = worker.values;
     const std::vector<Tensor> inputs = source.sample(samples[static_cast<std::size_t>(i)]);
     const std::vector<Tensor> expected =
-        executor.run(inputs, worker->workspace,
+        executor.run(inputs, worker.workspace,
                      [&](const ops::Executor::View& view) { references.keep(view, values); });
 
     SampleNoise& mine = found[static_cast<std::size_t>(i)];
     mine.accumulated.resize(program.node_count());
     mine.alone.resize(program.node_count());
-    const std::vector<Tensor> outputs = network.run(inputs, worker->whole);
+    const std::vector<Tensor> outputs = network.run(inputs, worker.whole);
     if (i == 0) {
       first_outputs = outputs;
       first_expected = expected;
@@ -91,27 +90,27 @@ NoiseReport measure_noise(const ops::Executor& executor, const sim::Program& pro
     mine.output = comparison.of(outputs, expected);
 
     const auto compare = [&](sim::Program::Frame& frame, std::size_t tensor, Noise& noise) {
-      worker->scratch.resize(values[tensor].size());
-      load(frame.bytes(tensor).data(), program.desc(tensor), worker->scratch);
-      noise.add(worker->scratch, values[tensor]);
+      worker.scratch.resize(values[tensor].size());
+      load(frame.bytes(tensor).data(), program.desc(tensor), worker.scratch);
+      noise.add(worker.scratch, values[tensor]);
     };
     const auto set_float = [&](std::size_t tensor) {
       if (!values[tensor].empty())
         store(values[tensor], program.desc(tensor), program.target(),
-              worker->single.bytes(tensor).data());
+              worker.single.bytes(tensor).data());
     };
-    mine.not_finite = first_not_finite(program, worker->whole);
+    mine.not_finite = first_not_finite(program, worker.whole);
     for (std::size_t t : program.inputs()) set_float(t);
     for (std::size_t n = 0; n < program.node_count(); ++n) {
-      worker->single.run_node(n);
+      worker.single.run_node(n);
       for (std::size_t t : program.node_outputs(n)) {
         if (values[t].empty()) continue;
-        compare(worker->whole, t, mine.accumulated[n]);
-        compare(worker->single, t, mine.alone[n]);
+        compare(worker.whole, t, mine.accumulated[n]);
+        compare(worker.single, t, mine.alone[n]);
         set_float(t);
       }
     }
-    if (visit) visit({i, values, worker->whole, worker->workspace, expected});
+    if (visit) visit({i, values, worker.whole, worker.workspace, expected});
   };
   const auto count = static_cast<std::int64_t>(samples.size());
   parallel_for(std::min<std::int64_t>(count, 1), measure);

@@ -102,4 +102,11 @@ OutputNoise OutputComparison::of(std::span<const Tensor> actual,
   return noise;
 }
 
+OutputNoise OutputComparison::of_all(std::span<const std::vector<Tensor>> actual,
+                                     std::span<const std::vector<Tensor>> expected) const {
+  OutputNoise noise = nothing_;
+  for (std::size_t s = 0; s < actual.size(); ++s) add(actual[s], expected[s], noise);
+  return noise;
+}
+
 }  // namespace espquant::measure

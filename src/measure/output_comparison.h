@@ -24,6 +24,9 @@ class OutputComparison {
            OutputNoise& into) const;
   /// The same of one sample.
   OutputNoise of(std::span<const Tensor> actual, std::span<const Tensor> expected) const;
+  /// Of all samples, in order.
+  OutputNoise of_all(std::span<const std::vector<Tensor>> actual,
+                     std::span<const std::vector<Tensor>> expected) const;
 
  private:
   struct Output {

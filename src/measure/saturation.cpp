@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "base/parallel.h"
+#include "base/per_worker.h"
 
 namespace espquant::measure {
 namespace {
@@ -46,13 +47,12 @@ class Measurement {
         exact_(program.model(), program.target(), without_saturation(program.options())),
         chip_network_(program_, network),
         exact_network_(exact_, network),
-        reference_(reference) {}
+        reference_(reference),
+        workers_(program_, exact_, reference_) {}
 
-  std::unique_ptr<SaturationWorker> make_worker() const {
-    return std::make_unique<SaturationWorker>(program_, exact_, reference_);
-  }
-
-  SampleResult measure(const std::vector<Tensor>& inputs, SaturationWorker& worker) const {
+  /// Inside a parallel_for.
+  SampleResult measure(const std::vector<Tensor>& inputs) {
+    SaturationWorker& worker = workers_.mine();
     SampleResult result;
     result.books.resize(program_.node_count());
     for (Books& books : result.books) books.traced = true;
@@ -105,6 +105,7 @@ class Measurement {
   sim::Program exact_;
   SimulatedNetwork chip_network_, exact_network_;
   const ops::Executor* reference_;
+  PerWorker<SaturationWorker> workers_;
 };
 
 void add(Books& sum, const Books& books) {
@@ -133,15 +134,12 @@ SaturationReport measure_saturation(const sim::Program& program, const Graph& ne
                                     const ops::Executor* reference,
                                     const calib::SampleSource& source,
                                     const calib::Progress& progress) {
-  const Measurement measurement(program, network, reference);
-  std::vector<std::unique_ptr<SaturationWorker>> workers(static_cast<std::size_t>(thread_count()));
+  Measurement measurement(program, network, reference);
   std::vector<SampleResult> results(static_cast<std::size_t>(source.count));
   std::atomic<std::int64_t> done = 0;
   std::mutex progress_mutex;
   parallel_for(source.count, [&](std::int64_t i) {
-    auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
-    if (!worker) worker = measurement.make_worker();
-    results[static_cast<std::size_t>(i)] = measurement.measure(source.sample(i), *worker);
+    results[static_cast<std::size_t>(i)] = measurement.measure(source.sample(i));
     const std::int64_t finished = ++done;
     if (progress) {
       const std::lock_guard lock(progress_mutex);

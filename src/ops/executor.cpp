@@ -8,6 +8,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "base/cancel.h"
+#include "base/per_worker.h"
 #include "ops/dnnl_primitives.h"
 #include "ops/executor_plan.h"
 
@@ -339,6 +340,17 @@ std::vector<Tensor> Executor::run_altered(std::span<const ValueId> values, const
   }
   ws.altered = std::move(changed);
   return ws.outputs();
+}
+
+std::vector<std::vector<Tensor>> run_all(const Executor& executor,
+                                         std::span<const std::vector<Tensor>> inputs) {
+  PerWorker<Executor::Workspace> workspaces(executor);
+  std::vector<std::vector<Tensor>> outputs(inputs.size());
+  parallel_for(static_cast<std::int64_t>(inputs.size()), [&](std::int64_t i) {
+    const auto s = static_cast<std::size_t>(i);
+    outputs[s] = executor.run(inputs[s], workspaces.mine());
+  });
+  return outputs;
 }
 
 }  // namespace espquant::ops

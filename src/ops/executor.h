@@ -95,4 +95,8 @@ class Executor {
   std::unique_ptr<Impl> impl_;
 };
 
+/// The outputs of each of `inputs`, as Executor::run() takes them, computed beside each other.
+std::vector<std::vector<Tensor>> run_all(const Executor& executor,
+                                         std::span<const std::vector<Tensor>> inputs);
+
 }  // namespace espquant::ops

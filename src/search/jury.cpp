@@ -1,9 +1,9 @@
 #include "search/jury.h"
 
 #include <algorithm>
-#include <memory>
 
 #include "base/parallel.h"
+#include "base/per_worker.h"
 #include "measure/evaluate.h"
 #include "measure/output_comparison.h"
 #include "measure/simulate.h"
@@ -16,11 +16,6 @@ constexpr std::int64_t kInputMemory = std::int64_t{256} << 20;
 constexpr std::size_t kParts = 8;
 /// Fewer samples in a part say nothing of it.
 constexpr std::size_t kLeastInPart = 4;
-
-std::int64_t best_class(const Tensor& scores) {
-  const auto data = scores.data<float>();
-  return std::max_element(data.begin(), data.end()) - data.begin();
-}
 
 std::int64_t input_bytes(const Graph& network) {
   std::int64_t bytes = 0;
@@ -43,17 +38,11 @@ Jury::Jury(const Graph& network, calib::SampleSource source, std::vector<std::in
   const bool keep = input_bytes(network) * size() <= kInputMemory;
   if (keep) inputs_.resize(samples_.size());
   const ops::Executor executor(network, {.observe_all = false});
-  std::vector<std::unique_ptr<ops::Executor::Workspace>> workspaces(
-      static_cast<std::size_t>(thread_count()));
+  PerWorker<ops::Executor::Workspace> workspaces(executor);
   parallel_for(size(), [&](std::int64_t i) {
-    auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
-    if (!workspace) workspace = std::make_unique<ops::Executor::Workspace>(executor);
     const auto s = static_cast<std::size_t>(i);
     std::vector<Tensor> inputs = source_.sample(samples_[s]);
-    outputs_[s] = executor.run(inputs, *workspace);
-    // As the chip's are read.
-    for (Tensor& output : outputs_[s])
-      if (output.dtype() == DType::Bool) output = output.cast(DType::Float32);
+    outputs_[s] = measure::as_the_chip_gives(executor.run(inputs, workspaces.mine()));
     if (keep) inputs_[s] = std::move(inputs);
   });
 }
@@ -65,17 +54,15 @@ std::vector<Tensor> Jury::inputs_of(std::size_t i) const {
 Verdict Jury::of(const sim::Program& program) const {
   const measure::SimulatedNetwork simulated(program, network_);
   const measure::OutputComparison comparison(network_);
-  std::vector<std::unique_ptr<sim::Program::Frame>> frames(
-      static_cast<std::size_t>(thread_count()));
+  PerWorker<sim::Program::Frame> frames(program);
   std::vector<measure::OutputNoise> noises(samples_.size());
   std::vector<std::int64_t> classes(samples_.size(), -1);
   parallel_for(size(), [&](std::int64_t i) {
-    auto& frame = frames.at(static_cast<std::size_t>(worker_index()));
-    if (!frame) frame = std::make_unique<sim::Program::Frame>(program);
+    sim::Program::Frame& frame = frames.mine();
     const auto s = static_cast<std::size_t>(i);
-    const std::vector<Tensor> outputs = simulated.run(inputs_of(s), *frame);
+    const std::vector<Tensor> outputs = simulated.run(inputs_of(s), frame);
     noises[s] = comparison.of(outputs, outputs_[s]);
-    if (scores_) classes[s] = best_class(outputs.front());
+    if (scores_) classes[s] = measure::best_class(outputs.front());
   });
 
   Verdict verdict;
@@ -92,7 +79,7 @@ Verdict Jury::of(const sim::Program& program) const {
   const auto share = [&](const auto& holds) {
     std::int64_t count = 0;
     for (std::size_t s = 0; s < classes.size(); ++s)
-      count += holds(s, best_class(outputs_[s].front())) ? 1 : 0;
+      count += holds(s, measure::best_class(outputs_[s].front())) ? 1 : 0;
     return static_cast<double>(count) /
            static_cast<double>(std::max<std::size_t>(1, classes.size()));
   };

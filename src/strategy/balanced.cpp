@@ -41,14 +41,6 @@ Outputs outputs_on(const Graph& network, const calib::SampleSource& source) {
   return outputs;
 }
 
-measure::OutputNoise noise_between(const Graph& network, const Outputs& actual,
-                                   const Outputs& expected) {
-  const measure::OutputComparison comparison(network);
-  measure::OutputNoise noise = comparison.nothing();
-  for (std::size_t s = 0; s < actual.size(); ++s) comparison.add(actual[s], expected[s], noise);
-  return noise;
-}
-
 double largest_change(const Outputs& actual, const Outputs& expected) {
   double change = 0, largest = 0;
   for (std::size_t s = 0; s < actual.size(); ++s)
@@ -101,7 +93,7 @@ class Judge {
     if (way == EqualizationWay::ToRelu) {
       trial.caps_removed = quant::turn_caps_into_relus(made.network);
       before = outputs_on(made.network, plain_.source());
-      trial.conversion_noise = noise_between(made.network, before, original_);
+      trial.conversion_noise = measure::OutputComparison(made.network).of_all(before, original_);
       if (trial.conversion_noise.ratio() >= most) return made;
       extents = calib::channel_extents(ops::Executor(made.network), plain_.source());
     }

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <iterator>
-#include <memory>
 
 #include "base/parallel.h"
+#include "base/per_worker.h"
 #include "measure/output_comparison.h"
 #include "measure/simulate.h"
 
@@ -51,15 +51,7 @@ FloatRun run_float(const ops::Executor& executor, std::vector<std::vector<Tensor
 
 void run_judged(const ops::Executor& executor, std::vector<std::vector<Tensor>> inputs,
                 FloatRun& run) {
-  std::vector<std::vector<Tensor>> outputs(inputs.size());
-  std::vector<std::unique_ptr<ops::Executor::Workspace>> workspaces(
-      static_cast<std::size_t>(thread_count()));
-  parallel_for(static_cast<std::int64_t>(inputs.size()), [&](std::int64_t i) {
-    auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
-    if (!workspace) workspace = std::make_unique<ops::Executor::Workspace>(executor);
-    const auto s = static_cast<std::size_t>(i);
-    outputs[s] = executor.run(inputs[s], *workspace);
-  });
+  std::vector<std::vector<Tensor>> outputs = ops::run_all(executor, inputs);
   std::move(inputs.begin(), inputs.end(), std::back_inserter(run.inputs));
   std::move(outputs.begin(), outputs.end(), std::back_inserter(run.outputs));
 }
@@ -68,15 +60,13 @@ measure::OutputNoise output_noise(const sim::Program& program, const Graph& netw
                                   const FloatRun& run) {
   const measure::SimulatedNetwork simulated(program, network);
   const measure::OutputComparison comparison(network);
-  std::vector<std::unique_ptr<sim::Program::Frame>> frames(
-      static_cast<std::size_t>(thread_count()));
+  PerWorker<sim::Program::Frame> frames(program);
   const std::size_t first = run.first_judged();
   std::vector<measure::OutputNoise> noises(run.inputs.size() - first);
   parallel_for(static_cast<std::int64_t>(noises.size()), [&](std::int64_t i) {
-    auto& frame = frames.at(static_cast<std::size_t>(worker_index()));
-    if (!frame) frame = std::make_unique<sim::Program::Frame>(program);
+    sim::Program::Frame& frame = frames.mine();
     const auto s = static_cast<std::size_t>(i);
-    const auto outputs = simulated.run(run.inputs[first + s], *frame);
+    const auto outputs = simulated.run(run.inputs[first + s], frame);
     noises[s] = comparison.of(outputs, run.outputs[first + s]);
   });
   measure::OutputNoise sum = comparison.nothing();

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <memory>
 #include <string_view>
 
 #include "base/parallel.h"
+#include "base/per_worker.h"
 #include "ops/executor.h"
 #include "ops/op.h"
 #include "passes/softmax_masks.h"
@@ -114,27 +114,25 @@ Observed observe(const Graph& network, const calib::SampleSource& source, std::i
     Observed seen;
     std::map<std::size_t, RowReach> rows;
   };
-  std::vector<std::unique_ptr<Worker>> workers(static_cast<std::size_t>(thread_count()));
+  PerWorker<Worker> workers(executor);
   const std::int64_t samples = std::min(source.count, count);
   parallel_for(samples, [&](std::int64_t i) {
-    auto& worker = workers.at(static_cast<std::size_t>(worker_index()));
-    if (!worker) worker = std::make_unique<Worker>(executor);
-    executor.run(source.sample(i * source.count / samples), worker->workspace,
+    Worker& worker = workers.mine();
+    executor.run(source.sample(i * source.count / samples), worker.workspace,
                  [&](const ops::Executor::View& view) {
                    const auto v = static_cast<std::size_t>(view.value);
-                   note(view.data, worker->seen.extents[v], worker->seen.least[v]);
+                   note(view.data, worker.seen.extents[v], worker.seen.least[v]);
                    if (rows[v].count == 0) return;
-                   worker->rows[v].add(rows[v], view.to_tensor().data<float>());
+                   worker.rows[v].add(rows[v], view.to_tensor().data<float>());
                  });
   });
   // Least and largest do not depend on which worker saw what.
   Observed all = unseen(network);
   std::map<std::size_t, RowReach> reach;
-  for (const auto& worker : workers) {
-    if (!worker) continue;
-    merge(all, worker->seen);
-    for (const auto& [v, one] : worker->rows) reach[v].add(one);
-  }
+  workers.for_each([&](const Worker& worker) {
+    merge(all, worker.seen);
+    for (const auto& [v, one] : worker.rows) reach[v].add(one);
+  });
   for (const auto& [v, one] : reach) {
     const bool apart = std::isfinite(one.lowest) && one.lowest >= kPlainRow;
     all.lowest_row[v] = apart ? one.lowest : std::min(one.lowest, one.lowest_lost);

@@ -5,12 +5,12 @@
 #include <functional>
 #include <limits>
 #include <map>
-#include <memory>
 #include <numeric>
 #include <optional>
 
 #include "base/fixed_point.h"
 #include "base/parallel.h"
+#include "base/per_worker.h"
 #include "measure/output_comparison.h"
 #include "strategy/channel_means.h"
 #include "strategy/output_weights.h"
@@ -257,12 +257,10 @@ class NoiseSearch {
 
   void for_each_look(std::size_t first, std::size_t end,
                      const std::function<void(std::size_t, ops::Executor::Workspace&)>& visit) {
-    std::vector<std::unique_ptr<ops::Executor::Workspace>> workspaces(
-        static_cast<std::size_t>(thread_count()));
+    PerWorker<ops::Executor::Workspace> workspaces(executor_);
     parallel_for(static_cast<std::int64_t>(end - first), [&](std::int64_t i) {
-      auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
-      if (!workspace) workspace = std::make_unique<ops::Executor::Workspace>(executor_);
-      visit(first + static_cast<std::size_t>(i), *workspace);
+      ops::Executor::Workspace& workspace = workspaces.mine();
+      visit(first + static_cast<std::size_t>(i), workspace);
     });
   }
 

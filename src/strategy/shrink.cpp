@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "base/parallel.h"
 #include "measure/output_comparison.h"
 #include "train/distill.h"
 
@@ -47,28 +46,11 @@ Parted part(const calib::SampleSource& source) {
       inputs_of(source, judged)};
 }
 
-std::vector<std::vector<Tensor>> outputs_of(const Graph& graph,
-                                            const std::vector<std::vector<Tensor>>& inputs) {
-  const ops::Executor executor(graph, {.observe_all = false});
-  std::vector<std::vector<Tensor>> outputs(inputs.size());
-  std::vector<std::optional<ops::Executor::Workspace>> workspaces(
-      static_cast<std::size_t>(thread_count()));
-  parallel_for(static_cast<std::int64_t>(inputs.size()), [&](std::int64_t i) {
-    auto& workspace = workspaces.at(static_cast<std::size_t>(worker_index()));
-    if (!workspace) workspace.emplace(executor);
-    const auto s = static_cast<std::size_t>(i);
-    outputs[s] = executor.run(inputs[s], *workspace);
-  });
-  return outputs;
-}
-
 measure::OutputNoise noise_of(const Graph& network, const Graph& smaller, const Parted& samples) {
-  const measure::OutputComparison comparison(network);
-  const auto expected = outputs_of(network, samples.judged);
-  const auto actual = outputs_of(smaller, samples.judged);
-  measure::OutputNoise noise = comparison.nothing();
-  for (std::size_t i = 0; i < expected.size(); ++i) comparison.add(actual[i], expected[i], noise);
-  return noise;
+  const auto outputs_of = [&](const Graph& graph) {
+    return ops::run_all(ops::Executor(graph, {.observe_all = false}), samples.judged);
+  };
+  return measure::OutputComparison(network).of_all(outputs_of(smaller), outputs_of(network));
 }
 
 double work_of(const Graph& graph) {

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/parallel.h"
+#include "base/per_worker.h"
 #include "ops/executor.h"
 #include "train/adam.h"
 #include "train/network.h"
@@ -232,8 +233,7 @@ Distilled distill(const Graph& teacher_graph, const Student& student,
   const std::int64_t total = std::max(settings.total, settings.steps);
   std::vector<std::vector<Tensor>> inputs(static_cast<std::size_t>(batch)), expected = inputs;
   std::vector<std::int64_t> chosen(inputs.size()), others = chosen;
-  std::vector<std::optional<ops::Executor::Workspace>> workspaces(
-      static_cast<std::size_t>(thread_count()));
+  PerWorker<ops::Executor::Workspace> workspaces(executor);
 
   Distilled result;
   constexpr std::int64_t kShown = 10;
@@ -249,9 +249,8 @@ Distilled distill(const Graph& teacher_graph, const Student& student,
       std::vector<Tensor> other;
       if (settings.augmentation.mix > 0) other = source.sample(others[at]);
       inputs[at] = augmented(source.sample(chosen[at]), other, settings.augmentation, random);
-      auto& workspace = workspaces[static_cast<std::size_t>(worker_index())];
-      if (!workspace) workspace.emplace(executor);
-      expected[at] = executor.run(inputs[at], *workspace);
+      ops::Executor::Workspace& workspace = workspaces.mine();
+      expected[at] = executor.run(inputs[at], workspace);
     });
     if (step == 0)
       for (std::size_t o = 0; o < comparisons.size(); ++o) {
