@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string_view>
@@ -33,6 +34,13 @@ namespace detail {
 
 /// Throws Error(Io): "cannot ACTION: the system's reason".
 [[noreturn]] void io_error(const std::filesystem::path& path, std::string_view action, int reason);
+
+struct OpenFile {
+  Descriptor descriptor;
+  std::uint64_t size = 0;
+};
+/// A file that is there, and neither a folder nor a pipe. Throws Error(Io).
+OpenFile open_to_read(const std::filesystem::path& path);
 
 /// Creates or empties the file and writes it; on the disk when this returns, if asked for. Errors
 /// name `shown`.

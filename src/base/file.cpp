@@ -63,22 +63,28 @@ void require_no_pipe(const fs::path& path) {
       .remedy("Save what comes out of it to a file, and give that");
 }
 
-std::vector<std::byte> read_file(const fs::path& path, std::uint64_t limit) {
+detail::OpenFile detail::open_to_read(const fs::path& path) {
   require_no_pipe(path);
-  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd.get() < 0) io_error(path, "read it", errno);
+  OpenFile file{Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC))};
+  if (file.descriptor.get() < 0) io_error(path, "read it", errno);
   struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) io_error(path, "read it", errno);
+  if (::fstat(file.descriptor.get(), &info) != 0) io_error(path, "read it", errno);
   if (S_ISDIR(info.st_mode))
     throw Error(ErrorCode::Io, "is a folder, expected a file").file(path.string());
-  if (static_cast<std::uint64_t>(info.st_size) > limit)
+  file.size = static_cast<std::uint64_t>(info.st_size);
+  return file;
+}
+
+std::vector<std::byte> read_file(const fs::path& path, std::uint64_t limit) {
+  const detail::OpenFile file = detail::open_to_read(path);
+  if (file.size > limit)
     throw Error(ErrorCode::BadData,
-                fmt::format("{} bytes are more than the {} that are accepted", info.st_size, limit))
+                fmt::format("{} bytes are more than the {} that are accepted", file.size, limit))
         .file(path.string());
-  std::vector<std::byte> content(static_cast<std::size_t>(info.st_size));
+  std::vector<std::byte> content(static_cast<std::size_t>(file.size));
   std::size_t done = 0;
   while (done < content.size()) {
-    const ssize_t n = ::read(fd.get(), content.data() + done, content.size() - done);
+    const ssize_t n = ::read(file.descriptor.get(), content.data() + done, content.size() - done);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) io_error(path, "read it", errno);
     if (n == 0) break;

@@ -207,7 +207,7 @@ std::unique_ptr<Dataset> open_npy_dataset(const std::filesystem::path& path,
                                           std::span<const InputSpec> inputs,
                                           const Preprocess& preprocess) {
   std::vector<Column> columns;
-  columns.emplace_back(read_npy(path), inputs.front(), preprocess);
+  columns.emplace_back(read_npy(path, Wide::ToFloat32), inputs.front(), preprocess);
   return std::make_unique<ArrayDataset>(std::move(columns), std::vector<std::string>(), Tensor());
 }
 
@@ -215,7 +215,7 @@ namespace {
 
 /// `read` gives the array of one of the names.
 std::unique_ptr<Dataset> dataset_of(const std::vector<std::string>& present,
-                                    const std::function<Tensor(const std::string&)>& read,
+                                    const std::function<Tensor(const std::string&, Wide)>& read,
                                     std::span<const InputSpec> inputs,
                                     const Preprocess& preprocess) {
   ESPQUANT_ASSERT(!inputs.empty(), "a network without inputs");
@@ -225,7 +225,7 @@ std::unique_ptr<Dataset> dataset_of(const std::vector<std::string>& present,
   for (const InputSpec& input : inputs) {
     const std::string source = array_for(present, input, inputs);
     try {
-      columns.emplace_back(read(source), input, preprocess);
+      columns.emplace_back(read(source, Wide::ToFloat32), input, preprocess);
     } catch (Error& error) {
       throw error.tensor(source);
     }
@@ -237,7 +237,7 @@ std::unique_ptr<Dataset> dataset_of(const std::vector<std::string>& present,
   }
   Tensor labels;
   if (!labels_name.empty()) {
-    labels = read(labels_name);
+    labels = read(labels_name, Wide::Kept);
     if (labels.rank() == 0 || static_cast<std::size_t>(labels.shape()[0]) != columns.front().size())
       throw Error(ErrorCode::BadData,
                   fmt::format("labels of shape {} for {} samples", to_string(labels.shape()),
@@ -254,14 +254,15 @@ std::unique_ptr<Dataset> open_npz_dataset(const std::filesystem::path& path,
                                           const Preprocess& preprocess) {
   const Npz npz = Npz::open(path);
   return dataset_of(
-      npz.names(), [&](const std::string& name) { return npz.read(name); }, inputs, preprocess);
+      npz.names(), [&](const std::string& name, Wide wide) { return npz.read(name, wide); }, inputs,
+      preprocess);
 }
 
 std::unique_ptr<Dataset> arrays_as_dataset(const NamedArrays& arrays,
                                            std::span<const InputSpec> inputs,
                                            const Preprocess& preprocess) {
   return dataset_of(
-      names_of(arrays), [&](const std::string& name) { return arrays.at(name); }, inputs,
+      names_of(arrays), [&](const std::string& name, Wide) { return arrays.at(name); }, inputs,
       preprocess);
 }
 

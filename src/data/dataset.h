@@ -84,8 +84,8 @@ class Dataset {
 /// preprocessed; arrays of other types are ready inputs, of shape [N] + the input's shape, where
 /// axes of extent 1 may be missing or stand elsewhere; or of the input's shape with the samples
 /// along an axis that has extent 1 there: a state (layers,1,H) as (layers,N,H). The first reading
-/// goes before the second. They stay as they are in memory; samples are converted one at a time,
-/// and images of a folder are decoded when asked for.
+/// goes before the second. Elements of 64 bits are held as float32, others as they are in the file;
+/// samples are converted one at a time, and images of a folder are decoded when asked for.
 ///
 /// Throws Error(BadData) for what does not fit the inputs (both shapes named), Error(Unsupported)
 /// for other files, and what the readers throw.

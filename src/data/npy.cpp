@@ -11,8 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/byte_source.h"
 #include "base/error.h"
-#include "base/file.h"
 
 namespace espquant::data {
 namespace {
@@ -208,7 +208,10 @@ NpyHeader parse_npy_header(std::span<const std::byte> bytes) {
   return header;
 }
 
-Tensor finish_npy(const NpyHeader& header, Tensor elements) {
+namespace {
+
+/// Turns elements read in file order into a row-major tensor, and checks bools.
+Tensor in_row_major_order(const NpyHeader& header, Tensor elements) {
   if (header.dtype == DType::Bool &&
       !std::ranges::all_of(elements.bytes(), [](std::byte b) { return b <= std::byte{1}; }))
     throw malformed_npy("a bool that is neither 0 nor 1");
@@ -218,21 +221,69 @@ Tensor finish_npy(const NpyHeader& header, Tensor elements) {
   return elements.reshaped(permuted(header.shape, reversed)).transposed(reversed);
 }
 
-Tensor read_npy(std::span<const std::byte> bytes) {
-  const NpyHeader header = parse_npy_header(bytes);
-  const auto payload = bytes.subspan(header.size);
-  if (payload.size() != header.payload_bytes())
-    throw malformed_npy(fmt::format("{} bytes of elements, shape {} of {} needs {}", payload.size(),
-                                    to_string(header.shape), to_string(header.dtype),
-                                    header.payload_bytes()));
-  Tensor elements(header.dtype, header.shape);
-  std::ranges::copy(payload, elements.mutable_bytes().begin());
-  return finish_npy(header, std::move(elements));
+Tensor read_as_float32(const NpyHeader& header,
+                       const std::function<void(std::span<std::byte>)>& next) {
+  constexpr std::int64_t kPiece = 1 << 16;
+  Tensor elements(DType::Float32, header.shape);
+  auto to = elements.mutable_data<float>().begin();
+  for (std::int64_t left = elements.size(); left > 0;) {
+    const std::int64_t count = std::min(left, kPiece);
+    Tensor piece(header.dtype, {count});
+    next(piece.mutable_bytes());
+    const Tensor narrow = piece.cast(DType::Float32);
+    to = std::ranges::copy(narrow.data<float>(), to).out;
+    left -= count;
+  }
+  return elements;
 }
 
-Tensor read_npy(const std::filesystem::path& path) {
+NpyHeader header_of(const ByteSource& file, std::vector<std::byte>& prefix) {
+  prefix.resize(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), kMaxNpyHeader)));
+  file.read(0, prefix);
+  return parse_npy_header(prefix);
+}
+
+Tensor read_npy(const ByteSource& file, Wide wide) {
+  std::vector<std::byte> prefix;
+  const NpyHeader header = header_of(file, prefix);
+  if (file.size() - header.size != header.payload_bytes())
+    throw malformed_npy(fmt::format("{} bytes of elements, shape {} of {} needs {}",
+                                    file.size() - header.size, to_string(header.shape),
+                                    to_string(header.dtype), header.payload_bytes()));
+  std::uint64_t at = header.size;
+  return read_elements(header, wide, [&](std::span<std::byte> out) {
+    file.read(at, out);
+    at += out.size();
+  });
+}
+
+}  // namespace
+
+Tensor read_elements(const NpyHeader& header, Wide wide,
+                     const std::function<void(std::span<std::byte>)>& next) {
+  if (wide == Wide::ToFloat32 && size_of(header.dtype) > sizeof(float))
+    return in_row_major_order(header, read_as_float32(header, next));
+  Tensor elements(header.dtype, header.shape);
+  next(elements.mutable_bytes());
+  return in_row_major_order(header, std::move(elements));
+}
+
+Tensor read_npy(std::span<const std::byte> bytes) {
+  return read_npy(*bytes_in_memory({bytes.begin(), bytes.end()}), Wide::Kept);
+}
+
+Tensor read_npy(const std::filesystem::path& path, Wide wide) {
   try {
-    return read_npy(read_file(path));
+    return read_npy(*bytes_of_file(path), wide);
+  } catch (Error& error) {
+    throw error.file(path.string());
+  }
+}
+
+NpyHeader read_npy_header(const std::filesystem::path& path) {
+  try {
+    std::vector<std::byte> prefix;
+    return header_of(*bytes_of_file(path), prefix);
   } catch (Error& error) {
     throw error.file(path.string());
   }

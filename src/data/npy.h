@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -30,13 +31,26 @@ inline constexpr std::size_t kMaxNpyHeader = 4096;
 /// Throws Error(Malformed), or Error(Unsupported) for element types outside base/dtype.h.
 NpyHeader parse_npy_header(std::span<const std::byte> bytes);
 
-/// Turns elements read in file order into a row-major tensor of `header.shape`, and checks bools.
-Tensor finish_npy(const NpyHeader& header, Tensor elements);
+/// As which type elements come that have more bytes than a float32.
+enum class Wide {
+  Kept,
+  /// Converted piece by piece while they are read, so that they never stand in memory: what a
+  /// network's inputs are made of them in any case.
+  ToFloat32,
+};
+
+/// The elements behind a header, of which next() fills in the following bytes of the file, as a
+/// row-major tensor of `header.shape`. Throws Error(Malformed) for bools that are neither.
+Tensor read_elements(const NpyHeader& header, Wide wide,
+                     const std::function<void(std::span<std::byte>)>& next);
 
 /// The array of a whole .npy file; memory is taken only for elements that are there. Throws
 /// Error(Malformed) when bytes are missing or left over.
 Tensor read_npy(std::span<const std::byte> bytes);
-Tensor read_npy(const std::filesystem::path& path);
+Tensor read_npy(const std::filesystem::path& path, Wide wide = Wide::Kept);
+
+/// Type and shape, without reading the elements. Throws as parse_npy_header().
+NpyHeader read_npy_header(const std::filesystem::path& path);
 
 /// What stands before the elements in a version 1.0 file. Throws Error(Unsupported) for bfloat16.
 std::vector<std::byte> npy_header(DType dtype, const Shape& shape);

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/text.h"
 
 namespace espquant::data {
@@ -41,7 +40,10 @@ std::map<std::string, Tensor> read_all(const Npz& npz) {
 }  // namespace
 
 Npz::Npz(std::vector<std::byte> archive, std::uint64_t limit)
-    : archive_(std::move(archive)), members_(list_zip(archive_, limit)) {
+    : Npz(bytes_in_memory(std::move(archive)), limit) {}
+
+Npz::Npz(std::shared_ptr<const ByteSource> archive, std::uint64_t limit)
+    : archive_(std::move(archive)), members_(list_zip(*archive_, limit)) {
   for (const ZipMember& m : members_) {
     if (!m.name.ends_with(kSuffix))
       throw Error(ErrorCode::Malformed,
@@ -53,7 +55,7 @@ Npz::Npz(std::vector<std::byte> archive, std::uint64_t limit)
 
 Npz Npz::open(const std::filesystem::path& path) {
   try {
-    return Npz(read_file(path));
+    return Npz(bytes_of_file(path));
   } catch (Error& error) {
     throw error.file(path.string());
   }
@@ -78,26 +80,29 @@ const ZipMember& Npz::member(std::string_view name) const {
 NpyHeader Npz::header(std::string_view name) const {
   const ZipMember& m = member(name);
   try {
-    ZipReader reader(archive_, m);
+    ZipReader reader(*archive_, m);
     return checked_header(read_prefix(reader, m), m);
   } catch (Error& error) {
     throw error.tensor(name);
   }
 }
 
-Tensor Npz::read(std::string_view name) const {
+Tensor Npz::read(std::string_view name, Wide wide) const {
   const ZipMember& m = member(name);
   try {
-    ZipReader reader(archive_, m);
+    ZipReader reader(*archive_, m);
     const std::vector<std::byte> prefix = read_prefix(reader, m);
     const NpyHeader header = checked_header(prefix, m);
-    Tensor elements(header.dtype, header.shape);
-    const auto to = elements.mutable_bytes();
-    const auto early = std::span(prefix).subspan(header.size);
-    std::ranges::copy(early, to.begin());
-    reader.read(to.subspan(early.size()));
+    // The first elements came with the header.
+    auto early = std::span(prefix).subspan(header.size);
+    Tensor array = read_elements(header, wide, [&](std::span<std::byte> out) {
+      const std::size_t known = std::min(early.size(), out.size());
+      std::ranges::copy(early.first(known), out.begin());
+      early = early.subspan(known);
+      reader.read(out.subspan(known));
+    });
     reader.finish();
-    return finish_npy(header, std::move(elements));
+    return array;
   } catch (Error& error) {
     throw error.tensor(name);
   }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,12 +15,14 @@
 
 namespace espquant::data {
 
-/// A NumPy .npz archive: named arrays, each read when it is asked for.
+/// A NumPy .npz archive: named arrays, each read when it is asked for. One that is a file is not
+/// held in memory.
 class Npz {
  public:
   /// Throws Error(Malformed) when the archive's directory is broken, Error(BadData) when its
   /// content exceeds `limit` bytes.
   explicit Npz(std::vector<std::byte> archive, std::uint64_t limit = kMaxZipContent);
+  explicit Npz(std::shared_ptr<const ByteSource> archive, std::uint64_t limit = kMaxZipContent);
   static Npz open(const std::filesystem::path& path);
 
   /// In the archive's order, without ".npy".
@@ -30,12 +33,12 @@ class Npz {
   NpyHeader header(std::string_view name) const;
   /// Throws Error(Malformed) (damage, checksum), Error(Unsupported) (element type), both naming the
   /// array, or Error(BadData) when there is no such array.
-  Tensor read(std::string_view name) const;
+  Tensor read(std::string_view name, Wide wide = Wide::Kept) const;
 
  private:
   const ZipMember& member(std::string_view name) const;
 
-  std::vector<std::byte> archive_;
+  std::shared_ptr<const ByteSource> archive_;
   std::vector<ZipMember> members_;
   std::vector<std::string> names_;
 };

@@ -4,7 +4,6 @@
 #include <charconv>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "data/dataset_sources.h"
 #include "data/image.h"
 
@@ -87,7 +86,7 @@ std::vector<std::optional<Shape>> extents_of_data(const fs::path& path,
   }
   if (inputs.size() != 1) return shapes;
   if (path.extension() == ".npy" && !fs::is_directory(path)) {
-    shapes[0] = shape_in(parse_npy_header(read_file(path)), inputs[0]);
+    shapes[0] = shape_in(read_npy_header(path), inputs[0]);
   } else if (const auto picture = first_picture(path)) {
     std::int64_t height = pixels_of(settings, "height", 0), width = pixels_of(settings, "width", 0);
     if (height == 0 || width == 0) {

@@ -29,7 +29,6 @@ Error malformed_zip(std::string message) {
 class Fields {
  public:
   explicit Fields(std::span<const std::byte> bytes) : rest_(bytes) {}
-  Fields(std::span<const std::byte> bytes, std::uint64_t offset) : rest_(bytes) { skip(offset); }
 
   std::uint16_t u16() { return static_cast<std::uint16_t>(number(2)); }
   std::uint32_t u32() { return static_cast<std::uint32_t>(number(4)); }
@@ -58,11 +57,21 @@ class Fields {
   std::span<const std::byte> rest_;
 };
 
-std::size_t find_end_record(std::span<const std::byte> archive) {
-  if (archive.size() >= kEndSize) {
-    const std::size_t last = archive.size() - kEndSize;
+std::vector<std::byte> read_range(const ByteSource& archive, std::uint64_t offset,
+                                  std::uint64_t count) {
+  if (offset > archive.size() || count > archive.size() - offset)
+    throw malformed_zip("it ends inside a record");
+  std::vector<std::byte> bytes(static_cast<std::size_t>(count));
+  archive.read(offset, bytes);
+  return bytes;
+}
+
+/// Where the end record stands in the last bytes of an archive.
+std::size_t find_end_record(std::span<const std::byte> tail) {
+  if (tail.size() >= kEndSize) {
+    const std::size_t last = tail.size() - kEndSize;
     for (std::size_t comment = 0; comment <= std::min(last, kMaxComment); ++comment) {
-      Fields fields(archive, last - comment);
+      Fields fields(tail.subspan(last - comment));
       if (fields.u32() != kEndSignature) continue;
       fields.skip(kEndSize - 6);
       if (fields.u16() == comment) return last - comment;
@@ -72,24 +81,31 @@ std::size_t find_end_record(std::span<const std::byte> archive) {
 }
 
 struct Directory {
-  std::span<const std::byte> bytes;
+  std::vector<std::byte> bytes;
   std::uint64_t offset = 0;
   std::uint64_t entries = 0;
 };
 
-Directory find_directory(std::span<const std::byte> archive) {
-  const std::size_t end = find_end_record(archive);
-  Fields fields(archive, end + 4);
+Directory find_directory(const ByteSource& archive) {
+  const std::uint64_t tail_size =
+      std::min<std::uint64_t>(archive.size(), kMaxComment + kEndSize + kEnd64LocatorSize);
+  const std::vector<std::byte> held = read_range(archive, archive.size() - tail_size, tail_size);
+  const std::span<const std::byte> tail = held;
+  const std::size_t end_in_tail = find_end_record(tail);
+  const std::uint64_t end = archive.size() - tail_size + end_in_tail;
+  Fields fields(tail.subspan(end_in_tail));
+  fields.skip(4);
   const std::uint32_t volumes = fields.u32();
   fields.skip(2);
   std::uint64_t entries = fields.u16(), size = fields.u32(), offset = fields.u32();
-  if (end >= kEnd64LocatorSize &&
-      Fields(archive, end - kEnd64LocatorSize).u32() == kEnd64LocatorSignature) {
-    Fields locator(archive, end - kEnd64LocatorSize + 8);
+  Fields locator(tail.subspan(end_in_tail - std::min(end_in_tail, kEnd64LocatorSize)));
+  if (end_in_tail >= kEnd64LocatorSize && locator.u32() == kEnd64LocatorSignature) {
+    locator.skip(4);
     const std::uint64_t end64 = locator.u64();
-    if (end64 > archive.size() - std::min(archive.size(), kEnd64Size))
+    if (end64 > archive.size() - std::min<std::uint64_t>(archive.size(), kEnd64Size))
       throw malformed_zip("its zip64 record stands outside the file");
-    Fields fields64(archive, end64);
+    const std::vector<std::byte> record = read_range(archive, end64, kEnd64Size);
+    Fields fields64(record);
     fields64.expect(kEnd64Signature, "zip64 record");
     fields64.skip(8 + 2 + 2 + 4 + 4 + 8);
     entries = fields64.u64();
@@ -100,8 +116,7 @@ Directory find_directory(std::span<const std::byte> archive) {
   }
   if (offset > end || size > end - offset)
     throw malformed_zip("its directory stands outside the file");
-  return {archive.subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size)), offset,
-          entries};
+  return {read_range(archive, offset, size), offset, entries};
 }
 
 /// Sizes and offsets that overflowed their 32-bit field stand in the zip64 extra field, in this
@@ -120,7 +135,7 @@ void read_zip64_extra(std::span<const std::byte> extra,
   }
 }
 
-ZipMember read_entry(Fields& fields, std::span<const std::byte> archive, std::uint64_t directory) {
+ZipMember read_entry(Fields& fields, const ByteSource& archive, std::uint64_t directory) {
   ZipMember member;
   fields.expect(kEntrySignature, "directory entry");
   fields.skip(4);
@@ -147,14 +162,19 @@ ZipMember read_entry(Fields& fields, std::span<const std::byte> archive, std::ui
         .remedy("save with numpy.savez or numpy.savez_compressed");
   member.deflated = method == kDeflated;
 
-  Fields header(archive.first(static_cast<std::size_t>(directory)), local);
+  // The content must end before the directory.
+  if (local > directory || kLocalSize > directory - local)
+    throw malformed_zip("it ends inside a record");
+  const std::vector<std::byte> local_header = read_range(archive, local, kLocalSize);
+  Fields header(local_header);
   header.expect(kLocalSignature, "local header");
   header.skip(22);
-  const std::uint16_t local_name = header.u16(), local_extra = header.u16();
-  header.skip(std::uint64_t{local_name} + local_extra);
-  member.offset = static_cast<std::size_t>(directory) - header.left();
-  header.skip(compressed);
-  member.compressed_size = static_cast<std::size_t>(compressed);
+  const std::uint64_t behind_header = std::uint64_t{header.u16()} + header.u16();
+  const std::uint64_t room = directory - local - kLocalSize;
+  if (behind_header > room || compressed > room - behind_header)
+    throw malformed_zip("it ends inside a record");
+  member.offset = local + kLocalSize + behind_header;
+  member.compressed_size = compressed;
   if (member.deflated ? size / kMaxExpansion > compressed : size != compressed)
     throw malformed_zip(fmt::format("{} bytes cannot come from {}", size, compressed))
         .tensor(member.name);
@@ -164,7 +184,7 @@ ZipMember read_entry(Fields& fields, std::span<const std::byte> archive, std::ui
 
 /// Members that share bytes are the trick of small archives that expand without bound.
 void check_disjoint(const std::vector<ZipMember>& members) {
-  std::vector<std::pair<std::size_t, std::size_t>> ranges;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
   std::set<std::string_view> names;
   for (const ZipMember& member : members) {
     ranges.emplace_back(member.offset, member.offset + member.compressed_size);
@@ -179,7 +199,7 @@ void check_disjoint(const std::vector<ZipMember>& members) {
 
 }  // namespace
 
-std::vector<ZipMember> list_zip(std::span<const std::byte> archive, std::uint64_t limit) {
+std::vector<ZipMember> list_zip(const ByteSource& archive, std::uint64_t limit) {
   const Directory directory = find_directory(archive);
   Fields fields(directory.bytes);
   std::vector<ZipMember> members;
@@ -196,16 +216,26 @@ std::vector<ZipMember> list_zip(std::span<const std::byte> archive, std::uint64_
 }
 
 struct ZipReader::State {
-  std::span<const std::byte> input;
+  const ByteSource& archive;
+  std::uint64_t offset, compressed_left;
   std::size_t left;
-  uLong expected_crc, crc;
-  std::optional<z_stream> inflater;
+  uLong expected_crc, crc = crc32(0, nullptr, 0);
+  std::optional<z_stream> inflater = {};
+  /// What was read of the compressed bytes last.
+  std::vector<std::byte> piece = {};
+
+  void take(std::span<std::byte> out) {
+    archive.read(offset, out);
+    offset += out.size();
+    compressed_left -= out.size();
+  }
+  /// Fills the front of `out`; returns how much.
+  std::size_t inflate_into(std::span<std::byte> out);
 };
 
-ZipReader::ZipReader(std::span<const std::byte> archive, const ZipMember& member)
-    : state_(std::make_unique<State>(State{archive.subspan(member.offset, member.compressed_size),
-                                           member.size, member.crc, crc32(0, nullptr, 0),
-                                           std::nullopt})) {
+ZipReader::ZipReader(const ByteSource& archive, const ZipMember& member)
+    : state_(std::make_unique<State>(
+          State{archive, member.offset, member.compressed_size, member.size, member.crc})) {
   if (!member.deflated) return;
   z_stream& stream = state_->inflater.emplace();
   if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
@@ -215,37 +245,40 @@ ZipReader::~ZipReader() {
   if (state_->inflater) inflateEnd(&*state_->inflater);
 }
 
+std::size_t ZipReader::State::inflate_into(std::span<std::byte> out) {
+  constexpr std::size_t kPiece = std::size_t{1} << 16;
+  z_stream& stream = *inflater;
+  if (stream.avail_in == 0) {
+    piece.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, compressed_left)));
+    take(piece);
+    stream.next_in = reinterpret_cast<Bytef*>(piece.data());
+    stream.avail_in = static_cast<uInt>(piece.size());
+  }
+  const uInt offered = stream.avail_in, wanted = static_cast<uInt>(out.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = wanted;
+  const int result = inflate(&stream, Z_NO_FLUSH);
+  const uInt produced = wanted - stream.avail_out;
+  if ((result != Z_OK && result != Z_STREAM_END) || (produced == 0 && offered == stream.avail_in))
+    throw malformed_zip("compressed data is damaged or ends early");
+  if (result == Z_STREAM_END && produced < left)
+    throw malformed_zip("compressed data ends early");
+  return produced;
+}
+
 void ZipReader::read(std::span<std::byte> out) {
   State& s = *state_;
   if (out.size() > s.left) throw malformed_zip("a member is shorter than its content needs");
-  s.left -= out.size();
-  if (!s.inflater) {
-    std::ranges::copy(s.input.first(out.size()), out.begin());
-    s.input = s.input.subspan(out.size());
-  }
-  constexpr std::size_t kStep = std::numeric_limits<uInt>::max() / 2;
-  for (std::size_t done = 0; done < out.size();) {
-    const auto wanted = static_cast<uInt>(std::min(out.size() - done, kStep));
-    auto* to = reinterpret_cast<Bytef*>(out.data() + done);
-    uInt produced = wanted;
-    if (s.inflater) {
-      z_stream& stream = *s.inflater;
-      const auto offered = static_cast<uInt>(std::min(s.input.size(), kStep));
-      stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(s.input.data()));
-      stream.avail_in = offered;
-      stream.next_out = to;
-      stream.avail_out = wanted;
-      const int result = inflate(&stream, Z_NO_FLUSH);
-      s.input = s.input.subspan(offered - stream.avail_in);
-      produced = wanted - stream.avail_out;
-      if ((result != Z_OK && result != Z_STREAM_END) ||
-          (produced == 0 && offered == stream.avail_in))
-        throw malformed_zip("compressed data is damaged or ends early");
-      if (result == Z_STREAM_END && done + produced < out.size())
-        throw malformed_zip("compressed data ends early");
-    }
-    s.crc = crc32_z(s.crc, to, produced);
-    done += produced;
+  constexpr std::size_t kStep = std::size_t{1} << 20;
+  while (!out.empty()) {
+    auto next = out.first(std::min(out.size(), kStep));
+    if (s.inflater)
+      next = next.first(s.inflate_into(next));
+    else
+      s.take(next);
+    s.crc = crc32_z(s.crc, reinterpret_cast<const Bytef*>(next.data()), next.size());
+    s.left -= next.size();
+    out = out.subspan(next.size());
   }
 }
 

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/byte_source.h"
+
 /// The part of the ZIP format (PKWARE APPNOTE 6.3) that .npz archives use: stored and deflated
 /// members on one volume, zip64 fields included.
 namespace espquant::data {
@@ -17,8 +19,8 @@ struct ZipMember {
   std::uint32_t crc = 0;
   bool deflated = false;
   /// Where the (compressed) bytes stand in the archive.
-  std::size_t offset = 0;
-  std::size_t compressed_size = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t compressed_size = 0;
   std::size_t size = 0;
 };
 
@@ -29,13 +31,12 @@ inline constexpr std::uint64_t kMaxZipContent = std::uint64_t{4} << 30;
 /// overlap, names differ, and no size exceeds what deflate can expand the bytes to (1032 times).
 /// Throws Error(Malformed), Error(Unsupported) (encryption, other methods), or Error(BadData) when
 /// the sizes add up to more than `limit`.
-std::vector<ZipMember> list_zip(std::span<const std::byte> archive,
-                                std::uint64_t limit = kMaxZipContent);
+std::vector<ZipMember> list_zip(const ByteSource& archive, std::uint64_t limit = kMaxZipContent);
 
-/// Reads a member from front to back.
+/// Reads a member from front to back; `archive` must outlive it.
 class ZipReader {
  public:
-  ZipReader(std::span<const std::byte> archive, const ZipMember& member);
+  ZipReader(const ByteSource& archive, const ZipMember& member);
   ~ZipReader();
   ZipReader(const ZipReader&) = delete;
   ZipReader& operator=(const ZipReader&) = delete;

@@ -6,8 +6,10 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/random.h"
 #include "tests/support/shared.h"
+#include "tests/support/temporary_folder.h"
 
 namespace espquant::data {
 namespace {
@@ -51,6 +53,50 @@ TEST(Npz, RoundTripsAnArrayLargerThanAnyHeader) {
   const Bytes archive = write_npz({{"large", large}});
   EXPECT_LT(archive.size(), 70'000U);
   EXPECT_TRUE(read_npz(archive).at("large").equals(large));
+}
+
+TEST(Npz, WideElementsMayBeReadAsFloat32) {
+  // More than one piece that is converted at a time.
+  Tensor doubles(DType::Float64, {70'000, 2});
+  Random random(1);
+  for (double& v : doubles.mutable_data<double>()) v = random.below(1 << 30) / 3.0;
+  const std::map<std::string, Tensor> arrays = {
+      {"doubles", doubles},
+      {"longs", Tensor::of<std::int64_t>({3}, {(1LL << 40) + 1, -2, 0})},
+      {"floats", Tensor::of<float>({2}, {1, 2})},
+      {"bytes", Tensor::of<std::uint8_t>({2}, {1, 2})}};
+  for (const bool compress : {false, true}) {
+    const Npz npz(write_npz(arrays, compress));
+    for (const char* name : {"doubles", "longs"}) {
+      EXPECT_TRUE(npz.read(name, Wide::ToFloat32).equals(arrays.at(name).cast(DType::Float32)));
+      EXPECT_TRUE(npz.read(name).equals(arrays.at(name)));
+    }
+    for (const char* name : {"floats", "bytes"})
+      EXPECT_TRUE(npz.read(name, Wide::ToFloat32).equals(arrays.at(name)));
+  }
+}
+
+TEST(Npz, FilesAreReadAsBytesInMemoryAre) {
+  const test::TemporaryFolder folder;
+  for (const bool compress : {false, true}) {
+    const Bytes archive = write_npz(example(), compress);
+    const auto path = folder.root() / "a.npz";
+    OutputFiles files;
+    files.add(path, archive);
+    files.commit();
+    for (const auto& [name, tensor] : read_npz(path))
+      EXPECT_TRUE(tensor.equals(example().at(name)));
+    const Npz npz = Npz::open(path);
+    std::filesystem::resize_file(path, archive.size() / 4);
+    try {
+      npz.read("x");
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::Malformed);
+      EXPECT_EQ(error.file(), path.string());
+      EXPECT_NE(error.message().find("shorter"), std::string::npos);
+    }
+  }
 }
 
 TEST(Npz, EqualContentGivesEqualBytes) { EXPECT_EQ(write_npz(example()), write_npz(example())); }
