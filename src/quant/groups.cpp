@@ -10,6 +10,7 @@
 
 #include "base/fixed_point.h"
 #include "ops/op.h"
+#include "quant/uneven_outputs.h"
 
 namespace espquant::quant {
 
@@ -198,8 +199,11 @@ ValueSets exponent_groups(const Graph& graph) {
         sets.join(first, v);
       }
     } else if (rule == QuantRule::AlignInputs) {
+      const bool apart = keeps_operands_apart(n);
       for (ValueId in : n.inputs)
-        if (is_quantizable(graph, in) && only_reader(graph, in)) sets.join(in, n.outputs[0]);
+        if (is_quantizable(graph, in) && only_reader(graph, in) &&
+            (!apart || is_from_marked_concat(graph, in)))
+          sets.join(in, n.outputs[0]);
     } else if (rule == QuantRule::CompareInputs) {
       ValueId first = kNone;
       for (ValueId in : n.inputs) {

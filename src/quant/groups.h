@@ -60,7 +60,7 @@ bool is_weighted(const Graph& graph, const Node& n);
 
 /// Sets of values that must have the same exponent on the chip: what only moves data, an activation
 /// and what it acts on, the operands and the result of Add, Sub and Concat where an operand has no
-/// other reader, the hidden states of an LSTM or GRU.
+/// other reader (of Concat unless keeps_operands_apart()), the hidden states of an LSTM or GRU.
 ValueSets exponent_groups(const Graph& graph);
 
 /// Sets of values that may be multiplied by one common positive factor without changing the

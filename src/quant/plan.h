@@ -29,7 +29,7 @@ struct Plan {
   std::vector<Method> methods;
   std::vector<double> percentiles;
   /// By ValueId, or empty: what takes 16 bits whatever the width of all layers, since 8 bits cannot
-  /// hold it (scores_beyond_8_bits).
+  /// hold it (scores_beyond_8_bits, part_uneven_outputs).
   std::vector<bool> wide;
   /// By ValueId: results of the network: outputs, and scores before a Softmax that makes one.
   std::vector<bool> results;

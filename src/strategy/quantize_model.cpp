@@ -14,6 +14,7 @@
 #include "strategy/recipe_bench.h"
 #include "strategy/recurrent_notes.h"
 #include "strategy/refine.h"
+#include "strategy/wide_notes.h"
 #include "strategy/wide_weights.h"
 
 namespace espquant::strategy {
@@ -114,23 +115,6 @@ void settle_recipe(QuantizedModel& result) {
   result.recipe.mixed = std::move(settled);
 }
 
-/// Scores that went to 16 bits by themselves.
-void note_wide_scores(const Workbench& bench, const Graph& quantized, QuantizedModel& result) {
-  const auto& wide = bench.plan().wide;
-  for (NodeId id : bench.network().topological_order()) {
-    const Node& n = bench.network().node(id);
-    const bool softmax = n.op == "Softmax" || n.op == "LogSoftmax";
-    if (!softmax || n.inputs[0] == kNone || !wide.at(static_cast<std::size_t>(n.inputs[0])))
-      continue;
-    const auto& quant = quantized.value(n.inputs[0]).quant;
-    if (bench.settings().bits == 16 || !quant || quant->bits != 16) continue;
-    result.notes.push_back(
-        fmt::format("the scores that '{}' reads reach {:.3g}, more than 8 bits hold: what makes "
-                    "them runs at 16",
-                    n.name, bench.calibration().statistics.of(n.inputs[0]).extent.abs_max()));
-  }
-}
-
 }  // namespace
 
 QuantizedModel quantize_model(Graph imported, const calib::SampleSource& source,
@@ -159,7 +143,8 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
   settle_recipe(result);
   for (std::string& note : recurrent_notes(shared.imported(), best.graph))
     result.notes.push_back(std::move(note));
-  note_wide_scores(bench, best.graph, result);
+  for (std::string& note : wide_notes(shared.imported(), bench, best.graph))
+    result.notes.push_back(std::move(note));
   result.quantized = std::move(best.graph);
   result.scaled = std::move(best.scaled);
   result.model = std::move(best.lowered.model);

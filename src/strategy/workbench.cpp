@@ -7,6 +7,7 @@
 #include "quant/even_concats.h"
 #include "quant/reach.h"
 #include "quant/scores.h"
+#include "quant/uneven_outputs.h"
 #include "schedule/in_place_writes.h"
 #include "strategy/exponent_noise.h"
 #include "strategy/mask_bounds.h"
@@ -84,6 +85,7 @@ Workbench::Workbench(Graph network, quant::Settings settings, calib::SampleSourc
     made = std::make_unique<ops::Executor>(network_);
     ranges = calib::scan(*made, source_, kScanSamples);
   }
+  if (settings_.bits == 8) quant::part_uneven_outputs(network_, ranges);
   const ops::Executor& executor = *made;
   plan_ = quant::make_plan(network_, settings_, ranges);
   calibrate(executor, {.progress = [&](std::int64_t done, std::int64_t total) {
@@ -193,6 +195,7 @@ void Workbench::calibrate(const ops::Executor& executor, const calib::Watch& wat
   calibration_.inputs = quant::layer_inputs(network_, statistics);
   for (calib::ValueStatistics& s : statistics.values) s.mean = s.mean_square = {};
   plan_->wide = quant::scores_beyond_8_bits(network_, *plan_, statistics);
+  quant::widen_uneven_outputs(network_, plan_->wide);
   quant::refuse_out_of_reach(network_, *plan_,
                              quant::Widths(network_, plan_->exponents, settings_, plan_->wide),
                              statistics);

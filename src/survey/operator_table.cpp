@@ -59,7 +59,7 @@ std::vector<OperatorGroup> make_groups() {
        {"Concat", "DepthToSpace", "Flatten", "Gather", "Identity", "InsertZeros", "Pad", "Reshape",
         "Slice", "SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze"},
        "move data; constant parameters. `Transpose` costs nothing where the next operator can take "
-       "the order"},
+       "the order. An output that `Concat` joins from parts of very different sizes has 16 bits"},
 
       {Rewritten, {"BatchNormalization"}, "weights beside it; else Mul and Add per channel"},
       {Rewritten, {"ConvTranspose"}, "InsertZeros and Conv"},

@@ -23,10 +23,14 @@ namespace fs = std::filesystem;
 
 const fs::path kSource = source_dir();
 
+/// Translations have the commands of their originals.
+bool is_translation(const fs::path& page) { return page.stem().string().ends_with("_cn"); }
+
 std::vector<std::string> names_of_pages() {
   std::vector<std::string> names{"README.md"};
   for (const auto& entry : fs::directory_iterator(kSource / "docs"))
-    if (entry.path().extension() == ".md" && !printed_commands(entry.path()).empty())
+    if (entry.path().extension() == ".md" && !is_translation(entry.path()) &&
+        !printed_commands(entry.path()).empty())
       names.push_back("docs/" + entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
@@ -110,15 +114,34 @@ TEST_P(PrintedCommands, DoWhatThePageSays) {
   }
 }
 
-TEST(TranslatedPages, PrintTheCommandsOfTheOriginal) {
-  const auto commands_of = [](const char* page) {
-    std::vector<std::string> texts;
-    for (const PrintedCommand& command : printed_commands(kSource / page))
-      texts.push_back(command.text.substr(0, command.text.find("  #")));
-    return texts;
+std::vector<fs::path> translations() {
+  std::vector<fs::path> pages;
+  for (const fs::path& folder : {kSource, kSource / "docs"})
+    for (const auto& entry : fs::directory_iterator(folder))
+      if (entry.path().extension() == ".md" && is_translation(entry.path()))
+        pages.push_back(entry.path());
+  return pages;
+}
+
+TEST(TranslatedPages, PrintTheCommandsOfTheOriginalAndWhatComesOut) {
+  const auto printed = [](const fs::path& page, bool output) {
+    std::vector<std::string> lines;
+    for (const PrintedCommand& command : printed_commands(page)) {
+      lines.push_back(command.text.substr(0, command.text.find("  #")));
+      if (output) lines.insert(lines.end(), command.output.begin(), command.output.end());
+    }
+    return lines;
   };
-  ASSERT_FALSE(commands_of("README.md").empty());
-  EXPECT_EQ(commands_of("README_cn.md"), commands_of("README.md"));
+  ASSERT_FALSE(translations().empty());
+  for (const fs::path& page : translations()) {
+    const std::string stem = page.stem().string();
+    const fs::path original =
+        page.parent_path() / (stem.substr(0, stem.size() - std::string("_cn").size()) + ".md");
+    ASSERT_FALSE(printed(original, false).empty()) << original;
+    // The README leaves out what comes out.
+    const bool output = page.filename() != "README_cn.md";
+    EXPECT_EQ(printed(page, output), printed(original, output)) << page;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Page, PrintedCommands, testing::ValuesIn(names_of_pages()),

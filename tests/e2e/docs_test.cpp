@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 const fs::path kRoot = source_dir();
 
 std::vector<fs::path> pages() {
-  std::vector<fs::path> all{kRoot / "README.md"};
+  std::vector<fs::path> all{kRoot / "README.md", kRoot / "README_cn.md"};
   for (const auto& entry : fs::directory_iterator(kRoot / "docs"))
     if (entry.path().extension() == ".md") all.push_back(entry.path());
   return all;
