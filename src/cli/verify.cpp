@@ -1,4 +1,4 @@
-#include "sim/verify.h"
+#include "job/verify.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,6 @@
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "cli/validators.h"
-#include "data/npz.h"
 #include "measure/bank_programs.h"
 #include "measure/planned_memory.h"
 #include "report/table.h"
@@ -25,26 +24,6 @@ struct VerifyCommand {
   sim::Options simulation;
   bool json = false;
 };
-
-/// The arrays whose key starts with `prefix`, by what follows.
-std::map<std::string, Tensor> arrays_of(const data::Npz& npz, std::string_view prefix) {
-  std::map<std::string, Tensor> arrays;
-  for (const std::string& name : npz.names())
-    if (name.starts_with(prefix)) arrays.emplace(name.substr(prefix.size()), npz.read(name));
-  return arrays;
-}
-
-std::vector<sim::OutputCheck> verify_against(const sim::Program& program,
-                                             const VerifyCommand& command) try {
-  const auto npz = data::Npz::open(command.against);
-  const auto expected = arrays_of(npz, "output:");
-  if (expected.empty())
-    throw Error(ErrorCode::BadData, "no expected results in it")
-        .remedy("Name the arrays input:<tensor> and output:<tensor>");
-  return sim::verify(program, arrays_of(npz, "input:"), expected, command.options);
-} catch (Error& error) {
-  throw error.file(command.against.string());
-}
 
 std::vector<sim::OutputCheck> verify_stored(const sim::Program& program,
                                             const VerifyCommand& command) try {
@@ -119,8 +98,9 @@ void run_verify(const VerifyCommand& command, Context& context) {
   // Each must be ready to run.
   const espdl::Banks banks = command.file.load_banks(model);
   const measure::BankPrograms programs(program, banks);
-  const auto checks =
-      command.against.empty() ? verify_stored(program, command) : verify_against(program, command);
+  const auto checks = command.against.empty()
+                          ? verify_stored(program, command)
+                          : job::verify_against(program, command.against, command.options);
   const auto count = [&](auto&& predicate) {
     return std::count_if(checks.begin(), checks.end(), predicate);
   };
