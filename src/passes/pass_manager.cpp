@@ -91,6 +91,8 @@ constexpr std::array kPasses = {
     Pass{"scatter_by_position", "Scatter with constant indices becomes slices and Concat",
          scatter_by_position},
     Pass{"merge_transposes", "moves Transposes together and cancels them", merge_transposes},
+    Pass{"merge_broadcast_axes", "Add, Mul and their like of more than four axes get fewer",
+         merge_broadcast_axes},
     Pass{"merge_reshapes", "Reshape, Flatten, Squeeze and Unsqueeze in a row become one",
          merge_reshapes},
     Pass{"merge_slices", "Slices in a row over different axes become one", merge_slices},

@@ -22,7 +22,8 @@ std::vector<OperatorGroup> make_groups() {
        "position"},
       {Chip,
        {"Add", "Div", "Mod", "Mul", "Pow", "Sub"},
-       "broadcast up to four dimensions; `Pow` and `Mod` by one number are tables at 8 bits"},
+       "broadcast up to four dimensions, of more those whose neighbours can be merged; `Pow` and "
+       "`Mod` by one number are tables at 8 bits"},
       {Chip,
        {"Abs",    "Acos",    "Acosh", "Asin",        "Asinh",          "Atan",      "Atanh",
         "Ceil",   "Celu",    "Clip",  "Cos",         "Cosh",           "Elu",       "Erf",

@@ -44,6 +44,50 @@ TEST(MoveExpanded, TileRepeatsBlocks) {
   EXPECT_EQ(operators_of(graph), (Operators{"Gather", "Gather"}));
 }
 
+/// (1,3,4,5,2) with what another operand of that shape gives to it.
+struct FiveAxes {
+  Network n;
+  ValueId x = n.input("x", {1, 3, 4, 5, 2});
+  Graph with(const char* op, const Shape& other, bool swapped = false) {
+    const ValueId c = n.constant(test::random_tensor(other, 7, 0.5F, 2));
+    return n.finish({swapped ? n.node(op, {c, x}) : n.node(op, {x, c})});
+  }
+};
+
+TEST(MergeBroadcastAxes, NeighboursThatAreRepeatedAlikeBecomeOne) {
+  const std::vector<std::pair<Shape, Shape>> cases = {{{}, {120}},  // by one number
+                                                      {{1, 3, 1, 1, 2}, {3, 20, 2}},  // anchors
+                                                      {{1, 1, 4, 5, 2}, {3, 40}},     // a grid
+                                                      {{2}, {60, 2}},
+                                                      {{4, 1, 1}, {3, 4, 10}},
+                                                      {{1, 3, 4, 5, 2}, {120}}};
+  for (const auto& [other, merged] : cases)
+    for (const char* op : {"Add", "Sub", "Mul", "Div"})
+      for (const bool swapped : {false, true}) {
+        if (swapped && std::string_view(op) == "Div") continue;  // by what may be next to 0
+        const Graph graph =
+            after_pass(merge_broadcast_axes, FiveAxes().with(op, other, swapped), kExactly);
+        EXPECT_EQ(operators_of(graph), (Operators{"Reshape", op, "Reshape"}));
+        EXPECT_EQ(*graph.value(the_node(graph, op).outputs[0]).shape, merged) << to_string(other);
+      }
+}
+
+TEST(MergeBroadcastAxes, BothOperandsAreReshapedWhereBothAreComputed) {
+  Network n;
+  const ValueId x = n.input("x", {1, 3, 4, 5, 2}), y = n.input("y", {1, 3, 1, 1, 2});
+  const Graph graph = after_pass(merge_broadcast_axes, n.finish({n.node("Mul", {x, y})}), kExactly);
+  EXPECT_EQ(operators_of(graph), (Operators{"Reshape", "Reshape", "Mul", "Reshape"}));
+}
+
+TEST(MergeBroadcastAxes, FewerAxesAndMoreGroupsStay) {
+  Network few;
+  const ValueId x = few.input("x", {3, 4, 5, 2});
+  expect_untouched(merge_broadcast_axes, few.finish({few.node("Mul", {x, few.random({5, 1})})}));
+  Network many;
+  const ValueId a = many.input("a", {2, 1, 2, 1, 2}), b = many.input("b", {1, 2, 1, 2, 1});
+  expect_untouched(merge_broadcast_axes, many.finish({many.node("Add", {a, b})}));
+}
+
 TEST(ResizeSingle, OneElementIsRepeatedInEveryMode) {
   for (const char* mode : {"nearest", "linear", "cubic"}) {
     Network n;
