@@ -38,6 +38,8 @@ constexpr std::array kPasses = {
     Pass{"float_inputs", "inputs of whole numbers that are cast to float are taken as floats",
          float_inputs, true},
     kFoldConstants,
+    Pass{"embed_by_product", "rows that an input of whole numbers chooses become a MatMul",
+         embed_by_product},
     Pass{"upgrade_opset", "rewrites operators of older sets in the meaning of the newest",
          upgrade_opset, true},
     Pass{"explicit_arguments",

@@ -274,6 +274,8 @@ Range DecisiveRanges::of_function(const Node& n, Range out) const {
   if (op == "Tanh") return {nothing / 2 - 1, 1 - nothing / 2};
   if (op == "Erf") return {-std::sqrt(-nothing), std::sqrt(-nothing)};
   if (op == "HardSigmoid") {
+    // Tokens that calibration has not seen are as good as others (passes/embed_by_product).
+    if (n.attributes.get_int("of_whole_numbers", 0) != 0) return {};
     const float alpha = n.attributes.get_float("alpha", 0.2F);
     const float beta = n.attributes.get_float("beta", 0.5F);
     return alpha > 0 ? Range{-beta / alpha, (1 - beta) / alpha} : Range{};

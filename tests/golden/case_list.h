@@ -72,7 +72,7 @@ inline std::vector<Case> all_cases() {
       {.name = "space_to_batch_dilation"},
       {.name = "sqrt_of_negative"},
       {.name = "tile_expand"},
-      {.name = "token_embedding", .may_be_refused = true},
+      {.name = "token_embedding"},
       {.name = "uint8_input_cast"},
   };
 }

@@ -18,11 +18,9 @@ void expect_supported(const fs::path& folder) {
     for (const char* chip : {"esp32s3", "esp32p4", "esp32"}) {
       SCOPED_TRACE(entry.path().filename().string() + " on " + chip);
       const Survey found = survey(onnx::import_model(entry.path()), find_target(chip));
-      // The one that looks up rows by its input.
-      const bool embedding = entry.path().stem() == "token_embedding";
-      EXPECT_EQ(found.unsupported(), embedding ? 1U : 0U);
+      EXPECT_EQ(found.unsupported(), 0U);
       for (const NodeVerdict& node : found.nodes)
-        if (node.verdict == Verdict::Unsupported && !embedding)
+        if (node.verdict == Verdict::Unsupported)
           ADD_FAILURE() << node.node << ": " << node.message;
       EXPECT_EQ(found.costs.size(), 2U);
     }

@@ -104,8 +104,8 @@ TEST(Survey, BehindAnUnknownOperatorOnlyStatedShapesAreKnown) {
 
 TEST(Survey, AHeadThatPreparesIsOfferedAsACut) {
   test::Network net;
-  const ValueId tokens = net.input("tokens", {1, 6}, DType::Int64);
-  const ValueId rows = net.node("Gather", {net.random({10, 8}), tokens});
+  const ValueId tokens = net.input("tokens", {1, 64}, DType::Int64);
+  const ValueId rows = net.node("Gather", {net.random({2000, 8}), tokens});
   const Survey found =
       survey(as_imported(net.finish({net.node("MatMul", {rows, net.random({8, 3})})})), chip());
   EXPECT_EQ(of(found, "Gather").verdict, Verdict::Unsupported);
