@@ -14,6 +14,7 @@
 #include "onnx/foreign_formats.h"
 #include "onnx/import_attributes.h"
 #include "onnx/inline_graphs.h"
+#include "onnx/name_text.h"
 #include "onnx/tensor_proto.h"
 #include "onnx_schema.pb.h"
 #include "ops/known_value.h"
@@ -33,6 +34,7 @@ onnx_schema::Model parse(std::span<const std::byte> bytes) {
   if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) || !model.has_graph())
     throw Error(ErrorCode::Malformed, "is not an ONNX model, or is damaged or cut short")
         .remedy("export or download the model again");
+  refuse_names_that_are_no_text(model);
   return model;
 }
 

@@ -242,6 +242,20 @@ TEST(Import, RefusesBrokenReferences) {
   EXPECT_EQ(refusal(no_output).code(), ErrorCode::Malformed);
 }
 
+TEST(Import, RefusesNamesThatAreNotUtf8) {
+  auto value = test::whole_add_model();
+  value.mutable_graph()->mutable_output(0)->set_name("y\xFF");
+  const Error error = refusal(value);
+  EXPECT_EQ(error.code(), ErrorCode::Malformed);
+  EXPECT_NE(error.message().find("'y\\xff'"), std::string::npos) << error.message();
+
+  auto within = test::whole_add_model();
+  auto& branch = *within.mutable_graph()->mutable_node(0)->add_attribute();
+  branch.set_name("then_branch");
+  branch.mutable_g()->add_node()->set_name("\xC3");
+  EXPECT_EQ(refusal(within).code(), ErrorCode::Malformed);
+}
+
 TEST(Import, RefusesInputsThatAreNotTensors) {
   auto model = test::whole_add_model();
   model.mutable_graph()->add_input()->set_name("sequence");
