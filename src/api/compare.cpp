@@ -8,6 +8,7 @@
 #include "api/convert.h"
 #include "api/model_impl.h"
 #include "job/compare.h"
+#include "report/json_text.h"
 
 namespace espquant {
 
@@ -33,7 +34,7 @@ Comparison compare(const Network& network, const Data& calib, const CompareOptio
 
 std::string Comparison::json() const {
   const std::vector<std::vector<std::filesystem::path>> none(impl_->comparison.results.size());
-  return job::json_of(impl_->comparison, impl_->name, none, {}).dump(2);
+  return report::json_text(job::json_of(impl_->comparison, impl_->name, none, {}));
 }
 
 std::vector<std::filesystem::path> Comparison::save(const std::filesystem::path& folder,
@@ -43,7 +44,7 @@ std::vector<std::filesystem::path> Comparison::save(const std::filesystem::path&
   OutputFiles output;
   const auto files = job::add_files(output, impl_->comparison, folder, called, compile_request);
   output.add(folder / "compare.json",
-             job::json_of(impl_->comparison, called, files, folder).dump(2) + "\n");
+             report::json_text(job::json_of(impl_->comparison, called, files, folder)));
   output.commit();
   std::vector<std::filesystem::path> all;
   for (const auto& some : files) all.insert(all.end(), some.begin(), some.end());

@@ -20,15 +20,12 @@
 #include "job/weights.h"
 #include "measure/planned_memory.h"
 #include "report/cost_table.h"
+#include "report/json_text.h"
 #include "sim/made_for.h"
 #include "sim/verify.h"
 
 namespace espquant {
 namespace {
-
-std::string text_of(const nlohmann::ordered_json& json) {
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
 
 job::ModelFile model_file(const std::filesystem::path& path, const ModelOptions& options) {
   return {path, options.key, options.name, options.target, options.release, options.banks};
@@ -210,7 +207,7 @@ std::string Model::banks() const {
   if (impl_->banks.is_empty()) return "null";
   auto json = job::banks_json(impl_->model, impl_->banks, impl_->banks_bytes);
   json["ranges"] = job::following_json(impl_->model, impl_->banks);
-  return text_of(json);
+  return report::json_text(json);
 }
 
 std::vector<std::size_t> Model::banks_of(const std::map<std::string, Array>& inputs) const {
@@ -248,7 +245,7 @@ Evaluation Model::evaluate(const Data& data, const Network& reference,
   const measure::Evaluation& result = evaluated.result;
   Evaluation evaluation{result.samples,   std::nullopt,
                         result.accuracy,  result.reference_accuracy,
-                        result.agreement, text_of(job::json_of(evaluated))};
+                        result.agreement, report::json_text(job::json_of(evaluated))};
   if (result.noise) evaluation.noise = result.noise->ratio();
   return evaluation;
 }
@@ -263,14 +260,16 @@ std::string Model::inspect() const {
 std::string Model::plan(std::size_t internal_ram) const {
   cost::PlannerOptions options;
   options.max_internal_size = internal_ram;
-  return text_of(job::plan_json(cost::plan_memory(impl_->model, *impl_->target, options)));
+  return report::json_text(
+      job::plan_json(cost::plan_memory(impl_->model, *impl_->target, options)));
 }
 
 std::string Model::latency(const std::filesystem::path& board, int cores) const {
   const job::BoardOptions options{board, cores};
   const report::Cost cost = report::cost_of(impl_->model, *impl_->target, {},
                                             options.latency_for(*impl_->target, job::ignored));
-  return text_of(job::latency_json(impl_->file.path.string(), *impl_->target, cost.latency));
+  return report::json_text(
+      job::latency_json(impl_->file.path.string(), *impl_->target, cost.latency));
 }
 
 ModelCheck check(const std::filesystem::path& file, const ModelOptions& options) {
@@ -278,7 +277,7 @@ ModelCheck check(const std::filesystem::path& file, const ModelOptions& options)
   const std::vector<job::CheckedModel> checked = job::check_file(chosen);
   const bool passed =
       std::ranges::all_of(checked, [](const job::CheckedModel& one) { return one.defects() == 0; });
-  return {passed, text_of(job::json_of(chosen, checked))};
+  return {passed, report::json_text(job::json_of(chosen, checked))};
 }
 
 }  // namespace espquant

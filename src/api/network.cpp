@@ -6,6 +6,7 @@
 #include "job/check_network.h"
 #include "ops/op.h"
 #include "passes/pass_manager.h"
+#include "report/json_text.h"
 #include "report/network.h"
 
 namespace espquant {
@@ -13,9 +14,7 @@ namespace espquant {
 NetworkCheck check(const Network& network, const std::string& target, const std::string& release) {
   const job::NetworkCheckJob job{network.file, api::network_options(network), target, release, {}};
   const job::CheckedNetwork checked = job::check_network(job, job::ignored);
-  using Handler = nlohmann::ordered_json::error_handler_t;
-  return {checked.survey.unsupported() == 0,
-          job::json_of(job, checked).dump(2, ' ', false, Handler::replace)};
+  return {checked.survey.unsupported() == 0, report::json_text(job::json_of(job, checked))};
 }
 
 std::string inspect(const Network& network, bool simplified) try {

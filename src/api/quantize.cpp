@@ -6,6 +6,7 @@
 #include "api/model_impl.h"
 #include "job/quantize.h"
 #include "job/quantized_files.h"
+#include "report/json_text.h"
 
 namespace espquant {
 
@@ -72,7 +73,9 @@ Recipe Quantized::recipe() const {
   return Recipe::from_toml(recipe::to_toml(impl_->made().recipe));
 }
 
-std::string Quantized::json() const { return job::json_of(impl_->quantized, {}).dump(2); }
+std::string Quantized::json() const {
+  return report::json_text(job::json_of(impl_->quantized, {}));
+}
 
 const std::vector<std::byte>& Quantized::bytes() const { return impl_->quantized.file.bytes(); }
 

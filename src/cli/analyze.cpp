@@ -21,6 +21,7 @@
 #include "job/port_metadata.h"
 #include "job/saturation_report.h"
 #include "measure/bank_programs.h"
+#include "report/json_text.h"
 
 namespace espquant::cli {
 namespace {
@@ -153,7 +154,7 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
       json["banks"].push_back(std::move(bank));
     }
     json["ranges"] = job::following_json(model, banks);
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}", report::json_text(json));
     return;
   }
   if (context.quiet) return;

@@ -10,6 +10,7 @@
 #include "cli/quantized_files.h"
 #include "job/bank_report.h"
 #include "page/layers_part.h"
+#include "report/json_text.h"
 
 namespace espquant::cli {
 
@@ -45,7 +46,7 @@ void analyze_network(const NetworkAnalysis& command, Context& context) {
     }
     auto with_banks = nlohmann::ordered_json::parse(json);
     with_banks["ranges"] = job::following_json(analyzed.made.model, analyzed.banks->banks);
-    fmt::print("{}\n", with_banks.dump(2));
+    fmt::print("{}", report::json_text(with_banks));
     return;
   }
   if (context.quiet) return;

@@ -12,6 +12,7 @@
 #include "cli/model_file.h"
 #include "cli/network_options.h"
 #include "job/check_model.h"
+#include "report/json_text.h"
 #include "report/table.h"
 #include "report/wrap.h"
 
@@ -88,8 +89,7 @@ void check_espdl(const CheckCommand& command, Context& context) {
   if (!passed) context.exit_code = 1;
   if (command.json) {
     const nlohmann::ordered_json json = job::json_of(command.file, all);
-    using Handler = nlohmann::ordered_json::error_handler_t;
-    fmt::print("{}\n", json.dump(2, ' ', false, Handler::replace));
+    fmt::print("{}", report::json_text(json));
     return;
   }
   for (const auto& checked : all) {

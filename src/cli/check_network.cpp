@@ -8,6 +8,7 @@
 
 #include "cli/notes.h"
 #include "report/cost_table.h"
+#include "report/json_text.h"
 #include "report/table.h"
 #include "report/wrap.h"
 
@@ -117,8 +118,7 @@ void check_network(const NetworkCheck& command, Context& context) {
   const bool passed = checked.survey.unsupported() == 0;
   if (!passed) context.exit_code = 1;
   if (command.json) {
-    using Handler = nlohmann::ordered_json::error_handler_t;
-    fmt::print("{}\n", job::json_of(command.job, checked).dump(2, ' ', false, Handler::replace));
+    fmt::print("{}", report::json_text(job::json_of(command.job, checked)));
     return;
   }
   if (!context.quiet) fmt::print("{}\n", nodes_table(checked.survey));

@@ -17,6 +17,7 @@
 #include "cli/recipe_options.h"
 #include "cli/report_options.h"
 #include "page/layers_part.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -146,7 +147,7 @@ void run_compare(const CompareCommand& command, Context& context) {
       output, comparison, command.out, command.network_name(), command.compile_request);
   ordered_json json = job::json_of(comparison, command.network_name(), files, command.out);
   const fs::path summary = command.out / "compare.json";
-  output.add(summary, json.dump(2) + "\n");
+  output.add(summary, report::json_text(json));
   if (command.report.wanted())
     add_pages(output, command.report,
               page::page_of_comparison(
@@ -159,7 +160,7 @@ void run_compare(const CompareCommand& command, Context& context) {
     // Not in the file: that is the same from run to run.
     for (std::size_t i = 0; i < results.size(); ++i)
       json["recipes"][i]["seconds"] = results[i].seconds;
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}", report::json_text(json));
     return;
   }
   if (context.quiet) return;

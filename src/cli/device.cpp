@@ -12,6 +12,7 @@
 #include "cli/notes.h"
 #include "cli/progress.h"
 #include "cli/validators.h"
+#include "report/json_text.h"
 
 namespace espquant::cli {
 namespace {
@@ -31,8 +32,7 @@ void print_device_json(const job::DeviceReport& report) {
   if (report.simulated_accuracy) j["simulated_accuracy"] = *report.simulated_accuracy;
   j["preparation_milliseconds"] = report.preparation_ms;
   j["run_milliseconds"] = report.run_ms;
-  using Handler = nlohmann::ordered_json::error_handler_t;
-  fmt::print("{}\n", j.dump(2, ' ', false, Handler::replace));
+  fmt::print("{}", report::json_text(j));
 }
 
 void print_device(const job::DeviceReport& report, bool pictures) {

@@ -15,6 +15,7 @@
 #include "cli/progress.h"
 #include "job/noise_report.h"
 #include "measure/planned_memory.h"
+#include "report/json_text.h"
 
 namespace espquant::cli {
 namespace {
@@ -43,7 +44,7 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
                       bar->update(done);
                     });
   if (command.json) {
-    fmt::print("{}\n", job::json_of(evaluated).dump(2));
+    fmt::print("{}", report::json_text(job::json_of(evaluated)));
     return;
   }
   bar.reset();

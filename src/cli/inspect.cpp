@@ -18,6 +18,7 @@
 #include "page/model_part.h"
 #include "page/page.h"
 #include "passes/pass_manager.h"
+#include "report/json_text.h"
 #include "report/model_file.h"
 #include "report/network.h"
 
@@ -94,8 +95,7 @@ void inspect_espdl(const InspectCommand& command, const std::string& command_lin
   } else if (command.json) {
     auto json = report::json_of(model, facts, cost ? &*cost : nullptr);
     json["banks"] = job::banks_json(model, banks, banks_bytes);
-    using Handler = nlohmann::ordered_json::error_handler_t;
-    fmt::print("{}\n", json.dump(2, ' ', false, Handler::replace));
+    fmt::print("{}", report::json_text(json));
   } else if (command.cost) {
     fmt::print("{}\n{}", report::cost_table(model, *cost), report::cost_summary(*cost));
   } else {

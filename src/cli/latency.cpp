@@ -14,6 +14,7 @@
 #include "cost/profile.h"
 #include "job/latency_json.h"
 #include "report/cost_table.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -92,9 +93,8 @@ void run_latency(const LatencyCommand& command, const Context& context) {
   }
   const auto* measured = profile ? &*profile : nullptr;
   if (command.json) {
-    using Handler = nlohmann::ordered_json::error_handler_t;
     const auto json = job::latency_json(command.file.path.string(), target, cost.latency, measured);
-    fmt::print("{}\n", json.dump(2, ' ', false, Handler::replace));
+    fmt::print("{}", report::json_text(json));
     return;
   }
   if (!context.quiet) print_table(cost.latency, measured);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "report/json_text.h"
 #include "report/table.h"
 #include "report/wrap.h"
 #include "survey/operator_table.h"
@@ -76,7 +77,7 @@ void list_operators(const Target& target, bool markdown, bool json) {
       for (const std::string_view op : group.operators)
         list["operators"].push_back(
             {{"name", op}, {"way", to_string(group.way)}, {"note", plain(group.note)}});
-    fmt::print("{}\n", list.dump(2));
+    fmt::print("{}", report::json_text(list));
     return;
   }
   fmt::print("{}\n{}, ESP-DL {}: weights with one exponent per {}; W8A16 {}\n", groups_table(),

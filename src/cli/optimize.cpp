@@ -14,6 +14,7 @@
 #include "cli/quantized_files.h"
 #include "report/compile_request.h"
 #include "report/cost_table.h"
+#include "report/json_text.h"
 #include "report/table.h"
 #include "schedule/same_integers.h"
 #include "strategy/last_gate.h"
@@ -117,7 +118,7 @@ void run_optimize(const OptimizeCommand& command, const Context& context) {
       json["rewrites"].push_back({{"name", record.name}, {"changes", record.changes}});
     json["before"] = schedule_json(before);
     json["after"] = schedule_json(after);
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}", report::json_text(json));
     return;
   }
   if (context.quiet) return;

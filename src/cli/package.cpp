@@ -12,6 +12,7 @@
 #include "cli/quantized_files.h"
 #include "cli/validators.h"
 #include "cli/written_files.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -49,8 +50,7 @@ void print_table(const job::PackageFacts& package) {
 void list(const ListCommand& command) {
   const job::PackageFacts facts = job::facts_of_package(command.file, command.key);
   if (!command.json) return print_table(facts);
-  using Handler = nlohmann::ordered_json::error_handler_t;
-  fmt::print("{}\n", job::json_of(facts, command.file).dump(2, ' ', false, Handler::replace));
+  fmt::print("{}", report::json_text(job::json_of(facts, command.file)));
 }
 
 struct ExtractCommand {

@@ -24,6 +24,7 @@
 #include "measure/evaluate.h"
 #include "page/layers_part.h"
 #include "report/cost_table.h"
+#include "report/json_text.h"
 #include "report/table.h"
 #include "strategy/lost_outputs.h"
 #include "strategy/quantize_model.h"
@@ -197,7 +198,7 @@ void run_quantize(const QuantizeCommand& command, Context& context) {
   print_warnings(result.warnings);
   print_notes(job::notes_of(result));
   if (command.json) {
-    fmt::print("{}\n", job::json_of(quantized, files).dump(2));
+    fmt::print("{}", report::json_text(job::json_of(quantized, files)));
     return;
   }
   if (context.quiet) return;

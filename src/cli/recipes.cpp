@@ -8,6 +8,7 @@
 #include "espdl/reader.h"
 #include "recipe/embedded_recipes.h"
 #include "recipe/recipe.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -26,7 +27,7 @@ void list_recipes(bool json) {
     list.push_back(nlohmann::ordered_json::parse(recipe::to_json(recipe)));
     table.add_row({recipe.name, recipe.description});
   }
-  fmt::print("{}", json ? list.dump(2) + '\n' : table.to_string());
+  fmt::print("{}", json ? report::json_text(list) : table.to_string());
 }
 
 /// That an .espdl was made by.
@@ -45,7 +46,7 @@ void print_recipe(const RecipesCommand& command) {
   const recipe::Recipe recipe =
       made_by_it ? recipe::parse_recipe(text, command.name) : recipe::find_recipe(command.name);
   if (command.json)
-    fmt::print("{}\n", nlohmann::ordered_json::parse(recipe::to_json(recipe)).dump(2));
+    fmt::print("{}", report::json_text(nlohmann::ordered_json::parse(recipe::to_json(recipe))));
   else
     fmt::print("{}", made_by_it ? text : recipe::find_recipe_text(command.name));
 }

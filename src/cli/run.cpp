@@ -17,6 +17,7 @@
 #include "job/run_inputs.h"
 #include "job/run_output.h"
 #include "measure/planned_memory.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -90,8 +91,7 @@ void execute(const RunCommand& command, const Context& context) {
                               [&](std::int64_t done) { progress.update(done); });
   }();
   if (command.json) {
-    using Handler = nlohmann::ordered_json::error_handler_t;
-    fmt::print("{}\n", job::json_of(result, output).dump(2, ' ', false, Handler::replace));
+    fmt::print("{}", report::json_text(job::json_of(result, output)));
     return;
   }
   if (context.quiet) return;

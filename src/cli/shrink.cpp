@@ -17,6 +17,7 @@
 #include "cli/validators.h"
 #include "job/noise_report.h"
 #include "job/quantized_files.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -154,9 +155,7 @@ void run_shrink(const ShrinkCommand& command, const Context& context) {
   if (!made.shrunk.compressed.met)
     print_warning("the budget cannot be met: this is the nearest that was found");
   if (command.json) {
-    fmt::print(
-        "{}\n",
-        job::json_of(made, files).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}", report::json_text(job::json_of(made, files)));
     return;
   }
   if (context.quiet) return;

@@ -19,6 +19,7 @@
 #include "cli/progress.h"
 #include "cli/quantized_files.h"
 #include "cli/validators.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -209,7 +210,7 @@ void list_journal(const TuneCommand& command) {
     return;
   }
   if (command.show == "json" || command.json) {
-    fmt::print("{}\n", job::json_of(entries).dump(2));
+    fmt::print("{}", report::json_text(job::json_of(entries)));
     return;
   }
   using Align = report::Table::Align;
@@ -300,7 +301,8 @@ void tune_all(const TuneCommand& command, Context& context, search::Ranks* ranks
       ++refused;
     }
   }
-  if (command.json && leads) fmt::print("{}\n", (jobs.size() == 1 ? all.front() : all).dump(2));
+  if (command.json && leads)
+    fmt::print("{}", report::json_text(jobs.size() == 1 ? all.front() : all));
   if (refused > 0) context.exit_code = 1;
 }
 

@@ -12,6 +12,7 @@
 #include "cli/validators.h"
 #include "measure/bank_programs.h"
 #include "measure/planned_memory.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 namespace espquant::cli {
@@ -84,7 +85,7 @@ std::string verify_json_of(const std::vector<sim::OutputCheck>& checks, const si
     json["faults"].push_back({{"node", fault.node}, {"name", fault.name}});
   for (const auto& overwrite : overwrites)
     json["faults"].push_back({{"node", overwrite.node}, {"name", "overwritten"}});
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  return report::json_text(json);
 }
 
 void run_verify(const VerifyCommand& command, Context& context) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "job/noise_report.h"
+#include "report/json_text.h"
 #include "report/table.h"
 #include "report/wrap.h"
 
@@ -181,7 +182,7 @@ std::string analysis_json(const Analysis& analysis, const recipe::Recipe& recipe
   for (const AnalyzedLayer* layer : sorted(analysis, view.order))
     json["layers"].push_back(columns(*layer));
   json["recipe"] = Json::parse(recipe::to_json(recipe));
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+  return report::json_text(json);
 }
 
 std::string analysis_csv(const Analysis& analysis, const AnalysisView& view) {

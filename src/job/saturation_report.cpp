@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "report/json_text.h"
 #include "report/table.h"
 
 namespace espquant::job {
@@ -142,7 +143,7 @@ std::string saturation_json(const SaturationReport& report, const Target& target
                               {"changed", l.changed},
                               {"noise_to_signal", l.effect.ratio()},
                               {"advice", measure::advice(l, target)}});
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  return report::json_text(json);
 }
 
 std::string saturation_csv(const SaturationReport& report) {

@@ -18,6 +18,7 @@
 #include "job/fingerprint.h"
 #include "job/quantized_files.h"
 #include "job/recipe.h"
+#include "report/json_text.h"
 
 namespace espquant::job {
 namespace {
@@ -433,7 +434,7 @@ class TuneRun {
 fs::path TuneJob::journal_of(const fs::path& out) { return out / "tune.journal"; }
 
 void TuneRun::add_summary(OutputFiles& output, const Tuned& tuned) const {
-  output.add(job_.out / "tune.json", json_of(tuned, job_).dump(2) + "\n");
+  output.add(job_.out / "tune.json", report::json_text(json_of(tuned, job_)));
 }
 
 Tuned tune(const TuneJob& job, const Tell& tell, const TuneProgress& progress) try {

@@ -7,6 +7,7 @@
 
 #include "espdl/index.h"
 #include "espdl/statistics.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 namespace espquant::report {
@@ -228,7 +229,7 @@ nlohmann::ordered_json json_of(const espdl::Model& model, const FileFacts& facts
 }
 
 std::string to_json(const espdl::Model& model, const FileFacts& facts, const Cost* cost) {
-  return json_of(model, facts, cost).dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+  return report::json_text(json_of(model, facts, cost));
 }
 
 }  // namespace espquant::report

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "ops/op.h"
+#include "report/json_text.h"
 #include "report/table.h"
 
 namespace espquant::report {
@@ -141,7 +142,7 @@ std::string to_json(const Network& network) {
                              {"macs", node.macs}});
   json["parameters"] = network.parameters;
   json["macs"] = network.macs;
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+  return report::json_text(json);
 }
 
 }  // namespace espquant::report

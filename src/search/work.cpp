@@ -22,6 +22,11 @@ ordered_json parsed(std::string_view text) {
   return json;
 }
 
+/// Messages name files, whose names may be any bytes.
+std::string line_of(const ordered_json& json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
 template <typename T>
 void put(ordered_json& json, const char* key, const std::optional<T>& value) {
   if (value) json[key] = *value;
@@ -47,14 +52,14 @@ std::string Work::key() const {
 std::string to_json(const Work& work) {
   ordered_json json{{"kind", name_of(work.kind)}, {"recipe", to_toml(work.recipe)}};
   if (!work.tensor.empty()) json["tensor"] = work.tensor;
-  return json.dump();
+  return line_of(json);
 }
 
 std::string to_json(const Outcome& o) {
   ordered_json json;
   if (!o.refusal.empty()) {
     json["refused"] = o.refusal;
-    return json.dump();
+    return line_of(json);
   }
   if (!o.layers.empty() || !o.tensors.empty() || o.has_caps) {
     for (const LayerInfo& layer : o.layers)
@@ -78,7 +83,7 @@ std::string to_json(const Outcome& o) {
   put(json, "accuracy", o.accuracy);
   put(json, "agreement", o.agreement);
   put(json, "accuracy_drop", o.accuracy_drop);
-  return json.dump();
+  return line_of(json);
 }
 
 Work work_from_json(std::string_view text) try {
