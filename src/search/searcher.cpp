@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "search/choice_effects.h"
 #include "search/moves.h"
 #include "search/other_orders.h"
 #include "search/worth.h"
@@ -24,6 +25,7 @@ constexpr double kFamilyWorthwhile = 0.97;
 constexpr std::size_t kLooksPerTrial = 3;
 /// Generations that find nothing before the search ends.
 constexpr int kIdleGenerations = 3;
+
 class Searcher {
  public:
   Searcher(const Space& space, const Plan& plan, const recipe::Recipe& plain, Desk& desk)
@@ -41,7 +43,8 @@ class Searcher {
         go_through();
     }
     if (found_.end.empty()) found_.end = desk_.over() ? "budget" : "nothing is left";
-    found_.importance = importance();
+    if (!field_.layers.empty() || !looked_.empty())
+      found_.importance = ChoiceEffects(field_, found_.tried, looked_).importance();
     return std::move(found_);
   }
 
@@ -407,13 +410,13 @@ class Searcher {
       double promise;
     };
     std::vector<Option> options;
-    const Changes changes = changes_by_value();
+    const ChoiceEffects effects(field_, found_.tried, looked_);
     for (const std::size_t parent : parents)
       for (Move& move : choice_moves(field_, *found_.tried[parent].config)) {
         if (!is_new(move.to)) continue;
         const Choice& choice = field_.space.choices[move.choice];
         const std::size_t value = move.to.values[move.choice];
-        const double promise = promise_of({move.choice, value}, changes);
+        const double promise = effects.promise_of(move.choice, value);
         options.push_back({{std::move(move.to), choice.name, 0}, promise});
       }
     std::stable_sort(options.begin(), options.end(),
@@ -426,71 +429,6 @@ class Searcher {
       proposals.push_back(std::move(option.proposal));
     }
     return proposals;
-  }
-
-  /// By choice and value.
-  using ChoiceValue = std::pair<std::size_t, std::size_t>;
-  struct Change {
-    double sum = 0;
-    int pairs = 0;
-  };
-  using Changes = std::map<ChoiceValue, Change>;
-
-  /// By what the value did where all else was equal: 1 and less where it is not known yet.
-  double promise_of(const ChoiceValue& of, const Changes& changes) const {
-    if (const auto it = changes.find(of); it != changes.end())
-      return -it->second.sum / it->second.pairs;
-    // Looks have told of calibration, costlier things wait.
-    const Cost cost = field_.space.choices[of.first].cost;
-    if (cost == Cost::Training) return 0.25;
-    if (cost == Cost::Calibration) return family_promise(of.first, of.second);
-    return 0.5;
-  }
-
-  /// By the looks at families.
-  double family_promise(std::size_t choice, std::size_t value) const {
-    const Config start = field_.start();
-    Config changed = start;
-    changed.values[choice] = value;
-    const auto a = looked_.find(start), b = looked_.find(changed);
-    if (a == looked_.end() || b == looked_.end() || b->second.judged <= 0) return 0;
-    return std::log(a->second.judged / b->second.judged);
-  }
-
-  /// Changes of the noise's logarithm over all pairs of trials that differ in one choice alone, the
-  /// other having its first value.
-  Changes changes_by_value() const {
-    std::map<Config, double> noises;
-    for (const Tried& t : found_.tried)
-      if (t.config && t.outcome.refusal.empty() && t.outcome.noise > 0)
-        noises.emplace(*t.config, t.outcome.noise);
-    Changes changes;
-    for (const auto& [config, noise] : noises)
-      for (std::size_t c = 0; c < config.values.size(); ++c) {
-        if (config.values[c] == 0) continue;
-        Config first = config;
-        first.values[c] = 0;
-        const auto it = noises.find(first);
-        if (it == noises.end()) continue;
-        Change& change = changes[{c, config.values[c]}];
-        change.sum += std::log(noise / it->second);
-        ++change.pairs;
-      }
-    return changes;
-  }
-
-  std::vector<Findings::Importance> importance() const {
-    std::vector<Findings::Importance> all;
-    if (field_.layers.empty() && looked_.empty()) return all;
-    for (const auto& [of, change] : changes_by_value()) {
-      const Choice& choice = field_.space.choices[of.first];
-      all.push_back(
-          {choice.name, choice.values[of.second].name, change.sum / change.pairs, change.pairs});
-    }
-    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-      return std::abs(a.change) > std::abs(b.change);
-    });
-    return all;
   }
 
   /// The other orders, a generation at a time.
