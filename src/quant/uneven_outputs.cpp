@@ -19,6 +19,10 @@ constexpr double kLoss = 0.01;
 constexpr int kLeastOctaves = 2;
 /// Mean squares: an order of magnitude of the values.
 constexpr double kOtherSize = 100;
+/// More are no parts that anybody tells apart, and a Concat of Concats of one value would double
+/// them with each.
+constexpr std::size_t kMostParts = 64;
+constexpr int kMostNested = 8;
 
 bool moves(const Node& n) { return ops::follows(n, ops::QuantRule::PassThrough); }
 
@@ -31,14 +35,21 @@ NodeId maker_of(const Graph& graph, ValueId v) {
   }
 }
 
-/// Whether nothing but moves and Concats reads `v`, up to the network's outputs.
-bool is_only_shown(const Graph& graph, ValueId v) {
-  return std::ranges::all_of(graph.value(v).consumers, [&](NodeId id) {
-    const Node& n = graph.node(id);
-    return (n.op == "Concat" || moves(n)) && std::ranges::all_of(n.outputs, [&](ValueId out) {
-             return out == kNone || is_only_shown(graph, out);
-           });
-  });
+/// By ValueId: whether nothing but moves and Concats reads it, up to the network's outputs.
+std::vector<bool> only_shown(const Graph& graph) {
+  std::vector<bool> shown(graph.value_count(), true);
+  const std::vector<NodeId> order = graph.topological_order();
+  for (auto id = order.rbegin(); id != order.rend(); ++id) {
+    const Node& n = graph.node(*id);
+    const bool shows =
+        (n.op == "Concat" || moves(n)) && std::ranges::all_of(n.outputs, [&](ValueId out) {
+          return out == kNone || shown[static_cast<std::size_t>(out)];
+        });
+    if (shows) continue;
+    for (ValueId in : n.inputs)
+      if (in != kNone) shown[static_cast<std::size_t>(in)] = false;
+  }
+  return shown;
 }
 
 /// What belongs together of all that a Concat joins.
@@ -53,13 +64,14 @@ struct Joined {
 /// Operands that consist of the same parts themselves (the scales of a detector, each of boxes and
 /// scores) have these in common, as in measure/output_parts.
 template <typename Takes>
-Joined joined_by(const Graph& graph, NodeId concat, const Takes& takes) {
+Joined joined_by(const Graph& graph, NodeId concat, const Takes& takes, int depth = 0) {
   Joined joined{{concat}, {}};
   std::vector<std::vector<Part>> operands;
   for (ValueId v : graph.node(concat).inputs) {
     const NodeId maker = maker_of(graph, v);
-    if (maker != kNone && graph.node(maker).op == "Concat" && takes(graph.node(maker))) {
-      Joined inner = joined_by(graph, maker, takes);
+    const bool within = depth < kMostNested && joined.concats.size() < kMostParts;
+    if (within && maker != kNone && graph.node(maker).op == "Concat" && takes(graph.node(maker))) {
+      Joined inner = joined_by(graph, maker, takes, depth + 1);
       joined.concats.insert(joined.concats.end(), inner.concats.begin(), inner.concats.end());
       operands.push_back(std::move(inner.parts));
     } else {
@@ -136,8 +148,9 @@ bool joins_activations(const Graph& graph, const Node& n) {
 std::int64_t part_uneven_outputs(Graph& graph, const calib::Statistics& statistics) {
   std::int64_t lost = 0;
   std::set<NodeId> seen;
+  const std::vector<bool> shown = only_shown(graph);
   const auto takes = [&](const Node& n) {
-    return joins_activations(graph, n) && is_only_shown(graph, n.outputs[0]);
+    return joins_activations(graph, n) && shown[static_cast<std::size_t>(n.outputs[0])];
   };
   // Outer ones before those inside of them.
   const std::vector<NodeId> order = graph.topological_order();

@@ -93,5 +93,15 @@ TEST(UnevenOutputs, ConstantsAreParts) {
   EXPECT_EQ(part(graph), 1);
 }
 
+TEST(UnevenOutputs, AValueThatIsJoinedWithItselfAgainAndAgainTakesNoTime) {
+  TwoOfSize parts(1000);
+  ValueId v = parts.joined;
+  for (int i = 0; i < 60; ++i)
+    v = parts.net.node("Slice", {parts.net.node("Concat", {v, v}, TwoOfSize::kChannels),
+                                 parts.net.ints({0}), parts.net.ints({8}), parts.net.ints({1})});
+  Graph graph = parts.net.finish({v});
+  EXPECT_LE(part(graph), 64);
+}
+
 }  // namespace
 }  // namespace espquant::quant
