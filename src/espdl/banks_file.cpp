@@ -1,5 +1,5 @@
 // The .banks file. All numbers are little-endian, every field begins at a multiple of four bytes:
-//   0  "EBNK"                          4  version (2)
+//   0  "EBNK"                          4  version (3)
 //   8  size of this file              12  CRC-32 of all that follows this field
 //  16  size of the .espdl             20  CRC-32 of the .espdl
 //  24  statistic (0 largest, 1 percentile)
@@ -19,6 +19,7 @@
 //   1, 2  what is to be added to the integers of the model's constant, which are shifted left by
 //      the difference of the first exponents before: one or two bytes each
 //   3  nothing: those integers, so shifted
+//   4  nothing: those integers
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -35,11 +36,11 @@ namespace espquant::espdl {
 namespace {
 
 constexpr std::string_view kBanksTag = "EBNK";
-constexpr std::uint32_t kBanksVersion = 2;
+constexpr std::uint32_t kBanksVersion = 3;
 constexpr std::size_t kSummedFrom = 16, kFixedBytes = 64;
 /// A shift beyond this leaves no bit of an int32 where it was.
 constexpr int kMostShift = 24;
-enum BankEncoding : std::uint32_t { kBytes = 0, kAdded8 = 1, kAdded16 = 2, kShifted = 3 };
+enum BankEncoding : std::uint32_t { kBytes = 0, kAdded8 = 1, kAdded16 = 2, kShifted = 3, kOwn = 4 };
 
 [[noreturn]] void malformed_banks(const std::string& what) {
   throw Error(ErrorCode::Malformed, "banks: " + what);
@@ -104,6 +105,10 @@ void write_bank_constant(BanksWriter& out, const Constant& own, const Constant& 
   const std::size_t exponents = together ? 1 : bank.exponents.size();
   out.u32(static_cast<std::uint32_t>(exponents));
   for (std::size_t e = 0; e < exponents; ++e) out.i32(bank.exponents[e]);
+  if (bank.data.equals(own.data)) {
+    out.u32(kOwn);
+    return;
+  }
   std::vector<std::int64_t> from, to;
   std::int64_t largest = std::numeric_limits<std::int64_t>::max();
   if (shift >= 0 && shift <= kMostShift && bank_integers(own.data, from) &&
@@ -223,7 +228,8 @@ Constant read_bank_constant(BanksReader& in, const Constant& own) {
     std::copy(bytes.begin(), bytes.end(), constant.data.mutable_bytes().begin());
     return constant;
   }
-  if (encoding > kShifted) malformed_banks(fmt::format("encoding {} is not known", encoding));
+  if (encoding == kOwn) return constant;
+  if (encoding > kOwn) malformed_banks(fmt::format("encoding {} is not known", encoding));
   if (shift < 0 || shift > kMostShift)
     malformed_banks(fmt::format("constant '{}' cannot be shifted by {} bits", own.name, shift));
   if (encoding == kShifted) {
@@ -306,9 +312,25 @@ void read_bank_tensors(BanksReader& in, std::size_t count, const Model& model, B
   }
 }
 
-std::vector<const Constant*> read_bank_subjects(BanksReader& in, std::size_t count,
-                                                const Model& model, Banks& banks) {
-  std::vector<const Constant*> own;
+/// The ESP32-S3 packs biases into fields of 20 bits, or 40: all by channel, else those of whole
+/// vectors.
+void require_fields(const BankSubject& subject, const Constant& bank) {
+  if (subject.role != BankRole::Bias && subject.role != BankRole::DepthwiseBias) return;
+  const bool wide = bank.data.dtype() == DType::Int64;
+  const std::size_t lanes = wide ? 8 : 16;
+  const std::int64_t most = (std::int64_t{1} << (wide ? 39 : 19)) - 1;
+  const Tensor integers = bank.data.cast(DType::Int64);
+  const auto values = integers.data<std::int64_t>();
+  const std::size_t packed =
+      subject.role == BankRole::DepthwiseBias ? values.size() : values.size() / lanes * lanes;
+  if (std::any_of(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(packed),
+                  [&](std::int64_t v) { return v > most || v < -most - 1; }))
+    malformed_banks(fmt::format("constant '{}' does not fit into the chip's fields", bank.name));
+}
+
+std::vector<BankSubject> read_bank_subjects(BanksReader& in, std::size_t count, const Model& model,
+                                            Banks& banks) {
+  std::vector<BankSubject> own;
   for (std::size_t c = 0; c < count; ++c) {
     const std::string& name = read_subject(in, banks.constants);
     const auto other = [&](const char* what) {
@@ -327,7 +349,7 @@ std::vector<const Constant*> read_bank_subjects(BanksReader& in, std::size_t cou
       for (const std::string& node : subject.nodes)
         if (in.text() != node) other("read by other nodes");
     }
-    own.push_back(subject.own);
+    own.push_back(subject);
   }
   return own;
 }
@@ -436,7 +458,8 @@ Banks read_banks(std::span<const std::byte> bytes, const Model& model,
   banks.descent = in.f32();
   if (banks.percentile < 0 || banks.percentile > 100 || banks.descent < 0 || banks.descent > 1)
     malformed_banks("percentile or descent out of range");
-  if (in.u32() > 2) malformed_banks("its family of chips is not known");
+  const std::uint32_t family = in.u32();
+  if (family > 2) malformed_banks("its family of chips is not known");
   const std::size_t tensors = in.count(4), constants = in.count(4), count = in.count(4),
                     watched = in.count(4);
   if (in.u32() != model.nodes.size()) malformed_banks("the model has another number of nodes");
@@ -455,8 +478,10 @@ Banks read_banks(std::span<const std::byte> bytes, const Model& model,
     if (b > 0 && bank.largest <= banks.banks.back().largest)
       malformed_banks("its banks are not in the order of what they hold");
     for (std::size_t t = 0; t < tensors; ++t) bank.exponents.push_back(in.exponent());
-    for (const Constant* constant : own)
-      bank.constants.push_back(read_bank_constant(in, *constant));
+    for (const BankSubject& subject : own) {
+      bank.constants.push_back(read_bank_constant(in, *subject.own));
+      if (family == family_number(Family::S3)) require_fields(subject, bank.constants.back());
+    }
     banks.banks.push_back(std::move(bank));
   }
   if (!in.at_end()) malformed_banks("something follows its last bank");

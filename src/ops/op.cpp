@@ -7,6 +7,7 @@
 
 #include "ops/infer.h"
 #include "ops/known_value.h"
+#include "ops/most_inputs.h"
 #include "ops/unsupported.h"
 
 namespace espquant::ops {
@@ -30,6 +31,12 @@ auto naming(const Node& node, F&& f) {
 std::vector<InferOutput> infer_node(const Node& node, std::int64_t opset,
                                     std::span<const InferInput> inputs) {
   if (node.outputs.empty()) malformed("the node has no output");
+  const auto given =
+      std::find_if(node.inputs.rbegin(), node.inputs.rend(), [](ValueId v) { return v != kNone; });
+  if (const auto count = static_cast<std::size_t>(node.inputs.rend() - given);
+      count > most_inputs(op_of(node).type))
+    malformed(fmt::format("{} takes {} inputs at most, this one has {}", node.op,
+                          most_inputs(node.op), count));
   std::vector<InferOutput> outputs(node.outputs.size());
   op_of(node).infer({node, opset, inputs, outputs});
   for (std::size_t i = 0; i < outputs.size(); ++i) {

@@ -7,10 +7,36 @@
 #include <string>
 #include <vector>
 
+#include "ops/most_inputs.h"
 #include "ops/operators.h"
 #include "ops/unsupported.h"
 
 namespace espquant::ops {
+namespace {
+
+/// By how many inputs they have at most, between blanks.
+constexpr std::string_view kOneInput =
+    " Abs Acos Acosh ArgMax ArgMin Asin Asinh Atan Atanh AveragePool Cast Ceil Celu"
+    " ConstantOfShape Cos Cosh DepthToSpace Elu Erf Exp Flatten Floor Gelu"
+    " GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity InsertZeros LeakyRelu"
+    " Log LogSoftmax LpNormalization MaxPool Mish Neg Not Reciprocal Relu Round Selu Shape"
+    " Shrink Sigmoid Sign Sin Sinh Size Softmax Softplus Softsign SpaceToDepth Sqrt Swish"
+    " Tan Tanh ThresholdedRelu Transpose ";
+constexpr std::string_view kTwoInputs =
+    " Add And CastLike CumSum Div Equal Expand Gather GatherElements GatherND Greater"
+    " GreaterOrEqual Less LessOrEqual MatMul Mod Mul Or PRelu Pow RMSNormalization"
+    " ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin"
+    " ReduceProd ReduceSum ReduceSumSquare Reshape ReverseSequence Split Squeeze Sub Tile"
+    " Trilu Unsqueeze Upsample Xor ";
+constexpr std::string_view kThreeInputs =
+    " Clip Conv ConvTranspose DequantizeLinear Dropout Gemm GroupNormalization"
+    " InstanceNormalization LayerNormalization QuantizeLinear Range ScatterElements"
+    " ScatterND Where ";
+constexpr std::string_view kFourInputs = " Pad Resize ";
+constexpr std::string_view kFiveInputs = " BatchNormalization Slice ";
+constexpr std::string_view kAllInputs = " Concat Einsum Max Mean Min Sum ";
+
+}  // namespace
 
 std::span<const OpDef> all_ops() {
   static const OpDef kOps[] = {kAbs,
@@ -224,6 +250,20 @@ const OpDef& op_of(const Node& node) {
   throw Error(ErrorCode::Unsupported, fmt::format("operator {} is not known", label_of(node)))
       .node(node.name)
       .remedy("Express it by other operators before exporting");
+}
+
+std::size_t most_inputs(std::string_view op) {
+  struct Group {
+    std::string_view operators;
+    std::size_t most;
+  };
+  static constexpr Group kGroups[] = {
+      {kOneInput, 1}, {kTwoInputs, 2}, {kThreeInputs, 3}, {kFourInputs, 4},        {kFiveInputs, 5},
+      {" GRU ", 6},   {" LSTM ", 8},   {" Constant ", 0}, {kAllInputs, kAnyNumber}};
+  const std::string name = fmt::format(" {} ", op);
+  for (const Group& group : kGroups)
+    if (group.operators.find(name) != std::string_view::npos) return group.most;
+  throw Error(ErrorCode::Internal, "how many inputs has" + name + "?");
 }
 
 }  // namespace espquant::ops

@@ -9,6 +9,7 @@
 #include "sim/made_for.h"
 #include "sim/memory_plan.h"
 #include "sim/prepare.h"
+#include "sim/work_limit.h"
 
 namespace espquant::sim {
 namespace {
@@ -62,6 +63,22 @@ Program::Program(const espdl::Model& model, const Target& target, Options option
       if (error.node().empty()) error.node(node.name);
       throw;
     }
+  }
+  double multiplications = 0;
+  for (const Step& step : steps_) {
+    std::vector<TensorDesc> inputs, outputs;
+    for (std::size_t i = 0; i < step.inputs.size(); ++i)
+      inputs.push_back(step.constants[i] != nullptr ? describe(*step.constants[i])
+                       : step.inputs[i] == kNone    ? TensorDesc{}
+                                                    : tensors_[step.inputs[i]].desc);
+    for (const std::size_t t : step.outputs) outputs.push_back(tensors_[t].desc);
+    multiplications += multiplications_of(*step.node, inputs, outputs);
+    if (multiplications > kMostMultiplications)
+      throw Error(ErrorCode::BadData,
+                  fmt::format("up to here one run takes more than {:.0e} multiplications",
+                              kMostMultiplications))
+          .node(step.node->name)
+          .remedy("No chip computes that in minutes: check the shape of the model's input");
   }
   for (const std::string& name : model.outputs) {
     const auto entry = index_.find(name);

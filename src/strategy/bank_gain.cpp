@@ -1,6 +1,7 @@
 #include "strategy/bank_gain.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -56,10 +57,10 @@ bool is_homogeneous_node(const Graph& graph, const Node& n) {
 
 }  // namespace
 
-bool is_homogeneous(const Graph& quantized) {
-  const auto order = quantized.topological_order();
+bool is_homogeneous(const Graph& network) {
+  const auto order = network.topological_order();
   return std::all_of(order.begin(), order.end(),
-                     [&](NodeId id) { return is_homogeneous_node(quantized, quantized.node(id)); });
+                     [&](NodeId id) { return is_homogeneous_node(network, network.node(id)); });
 }
 
 Graph at_lower_exponents(const Graph& quantized, int octaves) {
@@ -74,12 +75,14 @@ Graph at_lower_exponents(const Graph& quantized, int octaves) {
     shift(value.quant);
     shift(value.requant);
   }
-  // A bias of zeros stands at the exponents of input and weights together.
+  // A bias makes up for what rounding does to the means, and that goes with the step.
   for (const NodeId id : lower.topological_order()) {
     constexpr std::size_t kBias = 2;
     const Node& n = lower.node(id);
-    if (quant::is_weighted(lower, n) && n.input(kBias) != kNone)
-      shift(lower.value(n.input(kBias)).quant);
+    if (!quant::is_weighted(lower, n) || n.input(kBias) == kNone) continue;
+    Value& bias = lower.value(n.input(kBias));
+    shift(bias.quant);
+    for (float& b : bias.constant.mutable_data<float>()) b = std::ldexp(b, -octaves);
   }
   return lower;
 }

@@ -222,7 +222,7 @@ void try_all_banks(const QuantizedModel& made, const Target& target,
   common.remembered = remembered_values(made.quantized);
   common.lowering.table_error = common.settings.table_error;
   common.lowering.requantized = lower::lower(made.quantized, target, common.lowering).requantized;
-  found.gain = options.count == 0 && is_homogeneous(made.quantized);
+  found.gain = options.count == 0 && is_homogeneous(made.scaled);
   std::vector<float> largest;
   if (found.gain) {
     largest = octaves_below(found.loudest, found.quietest);

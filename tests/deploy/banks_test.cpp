@@ -12,6 +12,7 @@
 #include "measure/simulate.h"
 #include "strategy/find_banks.h"
 #include "tests/deploy/standin/seen_model.h"
+#include "tests/strategy/homogeneous_network.h"
 #include "tests/support/network.h"
 
 /// The banks of generated applications, on the stand-in of ESP-DL: every integer that they write is
@@ -55,16 +56,16 @@ struct MadeBanks {
   std::vector<std::byte> bytes;
 };
 
-MadeBanks make_banks(const char* chip, espdl::Statistic statistic = espdl::Statistic::Largest) {
+/// `count`: of banks, the model's own included; 0: as many as pay.
+MadeBanks make_banks(const char* chip, const Graph& network, int count) {
   MadeBanks result{find_target(chip), {}, {}, {}, {}};
   const auto source = frames_of_three_gains(96, 1);
   strategy::QuantizeOptions options;
   options.recipe = recipe::find_recipe("dynamic");
   options.target = &result.target;
-  result.made = strategy::quantize_model(network_of_all_kinds(), source, options);
+  result.made = strategy::quantize_model(network, source, options);
   strategy::BankOptions bank_options;
-  bank_options.count = 3;
-  bank_options.statistic = statistic;
+  bank_options.count = count;
   bank_options.watch = {"*Relu*"};
   result.banks = strategy::find_banks(result.made, result.target, source, bank_options).banks;
   result.file = espdl::write_model(result.made.model);
@@ -76,6 +77,19 @@ std::vector<std::int64_t> integers_of(const Tensor& tensor) {
   const Tensor wide = tensor.cast(DType::Int64);
   const auto values = wide.data<std::int64_t>();
   return {values.begin(), values.end()};
+}
+
+/// Every integer and exponent that the device holds is that of the bank which the simulator runs.
+void expect_bank(dl::Model& model, const MadeBanks& made, std::size_t bank) {
+  const espdl::Model stands = dl::seen_model(model).as_it_stands();
+  const espdl::Model expected = espdl::with_bank(made.made.model, made.banks, bank);
+  EXPECT_EQ(stands.values, expected.values);
+  ASSERT_EQ(stands.initializers.size(), expected.initializers.size());
+  for (std::size_t c = 0; c < expected.initializers.size(); ++c) {
+    const espdl::Constant &own = stands.initializers[c], &other = expected.initializers[c];
+    EXPECT_EQ(own.exponents, other.exponents) << other.name << ", bank " << bank;
+    EXPECT_EQ(integers_of(own.data), integers_of(other.data)) << other.name << ", bank " << bank;
+  }
 }
 
 /// Where ESP-DL wants a file: aligned.
@@ -95,7 +109,10 @@ class Flash {
 
 class BanksOnTheChip : public testing::TestWithParam<const char*> {
  protected:
-  BanksOnTheChip() : made_(make_banks(GetParam())), flash_(made_.file), model_(flash_.address()) {}
+  BanksOnTheChip()
+      : made_(make_banks(GetParam(), network_of_all_kinds(), 3)),
+        flash_(made_.file),
+        model_(flash_.address()) {}
   std::vector<float> stored_frame(std::int64_t i) const {
     // N,H,W,C of the model.
     const Tensor frame =
@@ -121,15 +138,7 @@ TEST_P(BanksOnTheChip, MakeTheModelThatTheSimulatorRuns) {
   for (const std::size_t bank : {0U, 1U, 2U, 0U, 2U, 1U}) {
     banks.use(bank);
     EXPECT_EQ(banks.selected(), bank);
-    const espdl::Model stands = dl::seen_model(model_).as_it_stands();
-    const espdl::Model expected = espdl::with_bank(made_.made.model, made_.banks, bank);
-    EXPECT_EQ(stands.values, expected.values);
-    ASSERT_EQ(stands.initializers.size(), expected.initializers.size());
-    for (std::size_t c = 0; c < expected.initializers.size(); ++c) {
-      const espdl::Constant &own = stands.initializers[c], &other = expected.initializers[c];
-      EXPECT_EQ(own.exponents, other.exponents) << other.name << ", bank " << bank;
-      EXPECT_EQ(integers_of(own.data), integers_of(other.data)) << other.name << ", bank " << bank;
-    }
+    expect_bank(model_, made_, bank);
   }
 }
 
@@ -281,6 +290,39 @@ TEST_P(BanksOnTheChip, TakePicturesByTheirPixels) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Chips, BanksOnTheChip, testing::Values("esp32s3", "esp32p4", "esp32c3"),
+                         [](const auto& parameter) { return std::string(parameter.param); });
+
+/// A network without biases: the banks are a gain.
+class GainOnTheChip : public testing::TestWithParam<const char*> {
+ protected:
+  const MadeBanks made_ = make_banks(GetParam(), homogeneous_network(), 0);
+  const Flash flash_{made_.file};
+  dl::Model model_{flash_.address()};
+};
+
+TEST_P(GainOnTheChip, MakesTheModelThatTheSimulatorRuns) {
+  firmware::Banks banks(&model_, made_.bytes.data(), made_.bytes.size());
+  ASSERT_EQ(banks.error(), nullptr) << banks.error();
+  ASSERT_GE(banks.count(), 3U);
+  for (const std::size_t bank : {0U, 1U, 2U, 0U, 2U}) {
+    banks.use(bank);
+    expect_bank(model_, made_, bank);
+  }
+}
+
+TEST_P(GainOnTheChip, TakesNoMemoryForIntegers) {
+  firmware::Banks banks(&model_, made_.bytes.data(), made_.bytes.size());
+  std::vector<const void*> own;
+  for (const std::string& name : made_.banks.constants)
+    if (const dl::TensorBase* tensor = model_.get_intermediate(name)) own.push_back(tensor->data);
+  banks.use(0);
+  std::vector<const void*> quiet;
+  for (const std::string& name : made_.banks.constants)
+    if (const dl::TensorBase* tensor = model_.get_intermediate(name)) quiet.push_back(tensor->data);
+  EXPECT_EQ(quiet, own);
+}
+
+INSTANTIATE_TEST_SUITE_P(Chips, GainOnTheChip, testing::Values("esp32s3", "esp32p4", "esp32c3"),
                          [](const auto& parameter) { return std::string(parameter.param); });
 
 TEST(BankStatistic, IsThatOfTheProgram) {

@@ -8,7 +8,10 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <regex>
 
+#include "base/random.h"
+#include "tests/e2e/onnx_bytes.h"
 #include "tests/e2e/program.h"
 #include "tests/support/content_of.h"
 
@@ -20,12 +23,19 @@ namespace fs = std::filesystem;
 
 using Files = std::map<std::string, std::string>;
 
+/// Reports say how long each stage took.
+std::string without_times(const std::string& text) {
+  static const std::regex kTimes("\"(seconds|milliseconds_taken)\": *[-+.0-9e]+");
+  return text.size() > 1 << 20 ? text : std::regex_replace(text, kTimes, "\"$1\": 0");
+}
+
 /// Every file below a folder, by its path there.
 Files files_in(const fs::path& folder) {
   Files files;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (entry.is_regular_file())
-      files[entry.path().lexically_relative(folder).string()] = content_of(entry.path());
+      files[entry.path().lexically_relative(folder).string()] =
+          without_times(content_of(entry.path()));
   return files;
 }
 
@@ -135,6 +145,54 @@ TEST_F(Faults, ASingleResultThatIsWrittenPieceByPiece) {
   expect_old_or_new("run '" + folder_.path("relu.espdl") + "' --input '" + folder_.path("x.npz") +
                         "' --out '" + (out() / "y.npz").string() + "'",
                     {{"y.npz", "old arrays"}});
+}
+
+/// Commands that make files of a network.
+class NetworkFaults : public Faults {
+ protected:
+  void SetUp() override {
+    Faults::SetUp();
+    if (IsSkipped()) return;
+    write_text(folder_.path("n.onnx"), onnx_model("Conv", {0.5F, -1, 0.25F, 2}));
+    // Loud frames and quiet ones, so that there are banks.
+    Tensor frames(DType::Float32, {64, 2, 4, 4});
+    Random random(1);
+    auto data = frames.mutable_data<float>();
+    for (std::size_t i = 0; i < data.size(); ++i)
+      data[i] = random.uniform(-1, 1) * (i / 32 % 2 == 0 ? 1.0F : 0x1p-6F);
+    write_arrays(folder_.path("c.npz"), {{"x", frames}});
+  }
+  std::string on_network(const std::string& command, const std::string& more) const {
+    return command + " '" + folder_.path("n.onnx") + "' --calib '" + folder_.path("c.npz") + "' " +
+           more + " --out '" + out().string() + "'";
+  }
+};
+
+TEST_F(NetworkFaults, AModelItsBanksAndItsReportAppearTogether) {
+  expect_old_or_new(on_network("quantize", "--recipe dynamic"),
+                    {{"n_dynamic/n_dynamic.espdl", "old model"},
+                     {"n_dynamic/n_dynamic.banks", "old banks"},
+                     {"mine", "kept"}});
+}
+
+TEST_F(NetworkFaults, ModelsThatAreComparedAppearTogether) {
+  expect_old_or_new(on_network("compare", "--recipe int8,int16"),
+                    {{"n_int8/n_int8.espdl", "old model"}, {"mine", "kept"}});
+}
+
+TEST_F(NetworkFaults, ARewrittenModelReplacesTheOldOne) {
+  ASSERT_EQ(
+      run_shell("'" ESPQUANT_PROGRAM "' " + on_network("quantize", "--recipe int8")).exit_code, 0);
+  fs::copy_file(out() / "n_int8/n_int8.espdl", folder_.path("made.espdl"));
+  expect_old_or_new("optimize '" + folder_.path("made.espdl") + "' --goal latency --out '" +
+                        (out() / "fast.espdl").string() + "'",
+                    {{"fast.espdl", "old model"}});
+}
+
+TEST_F(Faults, AProjectAppearsWhole) {
+  expect_old_or_new(
+      "project '" + folder_.path("relu.espdl") + "' --out '" + (out() / "firmware").string() + "'",
+      {{"mine", "kept"}});
 }
 
 TEST_F(Faults, TwoRunsAtOnceDoNotMixTheirResults) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ops/most_inputs.h"
 #include "tests/ops/one_node.h"
 
 namespace espquant::ops {
@@ -29,6 +30,29 @@ TEST(Registry, AnUnknownOperatorIsRefused) {
   EXPECT_EQ(e.code(), ErrorCode::Unsupported);
   EXPECT_EQ(e.node(), "stem");
   EXPECT_NE(e.message().find("Conb"), std::string::npos);
+}
+
+TEST(Registry, KnowsHowManyInputsEachOperatorHasAtMost) {
+  for (const OpDef& op : all_ops()) EXPECT_NO_THROW(most_inputs(op.type)) << op.type;
+  EXPECT_EQ(most_inputs("Conv"), 3U);
+  EXPECT_EQ(most_inputs("Concat"), kAnyNumber);
+}
+
+TEST(Registry, ANodeWithMoreInputsThanItsOperatorIsRefused) {
+  Graph graph;
+  const ValueId x = graph.add_value("x", DType::Float32, Shape{1, 4});
+  const ValueId y = graph.add_value("y", DType::Float32);
+  graph.add_input(x);
+  // An input that is left out behind those that there are is none.
+  const NodeId relu = graph.add_node("Relu", "relu", {x, kNone}, {y});
+  graph.add_output(y);
+  EXPECT_NO_THROW(infer_shapes(graph));
+  graph.set_input(relu, 1, x);
+  const Error e = error_of([&] { infer_shapes(graph); });
+  EXPECT_EQ(e.code(), ErrorCode::Malformed);
+  EXPECT_EQ(e.node(), "relu");
+  EXPECT_NE(e.message().find("Relu takes 1 inputs at most, this one has 2"), std::string::npos)
+      << e.message();
 }
 
 Graph chain_of(const std::vector<std::string>& ops) {

@@ -161,5 +161,28 @@ TEST(TargetOf, KnowsFilesWithoutMetadataByTheirParameters) {
   EXPECT_EQ(sim::target_of(model).family, Family::P4);
 }
 
+// A few hundred bytes that would keep a machine busy for hours.
+TEST(Program, MoreMultiplicationsThanAnyChipDoesAreRefused) {
+  const auto product = [](std::int64_t rows) {
+    espdl::Model model;
+    model.inputs = {"a", "b"};
+    model.outputs = {"y"};
+    for (const char* name : {"a", "b", "y"})
+      model.values.push_back({name, DType::Int8, {1, rows, rows}, {-4}});
+    model.nodes = {node("MatMul", {"a", "b"}, {"y"})};
+    return model;
+  };
+  const espdl::Model small = product(64), large = product(20'000);
+  EXPECT_NO_THROW(Program(small, find_target("esp32s3")));
+  try {
+    Program(large, find_target("esp32s3"));
+    FAIL() << "not refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::BadData);
+    EXPECT_EQ(error.node(), "MatMul of a");
+    EXPECT_NE(error.message().find("multiplications"), std::string::npos) << error.message();
+  }
+}
+
 }  // namespace
 }  // namespace espquant::test

@@ -16,8 +16,10 @@ namespace {
 constexpr size_t kAlignment = 16;
 // ESP-DL's kernels read whole vectors, beyond the end of what they need.
 constexpr size_t kReadBeyond = 32;
-enum Encoding : uint32_t { kBytes = 0, kAdded8 = 1, kAdded16 = 2, kShifted = 3 };
+enum Encoding : uint32_t { kBytes = 0, kAdded8 = 1, kAdded16 = 2, kShifted = 3, kOwn = 4 };
 constexpr int kMostShift = 24;
+// No chip has more memory; sums of sizes stay far below what 32 bits hold.
+constexpr size_t kMostBytes = size_t{64} << 20;
 
 #if BANK_TABLES
 // ESP-DL keeps tables in the modules that read them, and gives no way there; an explicit
@@ -146,7 +148,6 @@ void Banks::find_table([[maybe_unused]] const char* node, [[maybe_unused]] size_
 }
 
 const char* Banks::find_constants(BankReader& in) {
-  size_t total = 0;
   for (size_t i = 0; i < file_.constants; ++i) {
     Constant constant;
     BankConstant& facts = constant.facts;
@@ -186,10 +187,8 @@ const char* Banks::find_constants(BankReader& in) {
     constant.bytes = packed ? packed_bytes(elements_of(facts), facts.type == dl::DATA_TYPE_INT64,
                                            facts.role == BankRole::DepthwiseBias)
                             : facts.bytes;
-    total += in_vectors(constant.bytes + kReadBeyond);
     constants_.push_back(std::move(constant));
   }
-  bank_bytes_ = total;
   return nullptr;
 }
 
@@ -265,11 +264,14 @@ const char* Banks::find_banks(BankReader& in) {
       for (size_t e = 1; e < exponents; ++e) in.exponent();
       const uint32_t encoding = in.number();
       const int shift = constant.facts.exponent - first;
-      if (encoding > kShifted || (encoding != kBytes && (shift < 0 || shift > kMostShift)))
+      const bool shifts = encoding != kBytes && encoding != kOwn;
+      if (encoding > kOwn || (shifts && (shift < 0 || shift > kMostShift)))
         return "the banks are damaged";
+      if (encoding != kOwn) bank_bytes_ += in_vectors(constant.bytes + kReadBeyond);
+      if (bank_bytes_ > kMostBytes) return "there is no memory for the banks";
       if (encoding == kBytes)
         in.bytes(constant.facts.bytes);
-      else if (encoding != kShifted)
+      else if (encoding == kAdded8 || encoding == kAdded16)
         in.bytes(elements_of(constant.facts) * encoding);
     }
     if (!in.good()) return "the banks are damaged";
@@ -308,30 +310,30 @@ void Banks::write_integer(const Constant& constant, uint8_t* to, size_t element,
   std::memcpy(to + element * size, &value, size);
 }
 
-const char* Banks::fill_banks(size_t total) {
-  if (total == 0 || file_.banks == 0) return nullptr;
-  memory_ = heap_caps_aligned_alloc(kAlignment, total * file_.banks, MALLOC_CAP_DEFAULT);
-  if (memory_ == nullptr) return "there is no memory for the banks";
-  std::memset(memory_, 0, total * file_.banks);
+const char* Banks::fill_banks(size_t bytes) {
+  if (bytes > 0) {
+    memory_ = heap_caps_aligned_alloc(kAlignment, bytes, MALLOC_CAP_DEFAULT);
+    if (memory_ == nullptr) return "there is no memory for the banks";
+    std::memset(memory_, 0, bytes);
+  }
   auto* at = static_cast<uint8_t*>(memory_);
   for (size_t b = 0; b < file_.banks; ++b) {
     BankReader in = banks_[b];
     for (size_t t = 0; t < file_.tensors; ++t) in.exponent();
-    for (Constant& constant : constants_) {
-      constant.banks.push_back(at);
-      fill_constant(in, constant, at);
-      at += in_vectors(constant.bytes + kReadBeyond);
-    }
+    for (Constant& constant : constants_) at += fill_constant(in, constant, at);
   }
   return nullptr;
 }
 
-void Banks::fill_constant(BankReader& in, Constant& constant, uint8_t* to) {
+size_t Banks::fill_constant(BankReader& in, Constant& constant, uint8_t* to) {
   const BankConstant& facts = constant.facts;
   const size_t exponents = in.number(), elements = elements_of(facts);
   const int exponent = in.exponent();
   for (size_t e = 1; e < exponents; ++e) in.exponent();
+  constant.exponents.push_back(exponent);
   const uint32_t encoding = in.number();
+  constant.banks.push_back(encoding == kOwn ? nullptr : to);
+  if (encoding == kOwn) return 0;
   const uint8_t* added = encoding == kShifted
                              ? nullptr
                              : in.bytes(encoding == kBytes ? facts.bytes : elements * encoding);
@@ -348,7 +350,7 @@ void Banks::fill_constant(BankReader& in, Constant& constant, uint8_t* to) {
     }
     write_integer(constant, to, i, value);
   }
-  constant.exponents.push_back(exponent);
+  return in_vectors(constant.bytes + kReadBeyond);
 }
 
 // The model as it was loaded.
@@ -368,8 +370,9 @@ void Banks::apply(size_t bank) {
   BankReader in = banks_[bank];
   for (const Activation& activation : activations_) activation.tensor->exponent = in.exponent();
   for (const Constant& constant : constants_)
-    for (dl::TensorBase* place : constant.places) {
-      place->data = constant.banks[bank];
+    for (size_t p = 0; p < constant.places.size(); ++p) {
+      dl::TensorBase* place = constant.places[p];
+      place->data = constant.banks[bank] == nullptr ? constant.own[p] : constant.banks[bank];
       // Nothing reads those of single channels but the filter's.
       if (!place->exponent.is_per_channel()) place->exponent = constant.exponents[bank];
     }

@@ -80,7 +80,7 @@ class Banks {
     std::vector<dl::TensorBase*> places;
     std::vector<void*> own;  // the data and the exponent of each, as the model came with
     std::vector<int> own_exponents;
-    std::vector<uint8_t*> banks;  // the data in each bank, and its exponent
+    std::vector<uint8_t*> banks;  // the data in each bank, nullptr for its own, and the exponent
     std::vector<int> exponents;
     size_t bytes = 0;  // on the chip
   };
@@ -108,8 +108,9 @@ class Banks {
   int64_t own_integer(const Constant& constant, size_t element) const;
   uint32_t own_checksum(const Constant& constant) const;
   void write_integer(const Constant& constant, uint8_t* to, size_t element, int64_t value) const;
-  const char* fill_banks(size_t total);
-  void fill_constant(BankReader& in, Constant& constant, uint8_t* to);
+  const char* fill_banks(size_t bytes);
+  // Returns the bytes that it took.
+  size_t fill_constant(BankReader& in, Constant& constant, uint8_t* to);
   void restore();
   void apply(size_t bank);
   size_t take(const BankInput* inputs, size_t input_count, bool stream);

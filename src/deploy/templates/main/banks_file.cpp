@@ -3,7 +3,7 @@
 namespace firmware {
 namespace {
 
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 constexpr size_t kSummedFrom = 16;
 
 size_t in_words(size_t bytes) { return (bytes + 3) / 4 * 4; }

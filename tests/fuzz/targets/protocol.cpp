@@ -1,0 +1,59 @@
+#include "deploy/templates/main/protocol.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "tests/fuzz/targets/targets.h"
+
+namespace espquant::test {
+namespace {
+
+/// The last frame of a stream, as the board's reader finds it.
+struct Seen {
+  std::size_t frames = 0;
+  std::vector<std::uint8_t> payload;
+};
+
+constexpr std::size_t kRoom = 64;
+
+void feed(firmware::FrameReader& reader, std::span<const std::uint8_t> bytes, Seen& seen) {
+  for (const std::uint8_t byte : bytes) {
+    if (reader.feed(byte) != firmware::FrameReader::Event::Frame) continue;
+    promised(reader.length() <= kRoom, "a frame is larger than its room");
+    ++seen.frames;
+    seen.payload.assign(reader.payload(), reader.payload() + reader.length());
+  }
+}
+
+std::vector<std::uint8_t> frame_of(std::span<const std::uint8_t> payload) {
+  std::vector<std::uint8_t> frame(firmware::kHeaderBytes);
+  firmware::put_header(frame.data(), firmware::FrameType::Inputs, 7,
+                       static_cast<std::uint32_t>(payload.size()));
+  frame.insert(frame.end(), payload.begin(), payload.end());
+  frame.resize(frame.size() + firmware::kChecksumBytes);
+  firmware::put_number(frame.data() + frame.size() - firmware::kChecksumBytes,
+                       firmware::checksum(payload.data(), payload.size()),
+                       firmware::kChecksumBytes);
+  return frame;
+}
+
+}  // namespace
+
+void fuzz_protocol(FuzzInput bytes) {
+  const std::span stream(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  std::vector<std::uint8_t> room(kRoom);
+  firmware::FrameReader reader(room.data(), room.size());
+  Seen seen;
+  feed(reader, stream, seen);
+
+  // Bytes in a frame arrive as they were, whatever was on the line before.
+  const auto payload = stream.first(std::min(stream.size(), kRoom));
+  std::vector<std::uint8_t> fresh_room(kRoom);
+  firmware::FrameReader fresh(fresh_room.data(), fresh_room.size());
+  Seen framed;
+  feed(fresh, frame_of(payload), framed);
+  promised(framed.frames == 1 && std::ranges::equal(framed.payload, payload),
+           "a frame does not arrive as it was sent");
+}
+
+}  // namespace espquant::test
