@@ -115,9 +115,9 @@ class ImuNetwork : public testing::TestWithParam<const char*> {
 
   /// On windows that nothing was calibrated on.
   Measured measure_recipe(const char* name) const {
-    constexpr std::int64_t kSamples = 256, kUnseen = 64;
+    constexpr std::int64_t kCalibrated = 256, kUnseenWindows = 64;
     const calib::SampleSource source{
-        kSamples, [](std::int64_t i) {
+        kCalibrated, [](std::int64_t i) {
           return std::vector<Tensor>{window_of(i + 100'000, gain_of(i / kMovements % kGains))};
         }};
     QuantizeOptions options;
@@ -138,10 +138,10 @@ class ImuNetwork : public testing::TestWithParam<const char*> {
     const measure::BankPrograms programs(own, banks);
     const ops::Executor reference(made.network);
     std::vector<std::int64_t> labels;
-    for (std::int64_t i = 0; i < kUnseen; ++i) labels.push_back(i % kMovements);
+    for (std::int64_t i = 0; i < kUnseenWindows; ++i) labels.push_back(i % kMovements);
     for (int gain = 0; gain < kGains; ++gain) {
       const calib::SampleSource unseen{
-          kUnseen, [gain](std::int64_t i) {
+          kUnseenWindows, [gain](std::int64_t i) {
             return std::vector<Tensor>{window_of(i + 200'000, gain_of(gain))};
           }};
       const auto result = measure::evaluate_chosen(
