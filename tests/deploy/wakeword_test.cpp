@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -93,7 +94,7 @@ class WakeWord : public testing::TestWithParam<const char*> {
 
 TEST_P(WakeWord, QuietFramesHaveAQuarterOfTheNoiseForATenthOfTheFlash) {
   const Made one = make("int8"), banked = make("dynamic");
-  EXPECT_EQ(banked.file.size(), one.file.size());
+  EXPECT_EQ(banked.model.model.initializers, one.model.model.initializers);
   const auto alone = noise_by_gain(one), followed = noise_by_gain(banked);
   constexpr std::size_t kMinus24 = 2;
   EXPECT_LE(followed[kMinus24], alone[kMinus24] / 4);
@@ -107,7 +108,8 @@ TEST_P(WakeWord, QuietFramesHaveAQuarterOfTheNoiseForATenthOfTheFlash) {
               1.01 * before);
 }
 
-// What is written lies in RAM behind the cache: a line of it is fetched for each word at worst.
+// What is written lies in objects of some ten bytes, which ESP-IDF puts into internal RAM (less
+// than 16 KB); what is read, the exponents of the bank, lies behind the cache, one after the other.
 TEST_P(WakeWord, AChangeOfBankCostsLessThanAHundredthOfAFrame) {
   const Made made = make("dynamic");
   struct alignas(16) Block {
@@ -122,9 +124,11 @@ TEST_P(WakeWord, AChangeOfBankCostsLessThanAHundredthOfAFrame) {
   const std::size_t words = banks.bytes_written() / 4;
   constexpr double kInstructionsForAWord = 20;
   const cost::Board board = cost::board_of(target_);
+  const double lines =
+      1 + std::ceil(4 * static_cast<double>(made.banks.tensors.size()) / board.line_bytes);
   const double cycles =
-      static_cast<double>(words) *
-      (board.cycles.activation_lines + kInstructionsForAWord * board.cycles.instructions);
+      static_cast<double>(words) * kInstructionsForAWord * board.cycles.instructions +
+      lines * std::max(board.cycles.activation_lines, board.cycles.flash_lines);
   const double change = cycles / board.clock_mhz / 1000;
   const double frame = cost::estimate_latency(made.model.model, target_).milliseconds;
   fmt::print("{}: {} bytes, {:.1f} us of a frame of {:.3f} ms\n", GetParam(), banks.bytes_written(),
