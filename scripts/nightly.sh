@@ -1,9 +1,9 @@
 #!/bin/sh
-# What is too slow for every change: the tests under sanitizers, by another compiler and under valgrind, files that are wrong in one
-# place, and fuzzing.
+# What is too slow for every change: the tests under sanitizers, by another compiler and under valgrind, clang-tidy, files that are
+# wrong in one place, and fuzzing.
 #   scripts/nightly.sh [seconds of fuzzing per target]     (default: 300)
-# Goes on after a step that fails; says at the end which did, and ends with 1 then. Needs clang, llvm and valgrind
-# beside what setup.sh installs. Logs are in build-nightly/.
+# Goes on after a step that fails; says at the end which did, and ends with 1 then. Needs clang, clang-tidy, llvm and
+# valgrind beside what setup.sh installs. Logs are in build-nightly/.
 set -u
 cd "$(dirname "$0")/.." || exit
 
@@ -36,10 +36,17 @@ under_valgrind() {
   done
 }
 
+# .clang-tidy over src/, by the commands of the clang build.
+tidy() {
+  cmake --preset clang && cmake --build build-clang --parallel "$(nproc)" &&
+    run-clang-tidy-14 -quiet -p build-clang -j "$(nproc)" '/src/'
+}
+
 step release scripts/test.sh
 step asan tests_of asan build-asan
 step tsan tests_of tsan build-tsan
 step clang tests_of clang build-clang
+step tidy tidy
 step malformed /usr/bin/python3 tests/malformed/make.py build/espquant examples
 step valgrind under_valgrind
 step fuzz scripts/fuzz.sh "$seconds"

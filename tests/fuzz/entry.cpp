@@ -48,14 +48,16 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
                                                std::size_t most, unsigned seed) {
   const auto input = std::as_bytes(std::span(data, size));
   Random random(seed);
-  if (kFormat == "onnx" || kFormat == "espdl") {
-    const auto mutate = kFormat == "onnx" ? mutate_onnx : mutate_espdl;
-    if (const std::size_t made = put(mutate(input, random, libfuzzer_mutation), data, most))
-      return made;
-  }
-  const std::size_t made = LLVMFuzzerMutate(data, size, most);
-  if (kFormat == "png" && random.below(8) != 0)
-    mend_png(std::as_writable_bytes(std::span(data, made)));
+  // Programs are linked with the mutators of their own format only.
+  std::size_t made = 0;
+  if constexpr (kFormat == "onnx")
+    made = put(mutate_onnx(input, random, libfuzzer_mutation), data, most);
+  if constexpr (kFormat == "espdl")
+    made = put(mutate_espdl(input, random, libfuzzer_mutation), data, most);
+  if (made > 0) return made;
+  made = LLVMFuzzerMutate(data, size, most);
+  if constexpr (kFormat == "png")
+    if (random.below(8) != 0) mend_png(std::as_writable_bytes(std::span(data, made)));
   return made;
 }
 
@@ -66,7 +68,7 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* one, std::s
   Random random(seed);
   const auto into = std::as_bytes(std::span(one, one_size)),
              from = std::as_bytes(std::span(other, other_size));
-  if (kFormat == "onnx") return put(cross_onnx(into, from, random), out, most);
+  if constexpr (kFormat == "onnx") return put(cross_onnx(into, from, random), out, most);
   // The beginning of one, the end of the other.
   const auto head = static_cast<std::size_t>(random.below(one_size + 1)),
              tail = static_cast<std::size_t>(random.below(other_size + 1));
