@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/quantities.h"
 #include "cli/board_options.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
@@ -215,13 +216,11 @@ void add_shrink(CLI::App& app, Context& context) {
                  "Batches to train on afterwards; 0: none (default: as many as take a few minutes)")
       ->check(whole_number(0))
       ->type_name("N");
-  sub.add_option(
-         "--time", command->job.seconds,
-         "Time for choosing and training, as in 5m or 90s; results then depend on the machine")
-      ->transform(
-          CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}},
-                                CLI::AsNumberWithUnit::CASE_INSENSITIVE))
-      ->check(number_from(1))
+  sub.add_option_function<std::string>(
+         "--time",
+         [command](const std::string& text) { command->job.seconds = parse_seconds(text); },
+         "Time for choosing and training, as 90s, 5m or 2h; results then depend on the machine")
+      ->check(span_of_time())
       ->type_name("TIME");
   sub.add_option(
          "--resume", command->resume,

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/parallel.h"
+#include "base/quantities.h"
 #include "base/seconds.h"
 #include "cli/board_options.h"
 #include "cli/calibration_data.h"
@@ -37,22 +38,6 @@ struct TuneCommand {
   std::string minimize, order = "best", time, show;
   bool list = false, print_space = false, json = false;
 };
-
-/// "90", "90s", "2m", "1.5h" in seconds.
-double parse_time(const std::string& text) {
-  double factor = 1;
-  std::string number = text;
-  if (!number.empty() && std::string_view("smh").find(number.back()) != std::string_view::npos) {
-    factor = number.back() == 's' ? 1 : number.back() == 'm' ? 60 : 3600;
-    number.pop_back();
-  }
-  char* end = nullptr;
-  const double value = std::strtod(number.c_str(), &end);
-  if (number.empty() || *end != '\0' || !(value > 0) || value > 1e9)
-    throw Error(ErrorCode::Usage, fmt::format("--time: '{}' is no span of time", text))
-        .remedy("Write 90s, 5m or 2h");
-  return value * factor;
-}
 
 /// "{name}" in the path of data stands for the name of the network.
 fs::path named_path(const fs::path& path, const std::string& name) {
@@ -88,7 +73,7 @@ job::TuneJob job_of(const TuneCommand& command, const fs::path& model) {
   job.plan.order = command.order == "random"       ? search::Order::Random
                    : command.order == "exhaustive" ? search::Order::Exhaustive
                                                    : search::Order::Best;
-  if (!command.time.empty()) job.seconds = parse_time(command.time);
+  if (!command.time.empty()) job.seconds = *parse_seconds(command.time);
   if (!job.seconds && !job.trials) {
     constexpr double kUsualSeconds = 300;
     job.seconds = kUsualSeconds;
@@ -357,6 +342,7 @@ std::shared_ptr<TuneCommand> add_tune_command(CLI::App& app, Context& context) {
       ->type_name("WHAT")
       ->group(kSearch);
   sub->add_option("--time", command->time, "How long to search, as 90s, 5m or 2h (default: 5m)")
+      ->check(span_of_time())
       ->type_name("TIME")
       ->group(kSearch);
   sub->add_option("--trials", job.trials,

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/quantities.h"
 #include "base/seconds.h"
 #include "espdl/compressed_size.h"
 #include "job/data_doubts.h"
@@ -107,26 +108,24 @@ ShrinkAccuracy accuracy_of(const ShrinkJob& job, const Graph& network, const Gra
 }  // namespace
 
 double ShrinkBudget::share_of(const std::string& text) {
-  char* end = nullptr;
-  const double percent = std::strtod(text.c_str(), &end);
-  if (end == text.c_str() || std::string_view(end) != "%" || !(percent < 0) || !(percent > -100))
+  const auto share = parse_percent(text);
+  if (!share || !(*share < 0) || !(*share > -1))
     throw Error(ErrorCode::Usage, fmt::format("'{}' does not say by how much less", text))
         .remedy("Write --latency -40% for 40 % less than now, or --budget-ms for milliseconds");
-  return 1 + percent / 100;
+  return 1 + *share;
 }
 
 std::pair<std::optional<double>, std::optional<double>> prune_goal(const std::string& text) {
-  const bool by_noise = text.starts_with("noise=");
-  const std::string number = by_noise ? text.substr(6) : text;
-  char* end = nullptr;
-  const double percent = std::strtod(number.c_str(), &end);
-  if (end == number.c_str() || std::string_view(end) != "%" || !(percent > 0) ||
-      !(percent < (by_noise ? 1e6 : 100)))
+  constexpr std::string_view kNoise = "noise=";
+  constexpr double kMostNoise = 1e4;
+  const bool by_noise = text.starts_with(kNoise);
+  const auto share = parse_percent(std::string_view(text).substr(by_noise ? kNoise.size() : 0));
+  if (!share || !(*share > 0) || !(*share < (by_noise ? kMostNoise : 1)))
     throw Error(ErrorCode::Usage, fmt::format("'{}' does not say how many weights are to go", text))
         .remedy(
             "Write --prune 60% for that share of them, or --prune noise=1% for what they may cost");
-  if (by_noise) return {std::nullopt, percent / 100};
-  return {percent / 100, std::nullopt};
+  if (by_noise) return {std::nullopt, share};
+  return {share, std::nullopt};
 }
 
 ShrunkJob shrink(const ShrinkJob& job, const Tell& tell, strategy::StageProgress progress) {

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include <charconv>
 #include <limits>
 
 #include "base/error.h"
+#include "base/quantities.h"
 #include "schedule/optimize.h"
 
 namespace espquant::schedule {
@@ -12,25 +12,14 @@ namespace {
 constexpr std::string_view kGoals = "A goal is latency, ram=200K, or both: ram=200K,latency";
 
 Error not_understood(std::string_view what) {
-  return Error(ErrorCode::Usage, fmt::format("'{}' is no goal", what))
-      .remedy(std::string(kGoals));
+  return Error(ErrorCode::Usage, fmt::format("'{}' is no goal", what)).remedy(std::string(kGoals));
 }
 
 std::size_t bytes_of(std::string_view text, std::string_view goal) {
-  std::size_t unit = 1;
-  if (!text.empty()) {
-    const char last = text.back();
-    if (last == 'K' || last == 'k') unit = std::size_t{1} << 10;
-    if (last == 'M' || last == 'm') unit = std::size_t{1} << 20;
-    if (unit > 1) text.remove_suffix(1);
-  }
-  std::size_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  constexpr std::size_t kMost = std::numeric_limits<std::int32_t>::max();
-  if (error != std::errc() || end != text.data() + text.size() || number == 0 ||
-      number > kMost / unit)
+  const auto bytes = parse_bytes(text);
+  if (!bytes || *bytes < 1 || *bytes > std::numeric_limits<std::int32_t>::max())
     throw not_understood(goal);
-  return number * unit;
+  return static_cast<std::size_t>(*bytes);
 }
 
 }  // namespace

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
 #include "base/error.h"
+#include "base/quantities.h"
 #include "base/text.h"
 
 namespace espquant::search {
@@ -42,17 +42,9 @@ Error goal_error(std::string_view text, std::string_view what) {
 }
 
 double parse_limit(std::string_view whole, std::string_view text, bool bytes) {
-  double factor = 1;
-  if (bytes && (text.ends_with('K') || text.ends_with('M'))) {
-    factor = text.ends_with('K') ? 1024.0 : 1024.0 * 1024.0;
-    text.remove_suffix(1);
-  }
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) ||
-      value < 0)
-    throw goal_error(whole, fmt::format("'{}' is no amount", text));
-  return value * factor;
+  const auto limit = bytes ? parse_bytes(text) : parse_number(text);
+  if (!limit || *limit < 0) throw goal_error(whole, fmt::format("'{}' is no amount", text));
+  return *limit;
 }
 
 }  // namespace

@@ -17,10 +17,11 @@ TEST(Goal, IsReadFromText) {
   EXPECT_FALSE(parse_goal("latency").ram);
   EXPECT_EQ(parse_goal("ram=200K").ram, 200u * 1024);
   EXPECT_EQ(parse_goal("ram=2M").ram, 2u * 1024 * 1024);
+  EXPECT_EQ(parse_goal("ram=1.5K").ram, 1536u);
   const Goal both = parse_goal("ram=1000,latency");
   EXPECT_TRUE(both.latency);
   EXPECT_EQ(both.ram, 1000u);
-  for (const char* wrong : {"", "fast", "ram", "ram=", "ram=0", "ram=K", "ram=-1", "ram=1.5K",
+  for (const char* wrong : {"", "fast", "ram", "ram=", "ram=0", "ram=K", "ram=-1", "ram=0.5",
                             "ram=9999999M", "latency,", "latency,latency", "ram=1K,ram=2K"})
     EXPECT_EQ(test::error_of([&] { parse_goal(wrong); }).code(), ErrorCode::Usage) << wrong;
 }
@@ -51,8 +52,9 @@ TEST(Optimize, LeavesOutWhatIsDisabled) {
   EXPECT_TRUE(made.done.empty());
   EXPECT_EQ(made.model.nodes, model.nodes);
   EXPECT_TRUE(made.model.metadata.empty());
-  const Error error = test::error_of(
-      [&] { optimize(model, {old_s3()}, {parse_goal("latency"), {"split_filter"}}); });
+  const Error error = test::error_of([&] {
+    optimize(model, {old_s3()}, {parse_goal("latency"), {"split_filter"}});
+  });
   EXPECT_EQ(error.code(), ErrorCode::Usage);
   EXPECT_EQ(error.remedy(), "Did you mean 'split_filters'?");
 }
