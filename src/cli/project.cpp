@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 
+#include "base/quantities.h"
 #include "base/text.h"
 #include "cli/calibration_data.h"
 #include "cli/commands.h"
@@ -52,6 +53,8 @@ void add_project(CLI::App& app, Context& context) {
   add_model_file(sub, options.file);
   sub.add_option("--out,-o", command->folder, "The folder of the project")
       ->required()
+      ->check(CLI::Validator(
+          [](std::string& text) { return text.empty() ? "the name is empty" : std::string(); }, ""))
       ->type_name("DIR");
   static const std::map<std::string, deploy::App> kApps = {{"selftest", deploy::App::SelfTest},
                                                            {"camera", deploy::App::Camera},
@@ -84,12 +87,21 @@ void add_project(CLI::App& app, Context& context) {
   add_classes(sub, options.data);
   add_target(sub, options.file);
   add_banks(sub, options.file);
-  sub.add_flag("--no-psram", options.no_psram, "The board has no PSRAM");
+  auto* no_psram = sub.add_flag("--no-psram", options.no_psram, "The board has no PSRAM");
   sub.add_option(
          "--flash", options.flash_megabytes,
          "MB of flash that the board has (default: as usual for the chip, or more if needed)")
       ->check(one_of({"2", "4", "8", "16", "32"}))
       ->type_name("MB");
+  sub.add_option_function<std::string>(
+         "--internal-ram",
+         [&options](const std::string& text) {
+           options.internal_ram = static_cast<std::size_t>(*parse_bytes(text));
+         },
+         "Bytes of the chip's own RAM that activations may take first, as 64K (default: 0)")
+      ->check(internal_ram_size())
+      ->excludes(no_psram)
+      ->type_name("BYTES");
   sub.add_flag("--force", command->force,
                "Write over files that were changed, or that no project is made of");
   sub.footer(preprocess_help() +

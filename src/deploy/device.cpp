@@ -58,7 +58,8 @@ std::vector<std::uint8_t> Device::ask(FrameType request, FrameType answer,
                                       std::vector<std::uint8_t> payload) {
   const std::uint16_t sequence = ++sequence_;
   std::vector<std::uint8_t> frame(firmware::kHeaderBytes);
-  firmware::put_header(frame.data(), request, sequence, static_cast<std::uint32_t>(payload.size()));
+  firmware::put_header(frame.data(), request, model_, sequence,
+                       static_cast<std::uint32_t>(payload.size()));
   frame.insert(frame.end(), payload.begin(), payload.end());
   frame.resize(frame.size() + firmware::kChecksumBytes);
   firmware::put_number(frame.data() + frame.size() - firmware::kChecksumBytes,
@@ -81,18 +82,24 @@ std::vector<std::uint8_t> Device::ask(FrameType request, FrameType answer,
           "monitor closed?");
 }
 
-Device::Info Device::hello() {
+Device::Info Device::hello(std::size_t model) {
+  model_ = static_cast<std::uint8_t>(model);
   // Whoever asked before may have used the same sequence for something else.
   sequence_ = static_cast<std::uint16_t>(Clock::now().time_since_epoch().count());
   const auto payload = ask(FrameType::Hello, FrameType::Info, {});
-  constexpr std::size_t kFixed = 8;
-  if (payload.size() < kFixed) throw bad_answer("cut short");
+  constexpr std::size_t kFixed = firmware::kInfoHeaderBytes + firmware::kDigestBytes;
+  if (payload.size() < firmware::kInfoHeaderBytes) throw bad_answer("cut short");
   if (payload[0] != firmware::kProtocol)
     throw Error(ErrorCode::Unsupported, fmt::format("the board speaks version {} of the protocol, "
                                                     "this program {}",
                                                     payload[0], firmware::kProtocol))
         .remedy("Make the project anew with this version of espquant");
-  return {firmware::number_at(payload.data() + 4, 4), {payload.begin() + kFixed, payload.end()}};
+  if (payload.size() < kFixed) throw bad_answer("cut short");
+  const auto digest = payload.begin() + firmware::kInfoHeaderBytes;
+  return {payload[1],
+          firmware::number_at(payload.data() + 4, 4),
+          {digest, digest + firmware::kDigestBytes},
+          {payload.begin() + kFixed, payload.end()}};
 }
 
 void Device::reset() { ask(FrameType::Reset, FrameType::Done, {}); }

@@ -18,11 +18,17 @@ class Device {
   Device(SerialLine& line, std::chrono::milliseconds patience) : line_(line), patience_(patience) {}
 
   struct Info {
+    /// That the board's application knows.
+    std::size_t models = 0;
     std::size_t largest_payload = 0;
+    /// Of the file that they are from.
     std::string sha256;
+    /// In a package, of the model that was asked for.
+    std::string name;
   };
-  /// Throws Error(Io) where nothing answers, Error(Unsupported) for another protocol.
-  Info hello();
+  /// Asks for the model of that number, and for nothing else from now on. Throws Error(Io) where
+  /// nothing answers, Error(Unsupported) for another protocol.
+  Info hello(std::size_t model = 0);
   /// Forgets what streaming models heard.
   void reset();
 
@@ -45,6 +51,7 @@ class Device {
   SerialLine& line_;
   std::chrono::milliseconds patience_;
   std::uint16_t sequence_ = 0;
+  std::uint8_t model_ = 0;
   std::vector<std::uint8_t> answer_ = std::vector<std::uint8_t>(std::size_t{8} << 20);
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cost/internal_ram.h"
 #include "cost/latency.h"
 #include "cost/memory_plan.h"
 #include "deploy/project.h"
@@ -14,6 +15,12 @@ struct ModelCost {
   cost::LatencyEstimate latency;
 };
 
+/// Of the chip's own RAM for activations: no more than half of what an application finds there.
+std::optional<cost::InternalRam> recommended_internal_ram(const espdl::Model& model,
+                                                          const Target& target,
+                                                          const cost::PlannerOptions& planner = {},
+                                                          const cost::LatencyOptions& latency = {});
+
 bool has_psram(const ProjectRequest& request);
 
 /// Parameters are copied to RAM where there is PSRAM for them, and are there anyway where the file
@@ -22,7 +29,8 @@ bool copies_parameters(const ProjectRequest& request);
 
 ModelCost cost_of(const ProjectRequest& request, const ProjectModel& model);
 
-/// Whether the largest of the models fits into the board's RAM.
+/// Whether the models fit into the board's RAM: all of them where a camera shows frames to each,
+/// else the largest, since others are loaded one at a time.
 struct RamVerdict {
   bool fits = true;
   std::string text;

@@ -37,7 +37,7 @@ AppParts parts_of(App app) {
       return {
           "serial", {"protocol", "serial_port"}, {"esp_driver_uart", "esp_driver_usb_serial_jtag"}};
     case App::Camera:
-      return {"camera", {}, {"esp32-camera"}};
+      return {"camera", {"jpeg"}, {"esp32-camera", "esp_new_jpeg"}};
     case App::Minimal:
       break;
   }
@@ -81,6 +81,23 @@ bool has_tables(const ProjectRequest& request) {
   });
 }
 
+/// Where it is worth it and was not asked for.
+std::string internal_ram_advice(const ProjectRequest& request) {
+  if (request.internal_ram != 0 || request.models.size() != 1 || !has_psram(request)) return "";
+  cost::PlannerOptions planner;
+  planner.has_psram = true;
+  planner.copy_parameters = copies_parameters(request);
+  const auto advice =
+      recommended_internal_ram(request.models.front().model, *request.target, planner);
+  if (!advice) return "";
+  return fmt::format(
+      " With `kInternalRam = {}` in `main/model_storage.cpp` (or `--internal-ram {}` when the "
+      "project "
+      "is made), one run is estimated at {} ms, as long as the application leaves that much of the "
+      "chip's own RAM.",
+      advice->bytes, advice->bytes, report::milliseconds_text(advice->milliseconds));
+}
+
 std::string_view location_of(Storage storage) {
   switch (storage) {
     case Storage::Partition:
@@ -119,14 +136,17 @@ std::string key_file(const espdl::Key& key) {
 
 void check_request(const ProjectRequest& request, const ChipFacts& chip) {
   ESPQUANT_ASSERT(request.target != nullptr && !request.models.empty(), "a project without models");
-  const bool no_pictures = !request.models.front().pictures;
   if (request.app == App::Camera && chip.camera.empty())
     throw Error(ErrorCode::Usage,
                 fmt::format("the component esp32-camera does not drive the {}'s camera", chip.name))
         .remedy("Take --app serial, and give its Preprocessor the frames of your camera's driver");
-  if (request.app == App::Camera && no_pictures)
-    throw Error(ErrorCode::Usage, "the model takes no pictures")
-        .remedy("Take --app serial or minimal; or say how they are prepared: --preprocess");
+  if (request.app != App::Camera) return;
+  for (const ProjectModel& model : request.models)
+    if (!model.pictures)
+      throw Error(ErrorCode::Usage, fmt::format("the model '{}' takes no pictures", model.name))
+          .remedy(fmt::format("{} or say how they are prepared: --preprocess",
+                              request.models.size() > 1 ? "Name another with --model,"
+                                                        : "Take --app serial or minimal,"));
 }
 
 TemplateValues values_of(const ProjectRequest& request, const ChipFacts& chip,
@@ -143,7 +163,7 @@ TemplateValues values_of(const ProjectRequest& request, const ChipFacts& chip,
   }
   if (request.key) components.emplace_back("nvs_flash");
   const bool banks = !request.banks_file.empty();
-  if (banks) sources.insert(sources.end(), {"banks", "banks_file", "banks_of_model"});
+  if (banks) sources.insert(sources.end(), {"banks", "banks_file", "banks_load", "banks_of_model"});
   std::sort(sources.begin(), sources.end());
   for (std::string& source : sources) source = fmt::format("\"{}.cpp\"", source);
   std::size_t samples = 0;
@@ -161,6 +181,7 @@ TemplateValues values_of(const ProjectRequest& request, const ChipFacts& chip,
       {"model_offset", fmt::format("{:#x}", flash.model_offset)},
       {"model_size", fmt::format("{:#x}", flash.model_size)},
       {"location", std::string(location_of(request.storage))},
+      {"internal_ram", fmt::format("{}", request.internal_ram)},
       {"copy_parameters", fmt::format("{}", copies_parameters(request))},
       {"sources", fmt::format("{}", fmt::join(sources, "\n                            "))},
       {"requires", fmt::format("{}", fmt::join(components, " "))},
@@ -173,7 +194,7 @@ TemplateValues values_of(const ProjectRequest& request, const ChipFacts& chip,
       {"sd_cs", fmt::format("{}", chip.card_pins[3])},
       {"bank_tables", has_tables(request) ? "1" : "0"},
       {"costs", costs_table(request)},
-      {"ram_verdict", ram_verdict(request).text},
+      {"ram_verdict", ram_verdict(request).text + internal_ram_advice(request)},
       {"preprocess_text", in_one_line(preprocess_text(request))},
   };
   values.flags = {
@@ -184,6 +205,7 @@ TemplateValues values_of(const ProjectRequest& request, const ChipFacts& chip,
       {"includes", sdcard || request.key},
       {"psram", has_psram(request)},
       {"samples", request.app == App::SelfTest},
+      {"several_served", request.app == App::Serial && request.models.size() > 1},
       {"embeds", request.app == App::SelfTest || request.storage == Storage::Rodata || banks},
       {"banks", banks},
       {"selftest", request.app == App::SelfTest},
@@ -241,6 +263,7 @@ Project make_project(const ProjectRequest& request) {
     else
       add_verbatim(project, source + ".cpp");
   }
+  if (banks) add_verbatim(project, "banks_load.cpp");
   if (request.app == App::Camera) add_verbatim(project, "camera_boards.hpp");
   add_verbatim(project, "model_facts.hpp");
   add_verbatim(project, "model_storage.hpp");

@@ -60,6 +60,9 @@ struct ProjectRequest {
   const Target* target = nullptr;
   /// Whether the board has PSRAM; nothing: as boards with this chip are usually sold.
   std::optional<bool> has_psram;
+  /// Bytes that activations may take of the chip's own RAM where there is PSRAM beside it; a
+  /// multiple of 16.
+  std::size_t internal_ram = 0;
   /// Of the board; 0: as much as needed, at least what is usual.
   int flash_megabytes = 0;
   /// The .espdl or package as it is.

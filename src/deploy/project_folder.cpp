@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/digest.h"
 
 namespace espquant::deploy {
 namespace {
@@ -45,25 +46,50 @@ void refuse(const fs::path& folder, std::string what, const char* remedy) {
   throw Error(ErrorCode::Usage, std::move(what)).file(folder.string()).remedy(remedy);
 }
 
-void check_folder(const fs::path& folder, const Project& project) {
+using Record = std::map<std::string, std::string>;
+
+void check_folder(const fs::path& folder, const Project& project, const Record& record) {
   if (!holds_anything(folder)) return;
-  const auto record = read_record(folder / kRecord);
   if (record.empty())
     refuse(folder, "the folder holds files that no espquant project is made of",
            "Give a new folder, or --force to write into this one");
-  std::vector<std::string> changed;
+  std::vector<std::string> changed, foreign;
   for (const ProjectFile& file : project.files) {
     const fs::path path = folder / file.path;
     if (!fs::exists(path)) continue;
     const auto bytes = read_file(path);
     const std::string digest = sha256_of(bytes);
     const auto known = record.find(file.path);
-    if ((known == record.end() || known->second != digest) && digest != digest_of(file.content))
+    if (digest == digest_of(file.content)) continue;
+    if (known == record.end())
+      foreign.push_back(file.path);
+    else if (known->second != digest)
       changed.push_back(file.path);
   }
   if (!changed.empty())
     refuse(folder, fmt::format("you changed {}", fmt::join(changed, ", ")),
            "Give a new folder, or --force to have these files written anew");
+  if (!foreign.empty())
+    refuse(folder, fmt::format("there are files of yours called {}", fmt::join(foreign, ", ")),
+           "Give a new folder, or --force to have these files written anew");
+}
+
+/// Of the project before, as they were written, which this one has not.
+std::vector<fs::path> left_over(const fs::path& folder, const Project& project,
+                                const Record& record) {
+  std::vector<fs::path> files;
+  for (const auto& [path, digest] : record) {
+    const bool stays =
+        std::any_of(project.files.begin(), project.files.end(),
+                    [&path = path](const ProjectFile& file) { return file.path == path; });
+    // A record may be damaged: what leads out of the folder is no file of the project.
+    const fs::path inside = fs::path(path).lexically_normal();
+    if (stays || inside.is_absolute() || *inside.begin() == ".." ||
+        !fs::is_regular_file(folder / path))
+      continue;
+    if (sha256_of(read_file(folder / path)) == digest) files.push_back(folder / path);
+  }
+  return files;
 }
 
 }  // namespace
@@ -71,7 +97,9 @@ void check_folder(const fs::path& folder, const Project& project) {
 void write_project(const fs::path& folder, const Project& project, bool force) {
   if (fs::exists(folder) && !fs::is_directory(folder))
     refuse(folder, "there is a file of that name", "Give a folder");
-  if (!force) check_folder(folder, project);
+  const Record before = read_record(folder / kRecord);
+  if (!force) check_folder(folder, project, before);
+  const std::vector<fs::path> old = left_over(folder, project, before);
   OutputFiles output;
   std::string record;
   for (const ProjectFile& file : project.files) {
@@ -80,6 +108,10 @@ void write_project(const fs::path& folder, const Project& project, bool force) {
   }
   output.add(folder / kRecord, record);
   output.commit();
+  for (const fs::path& file : old) {
+    std::error_code stays_then;
+    fs::remove(file, stays_then);
+  }
 }
 
 }  // namespace espquant::deploy

@@ -1,6 +1,7 @@
 #include "job/device.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>
@@ -129,6 +130,25 @@ class DeviceRun {
   DeviceReport report_;
 };
 
+/// Turns to the model of the file, of the package that the board may know several of.
+void find_model(const DeviceOptions& options, deploy::Device& device) {
+  const std::string& name = options.file.name;
+  std::vector<std::string> known;
+  for (std::size_t m = 0, count = 1; m < count; ++m) {
+    const deploy::Device::Info info = device.hello(m);
+    if (info.sha256 != sha256_of(read_file(options.file.path)))
+      throw Error(ErrorCode::BadData, "the board runs another model")
+          .file(options.port.string())
+          .remedy("Give the file that its project was made of");
+    if (name.empty() || info.name == name) return;
+    count = info.models;
+    known.push_back(info.name);
+  }
+  throw Error(ErrorCode::BadData, fmt::format("the board does not run '{}'", name))
+      .file(options.port.string())
+      .remedy(fmt::format("It runs {}", fmt::join(known, ", ")));
+}
+
 }  // namespace
 
 DeviceReport run_on_device(const DeviceOptions& options, const Tell& tell,
@@ -144,10 +164,7 @@ DeviceReport run_on_device(const DeviceOptions& options, const Tell& tell,
         .remedy("Leave out --pictures");
   deploy::SerialLine line(options.port, options.baud);
   deploy::Device device(line, options.patience);
-  if (device.hello().sha256 != sha256_of(read_file(options.file.path)))
-    throw Error(ErrorCode::BadData, "the board runs another model")
-        .file(options.port.string())
-        .remedy("Give the file that its project was made of");
+  find_model(options, device);
   device.reset();
   return DeviceRun(options, program, data, device).report(progress);
 }

@@ -161,10 +161,11 @@ deploy::ProjectRequest project_request(const ProjectOptions& options, const Tell
   request.storage = options.storage;
   if (options.no_psram) request.has_psram = false;
   request.flash_megabytes = options.flash_megabytes;
+  request.internal_ram = options.internal_ram;
   request.file = read_file(options.file.path);
   const auto add = [&](std::span<const std::byte> file, std::string name, bool in_package) {
     espdl::ReadOptions read = options.file.read_options();
-    read.name.clear();
+    if (in_package) read.name.clear();
     espdl::Model model = espdl::read_model(file, read);
     const Target& target = options.file.target_to_run(model);
     if (request.target != nullptr && request.target != &target)

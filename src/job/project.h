@@ -20,6 +20,7 @@ struct ProjectOptions {
   DataOptions data;
   bool no_psram = false;
   int flash_megabytes = 0;
+  std::size_t internal_ram = 0;
 };
 
 /// Reads the file, all models of a package unless one is named, and simulates the samples. Throws

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <span>
 
+#include "base/digest.h"
 #include "tests/support/content_of.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"
@@ -53,6 +55,36 @@ TEST_F(ProjectFolder, FilesBesideTheProjectAreLeftAlone) {
   write(out / "sdkconfig", "mine");
   write_project(out, project_of("two"), false);
   EXPECT_EQ(test::content_of(out / "sdkconfig"), "mine");
+}
+
+Project with_more(std::string content) {
+  Project project = project_of("one");
+  project.files.push_back({"main/b.cpp", std::move(content)});
+  return project;
+}
+
+TEST_F(ProjectFolder, WhatTheNextProjectHasNotGoesUnlessItWasChanged) {
+  write_project(out, with_more("more"), false);
+  write_project(out, project_of("one"), false);
+  EXPECT_FALSE(std::filesystem::exists(out / "main/b.cpp"));
+  write_project(out, with_more("more"), false);
+  write(out / "main/b.cpp", "mine");
+  write_project(out, project_of("one"), false);
+  EXPECT_EQ(test::content_of(out / "main/b.cpp"), "mine");
+  // It is the user's now.
+  const Error error = test::error_of([&] { write_project(out, with_more("more"), false); });
+  EXPECT_EQ(error.message(), "there are files of yours called main/b.cpp");
+  EXPECT_EQ(test::content_of(out / "main/b.cpp"), "mine");
+}
+
+TEST_F(ProjectFolder, APathThatLeadsOutOfTheFolderIsNotFollowed) {
+  write_project(out, project_of("one"), false);
+  write(folder.path("mine.txt"), "mine");
+  const std::string mine = "mine";
+  std::ofstream(out / ".espquant", std::ios::app)
+      << sha256_of(std::as_bytes(std::span(mine))) << " ../mine.txt\n";
+  write_project(out, project_of("one"), false);
+  EXPECT_EQ(test::content_of(folder.path("mine.txt")), "mine");
 }
 
 TEST_F(ProjectFolder, AFolderOfOtherFilesIsRefused) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/random.h"
+#include "tests/data/image_fixtures.h"
 #include "tests/e2e/json_page.h"
 #include "tests/e2e/program.h"
 #include "tests/support/content_of.h"
@@ -109,6 +110,15 @@ TEST_F(Project, RamIsAsPlanned) {
   EXPECT_NE(out.find(fmt::format("taken, {} bytes planned", taken)), std::string::npos) << out;
 }
 
+/// A package of the bundled network and of another copy of it.
+std::string packed_twice(const std::string& file, const TemporaryFolder& folder) {
+  fs::copy(file, folder.path("second.espdl"));
+  const Outcome made = run_program(
+      {"package", "pack", file, folder.path("second.espdl"), "--out", folder.path("both.espdl")});
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  return folder.path("both.espdl");
+}
+
 TEST_F(Project, MinimalRunsTheModelOnce) {
   make({gesture("esp32s3"), "--app", "minimal"});
   build("esp32s3");
@@ -145,16 +155,29 @@ TEST_F(Project, AnEncryptedModelTakesItsKeyFromNvs) {
 }
 
 TEST_F(Project, EveryModelOfAPackageIsTested) {
-  fs::copy(gesture("esp32s3"), folder_.path("second.espdl"));
-  const Outcome made =
-      run_program({"package", "pack", gesture("esp32s3"), folder_.path("second.espdl"), "--out",
-                   folder_.path("both.espdl")});
-  ASSERT_EQ(made.exit_code, 0) << made.err;
-  make({folder_.path("both.espdl")});
+  make({packed_twice(gesture("esp32s3"), folder_)});
   build("esp32s3");
   const std::string out = boot().out;
   EXPECT_NE(out.find("model second.espdl\n"), std::string::npos) << out;
   EXPECT_TRUE(out.ends_with("self-test: PASSED\n")) << out;
+}
+
+TEST_F(Project, EveryModelOfAPackageRunsOnceAndLooksThroughTheCamera) {
+  const std::string both = packed_twice(gesture("esp32s3"), folder_);
+  make({both, "--app", "minimal"});
+  build("esp32s3");
+  const std::string once = boot().out;
+  for (const char* name : {"gesture_int8", "second"})
+    EXPECT_NE(once.find(fmt::format("model {}.espdl\ntest values of the file: ok\nlogits: ", name)),
+              std::string::npos)
+        << once;
+  fs::remove_all(firmware());
+  make({both, "--app", "camera"});
+  build("esp32s3", "FIRMWARE_CAMERA_ESP32S3_EYE=1");
+  write_text(folder_.path("frame.bin"), std::string(96 * 96, '\x40'));
+  const std::string seen = boot(fmt::format("STANDIN_FRAME='{}'", folder_.path("frame.bin"))).out;
+  for (const char* name : {"gesture_int8", "second"})
+    EXPECT_NE(seen.find(fmt::format("model {}.espdl\nlogits: ", name)), std::string::npos) << seen;
 }
 
 TEST_F(Project, TheCameraShowsTheClassThatThePcFinds) {
@@ -167,6 +190,40 @@ TEST_F(Project, TheCameraShowsTheClassThatThePcFinds) {
   write_text(folder_.path("frame.bin"), "short");
   const Outcome cut = boot(fmt::format("STANDIN_FRAME='{}'", folder_.path("frame.bin")));
   EXPECT_NE(cut.out.find("the frame is cut short"), std::string::npos) << cut.out;
+}
+
+/// What the PC finds in a picture: the line that the board prints of the output.
+std::string line_of_class(const std::string& text) {
+  const auto at = text.find("logits: ");
+  return at == std::string::npos ? "" : text.substr(at, text.find('\n', at) - at);
+}
+
+TEST_F(Project, TheCameraMayGiveJpeg) {
+  make({gesture("esp32s3"), "--app", "camera"});
+  build("esp32s3", "FIRMWARE_CAMERA_ESP32S3_EYE=1;FIRMWARE_CAMERA_JPEG=1");
+  const auto bytes = [](const auto& fixture) {
+    return std::string(reinterpret_cast<const char*>(fixture), sizeof(fixture));
+  };
+  write_text(folder_.path("rgb.jpg"), bytes(data::fixtures::kJpegRgb));
+  write_text(folder_.path("gray.jpg"), bytes(data::fixtures::kJpegGray));
+  write_text(folder_.path("cut.jpg"), bytes(data::fixtures::kJpegRgb).substr(0, 100));
+  // Frames of different sizes, and damaged ones between, one after the other.
+  const auto frames = [&](const std::string& names) {
+    std::string files;
+    for (const char c : names)
+      files += folder_.path(c == 'r' ? "rgb.jpg" : c == 'g' ? "gray.jpg" : "cut.jpg") + ":";
+    return boot(fmt::format("STANDIN_FRAME='{}'", files)).out;
+  };
+  const std::string rgb = line_of_class(frames("r")), gray = line_of_class(frames("g"));
+  ASSERT_FALSE(rgb.empty());
+  EXPECT_NE(rgb, gray);
+  const std::string all = frames("rrcgr");
+  EXPECT_NE(all.find("the frame is no baseline JPEG\n"), std::string::npos) << all;
+  std::string lines;
+  for (std::size_t at = all.find("logits: "); at != std::string::npos;
+       at = all.find("logits: ", at + 1))
+    lines += line_of_class(all.substr(at)) + "\n";
+  EXPECT_EQ(lines, fmt::format("{0}\n{0}\n{1}\n{0}\n", rgb, gray));
 }
 
 /// A board that runs the serial application until the object goes.
@@ -224,6 +281,24 @@ TEST_F(Project, ADataSetRunsOnTheBoard) {
   EXPECT_NE(wrong.out.find("output 'logits', element 5: "), std::string::npos) << wrong.out;
 }
 
+TEST_F(Project, EveryModelOfAPackageAnswersTheDataSet) {
+  const std::string both = packed_twice(gesture("esp32s3"), folder_);
+  make({both, "--app", "serial"});
+  build("esp32s3", "FIRMWARE_BAUD=921600");
+  const Board board(folder_.path("build/main/app"), folder_.path("log.txt"), "");
+  const auto device = [&](const std::string& model) {
+    return run_program({"device", both, "--port", board.port(), "--data", test_data(), "--count",
+                        "4", "--quiet", "--model", model});
+  };
+  // From one to the other and back: the board loads the one that is asked for.
+  for (const char* model : {"second.espdl", "gesture_int8.espdl", "second.espdl"}) {
+    const Outcome outcome = device(model);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+    EXPECT_NE(outcome.out.find("all as simulated"), std::string::npos) << outcome.out;
+  }
+  expect_one_error(device("third.espdl"), 2, "third.espdl");
+}
+
 TEST_F(Project, WhatTheChipCannotDoIsRefused) {
   const auto refused = [&](std::vector<std::string> arguments, const std::string& part) {
     arguments.insert(arguments.begin(), "project");
@@ -233,6 +308,9 @@ TEST_F(Project, WhatTheChipCannotDoIsRefused) {
   };
   refused({gesture("esp32p4"), "--app", "camera"}, "esp32-camera does not drive the esp32p4");
   refused({gesture("esp32s3"), "--flash", "2"}, "MB of flash, the board has 2");
+  refused({gesture("esp32s3"), "--internal-ram", "64K", "--no-psram"}, "--no-psram");
+  refused({gesture("esp32s3"), "--model", "other"}, "Leave --model out");
+  expect_one_error(run_program({"project", gesture("esp32s3"), "--out", ""}), 2, "--out");
   // A file for a family of chips, until one is named.
   refused({gesture("c")}, "a project is for one chip");
 }
@@ -303,20 +381,24 @@ TEST_F(Project, BanksComputeOnTheBoardAsInTheSimulator) {
   EXPECT_NE(tested.find("bank 0: sample "), std::string::npos) << tested;
   EXPECT_NE(tested.find("bank 1: sample "), std::string::npos) << tested;
   EXPECT_TRUE(tested.ends_with("self-test: PASSED\n")) << tested;
-  if (run_shell("command -v clang-format").exit_code == 0) {
+  const auto expect_formatted = [&] {
+    if (run_shell("command -v clang-format").exit_code != 0) return;
     const Outcome checked = run_shell(fmt::format(
         "cd '{}' && clang-format --dry-run --Werror main/*.cpp main/*.hpp 2>&1", firmware()));
     EXPECT_EQ(checked.exit_code, 0) << checked.out;
-  }
+  };
+  expect_formatted();
   fs::remove_all(firmware());
 
   make({file, "--app", "minimal"});
+  expect_formatted();
   build("esp32s3");
   EXPECT_NE(boot().out.find("bank 1 of "), std::string::npos);
   fs::remove_all(firmware());
 
   // A dark picture and a bright one are computed by different banks.
   make({file, "--app", "camera"});
+  expect_formatted();
   build("esp32s3", "FIRMWARE_CAMERA_ESP32S3_EYE=1");
   const auto seen = [&](char pixel) {
     write_text(folder_.path("frame.bin"), std::string(96 * 96, pixel));
@@ -329,10 +411,26 @@ TEST_F(Project, BanksComputeOnTheBoardAsInTheSimulator) {
 TEST_F(Project, SourcesAreFormatted) {
   if (run_shell("command -v clang-format").exit_code != 0)
     GTEST_SKIP() << "clang-format is not installed";
-  make({gesture("esp32s3")});
-  const Outcome checked = run_shell(fmt::format(
-      "cd '{}' && clang-format --dry-run --Werror main/*.cpp main/*.hpp 2>&1", firmware()));
-  EXPECT_EQ(checked.exit_code, 0) << checked.out;
+  write_text(folder_.path("key.bin"), "0123456789abcdef");
+  const std::string secret = folder_.path("secret.espdl");
+  ASSERT_EQ(run_program(
+                {"encrypt", gesture("esp32s3"), "--key", folder_.path("key.bin"), "--out", secret})
+                .exit_code,
+            0);
+  const auto expect_formatted = [&](std::vector<std::string> arguments) {
+    make(std::move(arguments));
+    const Outcome checked = run_shell(fmt::format(
+        "cd '{}' && clang-format --dry-run --Werror main/*.cpp main/*.hpp 2>&1", firmware()));
+    EXPECT_EQ(checked.exit_code, 0) << checked.out;
+    fs::remove_all(firmware());
+  };
+  for (const char* app : {"selftest", "minimal", "serial", "camera"})
+    for (const char* storage : {"rodata", "partition", "sdcard"}) {
+      SCOPED_TRACE(fmt::format("{} {}", app, storage));
+      expect_formatted({gesture("esp32s3"), "--app", app, "--storage", storage});
+      expect_formatted(
+          {secret, "--key", folder_.path("key.bin"), "--app", app, "--storage", storage});
+    }
 }
 
 TEST_F(Project, SameInputSameBytes) {

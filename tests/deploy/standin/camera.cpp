@@ -1,5 +1,7 @@
 #include <fstream>
 #include <iterator>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "esp_camera.h"
@@ -19,8 +21,10 @@ esp_err_t esp_camera_init(const camera_config_t* config) {
 camera_fb_t* esp_camera_fb_get() {
   static std::vector<char> bytes;
   static camera_fb_t frame{};
-  if (frame.buf != nullptr) return nullptr;
-  std::ifstream file(espquant::test::standin::setting("STANDIN_FRAME"), std::ios::binary);
+  static std::istringstream names(espquant::test::standin::setting("STANDIN_FRAME"));
+  std::string name;
+  if (!std::getline(names, name, ':')) return nullptr;
+  std::ifstream file(name, std::ios::binary);
   bytes.assign(std::istreambuf_iterator<char>(file), {});
   const size_t side = camera.frame_size == FRAMESIZE_96X96 ? 96 : 240;
   frame = {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size(), side, side, camera.pixel_format};

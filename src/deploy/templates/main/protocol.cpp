@@ -30,10 +30,11 @@ void put_number(uint8_t* bytes, uint32_t number, size_t size) {
   for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(number >> 8 * i);
 }
 
-void put_header(uint8_t* header, FrameType type, uint16_t sequence, uint32_t length) {
+void put_header(uint8_t* header, FrameType type, uint8_t model, uint16_t sequence,
+                uint32_t length) {
   std::memcpy(header, kStart, sizeof(kStart));
   header[4] = static_cast<uint8_t>(type);
-  header[5] = 0;
+  header[5] = model;
   put_number(header + 6, sequence, 2);
   put_number(header + 8, length, 4);
   put_number(header + 12, checksum(header, kCheckedHeaderBytes), 4);
@@ -63,6 +64,7 @@ FrameReader::Event FrameReader::header_complete() {
     return Event::None;
   }
   type_ = static_cast<FrameType>(header_[4]);
+  model_ = header_[5];
   sequence_ = static_cast<uint16_t>(number_at(header_ + 6, 2));
   length_ = number_at(header_ + 8, 4);
   return Event::None;

@@ -7,7 +7,7 @@
 // carry a log as well. Plain C++17.
 //
 //     'E' 'Q' 'P' '1'   start
-//     type, 0           a byte each
+//     type, model       a byte each; models are numbered as the application has them
 //     sequence          2 bytes: of the request; an answer repeats it
 //     length            4 bytes: of the payload
 //     checksum          4 bytes: CRC-32 of the 12 bytes before
@@ -20,7 +20,8 @@ namespace firmware {
 
 enum class FrameType : uint8_t {
   Hello = 1,    // -> Info
-  Info = 2,     // protocol, 0, 0, 0, largest payload (4 bytes), SHA-256 of the model as 64 digits
+  Info = 2,     // protocol, models, 0, 0, largest payload (4 bytes), SHA-256 of the file as 64
+                // digits, name of the model in its package
   Picture = 3,  // width, height (2 bytes each), PixelFormat, 0, 0, 0, pixels -> Result
   Inputs = 4,   // all inputs in the order of the file, each as it lies in memory -> Result
   Reset = 5,    // streaming models forget what they heard -> Done
@@ -29,11 +30,13 @@ enum class FrameType : uint8_t {
   Refused = 8,  // why, in words
 };
 
-constexpr uint8_t kProtocol = 1;
+constexpr uint8_t kProtocol = 2;
 constexpr size_t kHeaderBytes = 16;
 constexpr size_t kChecksumBytes = 4;
 constexpr size_t kPictureHeaderBytes = 8;
 constexpr size_t kResultHeaderBytes = 8;
+constexpr size_t kInfoHeaderBytes = 8;
+constexpr size_t kDigestBytes = 64;
 
 // CRC-32 (IEEE 802.3) of `size` bytes behind those that gave `crc`; 0 at the start.
 uint32_t checksum(const uint8_t* data, size_t size, uint32_t crc = 0);
@@ -42,7 +45,7 @@ uint32_t number_at(const uint8_t* bytes, size_t size);
 void put_number(uint8_t* bytes, uint32_t number, size_t size);
 
 // The 16 bytes before a payload.
-void put_header(uint8_t* header, FrameType type, uint16_t sequence, uint32_t length);
+void put_header(uint8_t* header, FrameType type, uint8_t model, uint16_t sequence, uint32_t length);
 
 // Finds frames in a stream of bytes. What is no frame is passed over.
 class FrameReader {
@@ -61,6 +64,7 @@ class FrameReader {
   bool in_frame() const { return header_size_ > 0; }
 
   FrameType type() const { return type_; }
+  uint8_t model() const { return model_; }
   uint16_t sequence() const { return sequence_; }
   const uint8_t* payload() const { return payload_; }
   size_t length() const { return length_; }
@@ -75,6 +79,7 @@ class FrameReader {
   uint8_t checksum_[kChecksumBytes];
   size_t header_size_ = 0, received_ = 0;
   FrameType type_ = FrameType::Hello;
+  uint8_t model_ = 0;
   uint16_t sequence_ = 0;
   size_t length_ = 0;
 };

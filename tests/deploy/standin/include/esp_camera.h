@@ -5,7 +5,8 @@
 
 #include "esp_err.h"
 
-/// A camera that shows the bytes of STANDIN_FRAME once, as a frame of the size that was asked for.
+/// A camera that shows the files that STANDIN_FRAME names, with colons between, one after the
+/// other, as frames of the size and format that were asked for.
 enum pixformat_t {
   PIXFORMAT_RGB565,
   PIXFORMAT_YUV422,

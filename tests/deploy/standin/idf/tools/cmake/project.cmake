@@ -4,7 +4,7 @@ set(standin ${CMAKE_CURRENT_LIST_DIR}/../../..)
 set(IDF_TARGET $ENV{IDF_TARGET})
 set(known_components
     esp-dl esp_timer nvs_flash fatfs esp_driver_sdmmc esp_driver_sdspi esp_driver_uart esp_driver_usb_serial_jtag
-    esp32-camera)
+    esp32-camera esp_new_jpeg)
 
 function(idf_build_set_property name value)
   if(NOT name STREQUAL "DEPENDENCIES_LOCK")
