@@ -199,6 +199,7 @@ void add_compare(CLI::App& app, Context& context) {
   add_cut_tail(*sub, command->job.network);
   add_classes(*sub, command->job.calib);
   add_board(*sub, command->job.board);
+  add_fit(*sub, command->job.fit);
   add_compile_request_flag(*sub, command->compile_request);
   add_report(*sub, command->report);
   sub->add_flag("--json", command->json, "Print the result as JSON");

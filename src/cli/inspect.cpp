@@ -5,12 +5,15 @@
 #include <optional>
 
 #include "base/file.h"
+#include "base/quantities.h"
 #include "cli/board_options.h"
 #include "cli/commands.h"
 #include "cli/model_file.h"
 #include "cli/network_options.h"
 #include "cli/notes.h"
 #include "cli/report_options.h"
+#include "cli/validators.h"
+#include "deploy/model_cost.h"
 #include "espdl/info.h"
 #include "job/bank_report.h"
 #include "job/model_facts.h"
@@ -18,6 +21,7 @@
 #include "page/model_part.h"
 #include "page/page.h"
 #include "passes/pass_manager.h"
+#include "report/cost_comparison.h"
 #include "report/json_text.h"
 #include "report/model_file.h"
 #include "report/network.h"
@@ -34,6 +38,7 @@ struct InspectCommand {
   bool json = false;
   bool info = false;
   bool cost = false;
+  fs::path before;
   cost::PlannerOptions planner;
   job::BoardOptions board;
   ReportOptions report;
@@ -44,8 +49,8 @@ void usage(const std::string& message) { throw Error(ErrorCode::Usage, message);
 void inspect_onnx(const InspectCommand& command) try {
   if (command.report.wanted())
     usage("--report, --report-json and --node-data of inspect are for .espdl files");
-  if (command.info || command.cost || !command.file.key.empty() || !command.file.name.empty() ||
-      !command.file.target.empty())
+  if (command.info || command.cost || !command.before.empty() || !command.file.key.empty() ||
+      !command.file.name.empty() || !command.file.target.empty())
     usage("--info, --cost, --key, --model and --target are for .espdl files");
   Graph graph = job::read_network(command.file.path, command.network);
   if (command.simplified)
@@ -69,10 +74,37 @@ std::optional<report::Cost> cost_of(const espdl::Model& model, const InspectComm
   return std::nullopt;
 }
 
+/// Of the other file, on the chip of this one.
+report::FileCost file_before(const InspectCommand& command, const Target& target) try {
+  const auto bytes = read_file(command.before);
+  const espdl::Model model = espdl::read_model(bytes, command.file.read_options());
+  return {report::cost_of(model, target, command.planner,
+                          command.board.latency_for(target, print_note)),
+          bytes.size(), model.nodes.size()};
+} catch (Error& error) {
+  throw error.file(command.before.string());
+}
+
+std::optional<cost::InternalRam> recommendation_for(const espdl::Model& model,
+                                                    const InspectCommand& command) {
+  const Target& target = command.file.target_for(model);
+  return deploy::recommended_internal_ram(model, target, command.planner,
+                                          command.board.latency_for(target, print_note));
+}
+
+/// What optimize, or --fit, has written into the file.
+void print_schedule(const espdl::Model& model) {
+  const std::string before = model.metadata_value("espquant.schedule.before");
+  if (before.empty()) return;
+  fmt::print("rearranged   {}\n", model.metadata_value("espquant.schedule"));
+  fmt::print("before       {}\n", before);
+}
+
 void inspect_espdl(const InspectCommand& command, const std::string& command_line) try {
   if (command.simplified) usage("--simplified shows .onnx files");
   const auto bytes = read_file(command.file.path);
   const espdl::Model model = espdl::read_model(bytes, command.file.read_options());
+  if (!command.before.empty() && !command.cost) usage("--before shows costs: add --cost");
   if (command.info) {
     fmt::print("{}", espdl::info_text(model));
     return;
@@ -80,6 +112,11 @@ void inspect_espdl(const InspectCommand& command, const std::string& command_lin
   auto facts = job::facts_of(bytes, command.file);
   facts.target = command.file.target_for(model).name;
   const auto cost = cost_of(model, command);
+  std::optional<report::FileCost> before, after;
+  if (!command.before.empty()) {
+    before = file_before(command, command.file.target_for(model));
+    after = report::FileCost{*cost, bytes.size(), model.nodes.size()};
+  }
   if (command.report.wanted()) {
     auto page = page::page_of({"inspect", command.file.path.filename().string(), command_line});
     page["models"].push_back(
@@ -90,14 +127,22 @@ void inspect_espdl(const InspectCommand& command, const std::string& command_lin
   }
   const espdl::Banks banks = command.file.load_banks(model);
   const std::size_t banks_bytes = banks.is_empty() ? 0 : fs::file_size(*command.file.banks_file());
-  if (command.json && banks.is_empty()) {
-    fmt::print("{}", report::to_json(model, facts, cost ? &*cost : nullptr));
-  } else if (command.json) {
+  std::optional<cost::InternalRam> internal;
+  if (command.cost && command.planner.max_internal_size == 0)
+    internal = recommendation_for(model, command);
+  if (command.json) {
     auto json = report::json_of(model, facts, cost ? &*cost : nullptr);
-    json["banks"] = job::banks_json(model, banks, banks_bytes);
+    if (before) json["before"] = report::json_of(*before);
+    if (after) json["after"] = report::json_of(*after);
+    if (internal) json["recommended"] = report::json_of(*internal);
+    if (!banks.is_empty()) json["banks"] = job::banks_json(model, banks, banks_bytes);
     fmt::print("{}", report::json_text(json));
   } else if (command.cost) {
     fmt::print("{}\n{}", report::cost_table(model, *cost), report::cost_summary(*cost));
+    if (internal)
+      fmt::print("{}", report::internal_ram_text(*internal, cost->latency.milliseconds));
+    print_schedule(model);
+    if (before) fmt::print("\n{}", report::cost_comparison(*before, *after));
   } else {
     fmt::print("{}{}{}{}{}", report::to_text(model, facts), cost ? "\n" : "",
                cost ? report::cost_summary(*cost) : "", banks.is_empty() ? "" : "\n",
@@ -121,12 +166,20 @@ void add_inspect(CLI::App& app, Context& context) {
       ->excludes(json);
   sub.add_flag("--cost", command->cost,
                ".espdl: milliseconds of each node and the place of its output in memory");
+  sub.add_option("--before", command->before,
+                 ".espdl, with --cost: another file beside it, as what optimize was given")
+      ->type_name("FILE");
   add_target(sub, command->file);
   add_banks(sub, command->file);
   add_board(sub, command->board);
   add_report(sub, command->report);
-  sub.add_option("--internal-ram", command->planner.max_internal_size,
-                 ".espdl: bytes of internal RAM that dl::Model may use for activations (default 0)")
+  sub.add_option_function<std::string>(
+         "--internal-ram",
+         [command](const std::string& text) {
+           command->planner.max_internal_size = static_cast<std::size_t>(*parse_bytes(text));
+         },
+         ".espdl: internal RAM that dl::Model may use for activations, as 64K (default 0)")
+      ->check(internal_ram_size())
       ->type_name("BYTES");
   sub.add_flag_callback(
       "--parameters-in-flash", [command] { command->planner.copy_parameters = false; },
@@ -135,6 +188,7 @@ void add_inspect(CLI::App& app, Context& context) {
       "Examples:\n"
       "  espquant inspect model.onnx --simplified\n"
       "  espquant inspect model.espdl --cost\n"
+      "  espquant inspect faster.espdl --cost --before model.espdl\n"
       "  espquant inspect model.espdl --json\n"
       "  espquant inspect model.espdl --report page.html\n");
   sub.callback([command, &context] {

@@ -12,10 +12,10 @@
 #include "cli/model_file.h"
 #include "cli/notes.h"
 #include "cli/quantized_files.h"
+#include "deploy/model_cost.h"
 #include "report/compile_request.h"
-#include "report/cost_table.h"
+#include "report/cost_comparison.h"
 #include "report/json_text.h"
-#include "report/table.h"
 #include "schedule/same_integers.h"
 #include "strategy/last_gate.h"
 
@@ -34,42 +34,6 @@ struct OptimizeCommand {
   bool compile_request = true;
   bool json = false;
 };
-
-/// One of the two models in figures.
-struct ScheduleFigures {
-  report::Cost cost;
-  std::size_t file_bytes = 0, nodes = 0;
-};
-
-nlohmann::ordered_json schedule_json(const ScheduleFigures& figures) {
-  return {{"milliseconds", figures.cost.latency.milliseconds},
-          {"activations", figures.cost.memory.activation_bytes()},
-          {"ram", figures.cost.memory.ram_bytes()},
-          {"file", figures.file_bytes},
-          {"nodes", figures.nodes}};
-}
-
-void print_comparison(const ScheduleFigures& before, const ScheduleFigures& after) {
-  using enum report::Table::Align;
-  report::Table table({{"", Left}, {"before", Right}, {"after", Right}, {"", Right}});
-  const auto row = [&](const char* name, std::string a, std::string b, double from, double to) {
-    table.add_row({name, std::move(a), std::move(b),
-                   from > 0 ? fmt::format("{:+.1f} %", 100 * (to - from) / from) : ""});
-  };
-  const auto bytes_row = [&](const char* name, std::size_t a, std::size_t b) {
-    row(name, report::with_separators(static_cast<std::int64_t>(a)),
-        report::with_separators(static_cast<std::int64_t>(b)), static_cast<double>(a),
-        static_cast<double>(b));
-  };
-  const double from = before.cost.latency.milliseconds, to = after.cost.latency.milliseconds;
-  row("ms, estimated", report::milliseconds_text(from), report::milliseconds_text(to), from, to);
-  bytes_row("bytes of activations", before.cost.memory.activation_bytes(),
-            after.cost.memory.activation_bytes());
-  bytes_row("bytes of RAM in all", before.cost.memory.ram_bytes(), after.cost.memory.ram_bytes());
-  bytes_row("bytes of the file", before.file_bytes, after.file_bytes);
-  bytes_row("nodes", before.nodes, after.nodes);
-  fmt::print("{}", table.to_string());
-}
 
 fs::path request_beside(const fs::path& out) {
   fs::path path = out;
@@ -102,11 +66,13 @@ void run_optimize(const OptimizeCommand& command, const Context& context) {
   schedule::require_same_integers(model, made.model, target);
   const auto file = strategy::pass_last_gate(made.model, target, &model);
   const auto figures = [&](const espdl::Model& one, std::size_t size) {
-    return ScheduleFigures{report::cost_of(one, target, command.planner, conditions.latency), size,
-                           one.nodes.size()};
+    return report::FileCost{report::cost_of(one, target, command.planner, conditions.latency), size,
+                            one.nodes.size()};
   };
   const auto before = figures(model, bytes.size());
   const auto after = figures(made.model, file.bytes().size());
+  const auto internal =
+      deploy::recommended_internal_ram(made.model, target, command.planner, conditions.latency);
   write_optimized(command, made.model, target, file);
   if (command.json) {
     nlohmann::ordered_json json{{"file", command.out.string()},
@@ -116,13 +82,16 @@ void run_optimize(const OptimizeCommand& command, const Context& context) {
     json["rewrites"] = nlohmann::ordered_json::array();
     for (const auto& record : made.done)
       json["rewrites"].push_back({{"name", record.name}, {"changes", record.changes}});
-    json["before"] = schedule_json(before);
-    json["after"] = schedule_json(after);
+    json["before"] = report::json_of(before);
+    json["after"] = report::json_of(after);
+    if (internal) json["recommended"] = report::json_of(*internal);
     fmt::print("{}", report::json_text(json));
     return;
   }
   if (context.quiet) return;
-  print_comparison(before, after);
+  fmt::print("{}", report::cost_comparison(before, after));
+  if (internal)
+    fmt::print("\n{}", report::internal_ram_text(*internal, after.cost.latency.milliseconds));
   std::vector<std::string> done;
   for (const auto& record : made.done)
     done.push_back(fmt::format("{} {}", record.name, record.changes));

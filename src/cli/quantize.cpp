@@ -266,12 +266,7 @@ void add_quantize(CLI::App& app, Context& context) {
   add_classes(*sub, command->job.calib);
   add_recipe_options(*sub, command->job.recipe);
   add_board(*sub, command->job.board);
-  sub->add_option_function<std::string>(
-         "--fit",
-         [job = &command->job](const std::string& text) { job->fit = schedule::parse_goal(text); },
-         "Rearrange the file as espquant optimize does, every integer staying: latency, ram=SIZE "
-         "(bytes for activations), or ram=SIZE,latency")
-      ->type_name("GOAL");
+  add_fit(*sub, command->job.fit);
   sub->add_flag_callback(
       "--no-test-values", [command] { command->job.test_values = false; },
       "Leave test values out of the file");

@@ -25,6 +25,15 @@ void add_name(CLI::App& command, std::string& name) {
       ->type_name("NAME");
 }
 
+void add_fit(CLI::App& command, std::optional<schedule::Goal>& goal) {
+  command
+      .add_option_function<std::string>(
+          "--fit", [&goal](const std::string& text) { goal = schedule::parse_goal(text); },
+          "Rearrange what is written as espquant optimize does, every integer staying: latency, "
+          "ram=SIZE (bytes for activations), or ram=SIZE,latency")
+      ->type_name("GOAL");
+}
+
 void add_compile_request_flag(CLI::App& command, bool& compile_request) {
   command.add_flag_callback(
       "--no-compile-req", [&compile_request] { compile_request = false; },

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
+#include "schedule/optimize.h"
 #include "strategy/workbench.h"
 
 /// What commands share that write quantized models.
@@ -10,6 +12,9 @@ namespace espquant::cli {
 
 /// --name: of the files. It cannot lead out of the folder.
 void add_name(CLI::App& command, std::string& name);
+
+/// --fit.
+void add_fit(CLI::App& command, std::optional<schedule::Goal>& goal);
 
 /// --no-compile-req.
 void add_compile_request_flag(CLI::App& command, bool& compile_request);

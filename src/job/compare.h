@@ -26,6 +26,8 @@ struct CompareJob {
   std::string target;
   std::vector<RecipeOptions> recipes;
   BoardOptions board;
+  /// What the files are rearranged for, the integers staying as they are.
+  std::optional<schedule::Goal> fit;
 };
 
 struct Comparison {

@@ -5,7 +5,7 @@
 #include "base/seconds.h"
 #include "job/data_doubts.h"
 #include "job/quantized_files.h"
-#include "schedule/same_integers.h"
+#include "strategy/fit_schedule.h"
 #include "strategy/lost_outputs.h"
 
 namespace espquant::job {
@@ -26,13 +26,6 @@ measure::Evaluation evaluate_on(const DataOptions& options, strategy::QuantizedM
     if (const auto warning = strategy::warning_of(result.noise->ratio()))
       made.warnings.push_back(*warning);
   return result;
-}
-
-void fit(strategy::QuantizedModel& made, const Target& target, const cost::LatencyOptions& latency,
-         const schedule::Goal& goal) {
-  auto optimized = schedule::optimize(made.model, {target, latency}, {goal, {}});
-  schedule::require_same_integers(made.model, optimized.model, target);
-  made.model = std::move(optimized.model);
 }
 
 }  // namespace
@@ -89,9 +82,8 @@ Quantized quantize(const QuantizeJob& job, Prepared prepared, const Tell& tell,
   options.test_values = job.test_values;
   options.metadata = metadata_of(data.preprocess, prepared.recipe, class_names(job.calib));
   options.metadata.insert(options.metadata.end(), job.metadata.begin(), job.metadata.end());
-  if (job.fit && prepared.recipe.dynamic.enabled)
-    throw Error(ErrorCode::Usage, "banks of exponents name the nodes of the file before --fit")
-        .remedy("Leave out --fit, or choose a recipe without banks");
+  options.fit = job.fit;
+  if (job.fit) strategy::require_no_banks(prepared.recipe);
   strategy::QuantizedModel made = follow_recipe(prepared, options, job.model, job.recipe, progress);
   made.stages.insert(made.stages.begin(), {"import", prepared.import_seconds});
   std::optional<strategy::FoundBanks> banks;
@@ -110,7 +102,7 @@ Quantized quantize(const QuantizeJob& job, Prepared prepared, const Tell& tell,
   }
   if (job.fit) {
     const auto begin = Clock::now();
-    fit(made, target, options.latency, *job.fit);
+    strategy::fit_schedule(made.model, target, options.latency, *job.fit);
     made.stages.push_back({"fit", seconds_since(begin)});
   }
   const auto begin = Clock::now();

@@ -80,6 +80,13 @@ std::string cost_summary(const Cost& cost) {
   return text;
 }
 
+std::string internal_ram_text(const cost::InternalRam& internal, double without) {
+  return fmt::format(
+      "recommended  max_internal_size {}: {} ms ({:+.1f} %) by estimate, {} of PSRAM\n",
+      internal.bytes, milliseconds_text(internal.milliseconds),
+      100 * (internal.milliseconds - without) / without, bytes_text(internal.psram_bytes));
+}
+
 std::string cost_table(const espdl::Model& model, const Cost& cost) {
   using enum Table::Align;
   Table table({{"node", Left},

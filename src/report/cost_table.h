@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "cost/internal_ram.h"
 #include "cost/latency.h"
 #include "cost/memory_plan.h"
 
@@ -27,6 +28,9 @@ std::string milliseconds_text(double milliseconds);
 /// A few lines: memory of activations and parameters, milliseconds and how far to trust them, and
 /// what the runtime would overwrite.
 std::string cost_summary(const Cost& cost);
+
+/// A line: what that much internal RAM gives for a model that takes `without` milliseconds.
+std::string internal_ram_text(const cost::InternalRam& internal, double without);
 
 /// One row per node in order of execution: milliseconds, their share of the whole, the part of them
 /// spent waiting for memory, and where its output lies. At most 100 columns wide.

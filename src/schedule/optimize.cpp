@@ -37,6 +37,11 @@ constexpr std::array kRewrites = {
               return split_filters(model, conditions);
             },
             true},
+    Rewrite{"sink_concats", "a Concat of channels runs behind the pool that reads it",
+            Serves::Latency,
+            [](espdl::Model& model, const Conditions& conditions, const Goal&) {
+              return sink_concats(model, conditions);
+            }},
     Rewrite{"order", "nodes run in the order that needs least memory", Serves::Memory,
             [](espdl::Model& model, const Conditions& conditions, const Goal&) {
               return order_nodes(model, conditions);
@@ -69,7 +74,14 @@ void set_metadata(espdl::Model& model, std::string_view key, std::string value) 
   model.metadata.emplace_back(key, std::move(value));
 }
 
-void note_in_metadata(espdl::Model& model, const Conditions& conditions,
+double milliseconds_of(const espdl::Model& model, const Conditions& conditions) {
+  cost::LatencyOptions options = conditions.latency;
+  options.parameters_in_flash = !conditions.planner.copy_parameters;
+  return cost::estimate_latency(model, conditions.target, options).milliseconds;
+}
+
+/// What was done to `before`, and what that took.
+void note_in_metadata(const espdl::Model& before, espdl::Model& model, const Conditions& conditions,
                       const std::vector<RewriteRecord>& done) {
   std::vector<std::string> parts;
   for (const auto& record : done)
@@ -77,7 +89,16 @@ void note_in_metadata(espdl::Model& model, const Conditions& conditions,
   if (parts.empty()) return;
   set_metadata(model, "target", std::string(conditions.target.name));
   set_metadata(model, "espquant.espdl", std::string(conditions.target.release.version));
-  set_metadata(model, "espquant.schedule", fmt::format("{}", fmt::join(parts, ", ")));
+  // Of a file that was rearranged before: after that.
+  const std::string earlier = before.metadata_value("espquant.schedule");
+  set_metadata(model, "espquant.schedule",
+               fmt::format("{}{}{}", earlier, earlier.empty() ? "" : ", ", fmt::join(parts, ", ")));
+  if (!before.metadata_value("espquant.schedule.before").empty()) return;
+  const auto plan = cost::plan_memory(before, conditions.target, conditions.planner);
+  set_metadata(model, "espquant.schedule.before",
+               fmt::format("{:.4g} ms, {} bytes of activations, {} bytes of RAM in all, {} nodes",
+                           milliseconds_of(before, conditions), plan.activation_bytes(),
+                           plan.ram_bytes(), before.nodes.size()));
 }
 
 Optimized rewritten(const espdl::Model& model, const Conditions& conditions, const Goal& goal,
@@ -93,14 +114,8 @@ Optimized rewritten(const espdl::Model& model, const Conditions& conditions, con
       protect_from_in_place_writes(result.model, conditions.target, conditions.latency);
   if (!moved.empty())
     result.done.push_back({"in_place_writes", static_cast<std::int64_t>(moved.size())});
-  note_in_metadata(result.model, conditions, result.done);
+  note_in_metadata(model, result.model, conditions, result.done);
   return result;
-}
-
-double milliseconds_of(const espdl::Model& model, const Conditions& conditions) {
-  cost::LatencyOptions options = conditions.latency;
-  options.parameters_in_flash = !conditions.planner.copy_parameters;
-  return cost::estimate_latency(model, conditions.target, options).milliseconds;
 }
 
 }  // namespace

@@ -18,6 +18,9 @@ std::int64_t order_nodes(espdl::Model& model, const Conditions& conditions);
 /// Filters that are larger than the cache and read for every pixel become several.
 std::int64_t split_filters(espdl::Model& model, const Conditions& conditions);
 
+/// A Concat of channels in front of a pool runs behind it.
+std::int64_t sink_concats(espdl::Model& model, const Conditions& conditions);
+
 /// Channels that do not fill vectors are filled up with zeros.
 std::int64_t pad_channels(espdl::Model& model, const Conditions& conditions);
 

@@ -7,15 +7,15 @@
 #include "schedule/rewrites.h"
 
 /// A filter larger than the cache, which kernels without tiles read again for every pixel
-/// (ESP-DL 7.3), becomes several that fit: one node for each range of output channels, and a Concat.
-/// Ranges end where vectors do, so that each channel stays in the lanes, or in the rest behind them,
-/// that compute it now.
+/// (ESP-DL 7.3), becomes several that fit: one node for each range of output channels, and a
+/// Concat. Ranges end where vectors do, so that each channel stays in the lanes, or in the rest
+/// behind them, that compute it now.
 namespace espquant::schedule {
 namespace {
 
 constexpr std::int64_t kMostParts = 16;
-/// Of the node's time. Less is within what an estimate is off by.
-constexpr double kLeastGain = 0.05;
+/// Of the node's time. For less, more nodes are not worth their memory.
+constexpr double kLeastGain = 0.01;
 
 struct Splittable {
   const espdl::Constant* filter = nullptr;
@@ -109,9 +109,9 @@ Fragment split(const espdl::Node& node, const Splittable& s, std::int64_t parts,
     fragment.values.push_back(std::move(value));
     fragment.nodes.push_back(std::move(piece));
   }
-  fragment.nodes.push_back(
-      concat_node(names.unique(node.name + "_parts"), std::move(pieces), *s.output,
-                  static_cast<std::int64_t>(s.output->shape.size()) - 1));
+  fragment.nodes.push_back(concat_node(names.unique(node.name + "_parts"), std::move(pieces),
+                                       *s.output,
+                                       static_cast<std::int64_t>(s.output->shape.size()) - 1));
   return fragment;
 }
 
@@ -129,8 +129,7 @@ std::int64_t split_filters(espdl::Model& model, const Conditions& conditions) {
     const std::int64_t most = std::min(kMostParts, s->channels / s->lanes);
     std::optional<std::int64_t> parts;
     for (std::int64_t count = 2; count <= most; ++count) {
-      const double milliseconds =
-          milliseconds_of(split(node, *s, count, names), index, conditions);
+      const double milliseconds = milliseconds_of(split(node, *s, count, names), index, conditions);
       if (milliseconds >= best) continue;
       best = milliseconds;
       parts = count;

@@ -11,6 +11,7 @@
 #include "cost/memory_plan.h"
 #include "espdl/writer.h"
 #include "measure/bank_programs.h"
+#include "strategy/fit_schedule.h"
 
 namespace espquant::strategy {
 namespace {
@@ -32,9 +33,20 @@ std::size_t bytes_without_metadata(espdl::Model model) {
   return espdl::write_model(model).size();
 }
 
+void count_layers(const espdl::Model& model, Compared& result) {
+  for (const espdl::Node& n : model.nodes) {
+    if (changes_format(n)) continue;
+    ++result.nodes;
+    const std::string quant_type = n.get_string("quant_type", "");
+    if (quant_type == espdl::kW8A16) ++result.narrow_weights;
+    if (quant_type == espdl::kW8A16 || quant_type == "S16") ++result.wide_nodes;
+  }
+}
+
 void quantize(const Contender& contender, const StageProgress& progress, Compared& result) {
   const Target& target = *contender.options.target;
   QuantizeOptions options = contender.options;
+  if (options.fit) require_no_banks(options.recipe);
   options.report_samples = 0;
   QuantizedModel quantized = quantize_model(*contender.shared, options, progress);
   if (quantized.recipe.dynamic.enabled)
@@ -45,6 +57,8 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   result.unread_inputs = std::move(quantized.unread_inputs);
   result.notes = std::move(quantized.notes);
   result.warnings = std::move(quantized.warnings);
+  count_layers(quantized.model, result);
+  if (options.fit) fit_schedule(quantized.model, target, options.latency, *options.fit);
   result.file = pass_last_gate(quantized, target);
   result.model = std::move(quantized.model);
   if (result.banks && !result.banks->banks.is_empty())
@@ -54,13 +68,6 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   result.merits.activation_bytes = cost::plan_memory(result.model, target).activation_bytes();
   result.merits.milliseconds =
       cost::estimate_latency(result.model, target, contender.options.latency).milliseconds;
-  for (const espdl::Node& n : result.model.nodes) {
-    if (changes_format(n)) continue;
-    ++result.nodes;
-    const std::string quant_type = n.get_string("quant_type", "");
-    if (quant_type == espdl::kW8A16) ++result.narrow_weights;
-    if (quant_type == espdl::kW8A16 || quant_type == "S16") ++result.wide_nodes;
-  }
 }
 
 /// Those that are not refused, all at once.

@@ -48,7 +48,8 @@ struct Compared {
   /// See QuantizedModel.
   std::vector<std::string> unread_inputs;
   Merits merits;
-  /// Nodes that compute in 16 bits, requantize nodes not counted; of all so counted.
+  /// Nodes that compute in 16 bits, requantize nodes not counted; of all so counted, as they were
+  /// before the model was rearranged.
   std::int64_t wide_nodes = 0, nodes = 0;
   /// Of the wide ones, those of int8 weights (W8A16).
   std::int64_t narrow_weights = 0;

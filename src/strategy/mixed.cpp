@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "base/parallel.h"
-#include "cost/latency.h"
 #include "espdl/writer.h"
 #include "measure/evaluate.h"
 #include "strategy/noise_sources.h"
@@ -175,7 +174,7 @@ class Search {
     const Candidate candidate = bench_.draft(settings);
     const espdl::Model& model = candidate.lowered.model;
     return {static_cast<std::int64_t>(espdl::write_model(model).size()),
-            cost::estimate_latency(model, *settings_.target, bench_.latency()).milliseconds};
+            bench_.milliseconds_of(model, *settings_.target)};
   }
 
   /// What each of `steps` costs on top of those that were `taken`, beyond what none costs.

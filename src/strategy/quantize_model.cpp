@@ -132,6 +132,7 @@ QuantizedModel quantize_model(Preparation& shared, const QuantizeOptions& option
   Stopwatch watch(result.stages, progress);
   const RecipeBench made = bench_for(shared, recipe, *options.target, options.latency, watch);
   Workbench& bench = *made.bench;
+  bench.estimate_rearranged(options.fit && options.fit->latency);
   result.network = made.simplified->network;
   result.passes = made.simplified->passes;
   for (ValueId v : lower::unread_inputs(result.network))

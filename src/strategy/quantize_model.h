@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "schedule/optimize.h"
 #include "strategy/balanced.h"
 #include "strategy/mixed.h"
 #include "strategy/preparation.h"
@@ -18,6 +19,9 @@ struct QuantizeOptions {
   std::vector<std::pair<std::string, std::string>> metadata;
   /// How budgets in milliseconds are estimated.
   cost::LatencyOptions latency;
+  /// What the model will be rearranged for, which is not done here: with a goal of latency, budgets
+  /// in milliseconds are of the model as it will be then.
+  std::optional<schedule::Goal> fit;
   /// Of the calibration samples, where known.
   std::vector<std::int64_t> labels;
   /// Calibration samples on which the noise of each layer is measured; 0: it is not.

@@ -9,6 +9,7 @@
 #include "quant/scores.h"
 #include "quant/uneven_outputs.h"
 #include "schedule/in_place_writes.h"
+#include "schedule/optimize.h"
 #include "strategy/exponent_noise.h"
 #include "strategy/mask_bounds.h"
 #include "strategy/stepped_run.h"
@@ -263,6 +264,14 @@ Candidate Workbench::make(const quant::Settings& settings, Means means) {
   Candidate matched = judged(settings, means);
   const Candidate& plain = judged(settings, Means::AsTheyAre);
   return matched.noise.is_below(1, plain.noise) ? std::move(matched) : plain;
+}
+
+double Workbench::milliseconds_of(const espdl::Model& model, const Target& target) const {
+  if (!rearranged_) return cost::estimate_latency(model, target, latency_).milliseconds;
+  schedule::OptimizeOptions options;
+  options.goal.latency = true;
+  const auto made = schedule::optimize(model, {target, latency_}, options);
+  return cost::estimate_latency(made.model, target, latency_).milliseconds;
 }
 
 quant::Settings Workbench::with_fitting_settled(const quant::Settings& settings, Means means) {

@@ -43,6 +43,10 @@ class Workbench {
   /// On which board and how many cores milliseconds are estimated: the usual board's unless said.
   void estimate_with(cost::LatencyOptions latency) { latency_ = std::move(latency); }
   const cost::LatencyOptions& latency() const { return latency_; }
+  /// Whether they are those of the model as schedule::optimize makes it for latency.
+  void estimate_rearranged(bool rearranged) { rearranged_ = rearranged; }
+  /// Of one run of a lowered candidate, by these.
+  double milliseconds_of(const espdl::Model& model, const Target& target) const;
 
   const Graph& network() const { return network_; }
   const quant::Settings& settings() const { return settings_; }
@@ -99,6 +103,7 @@ class Workbench {
 
   Graph network_;
   cost::LatencyOptions latency_;
+  bool rearranged_ = false;
   quant::Settings settings_;
   calib::SampleSource source_;
   std::vector<std::int64_t> labels_;

@@ -67,6 +67,23 @@ TEST(Compare, PrintsOneTableWithinAHundredColumns) {
     EXPECT_NE(outcome.out.find(word), std::string::npos) << word << "\n" << outcome.out;
 }
 
+TEST(Compare, RearrangesEachForTheGoal) {
+  const TemporaryFolder folder;
+  const auto outcome =
+      compare(folder.path("out"), {"--recipe", "int8,dynamic", "--fit", "ram=160K"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  // Banks know the file as it was before.
+  EXPECT_NE(outcome.err.find("'dynamic' is refused: banks"), std::string::npos) << outcome.err;
+  const auto recipes = summary_of(folder.path("out"))["recipes"];
+  EXPECT_LE(recipes[0]["activation_bytes"], 160 * 1024);
+  const auto alone = run_program({"quantize", kCompareExample + "gesture.onnx", "--calib",
+                                  kCompareExample + "calib.npz", "--calib-count", "8", "--fit",
+                                  "ram=160K", "--out", folder.path("alone")});
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  EXPECT_EQ(read_file(model_of(folder.path("out"), "int8")),
+            read_file(model_of(folder.path("alone"), "int8")));
+}
+
 TEST(Compare, TheSummaryIsTheSameFromRunToRun) {
   const TemporaryFolder folder;
   const std::vector<std::string> recipes{"--recipe", "int8,int16", "--data",

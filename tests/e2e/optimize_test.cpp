@@ -49,8 +49,43 @@ TEST_F(OptimizeCommand, QuantizeFitsTheFileAsWell) {
   const auto json = nlohmann::json::parse(run_program({"inspect", made, "--json"}).out);
   EXPECT_LE(json["memory"]["psram"], 160 * 1024);
   EXPECT_TRUE(json["metadata"].contains("espquant.schedule"));
-  expect_one_error(quantize("ram=8K"), 1, "is the least that was found");
+  const Outcome refused = quantize("ram=8K");
+  expect_one_error(refused, 1, "is the least that was found");
+  const auto at = refused.err.find("Ask for ram=");
+  ASSERT_NE(at, std::string::npos) << refused.err;
+  const std::string nearest = refused.err.substr(at + 8, refused.err.find(',', at) - at - 8);
+  EXPECT_EQ(quantize(nearest).exit_code, 0) << nearest;
   expect_one_error(quantize("ram"), 2, "ram=200K,latency");
+}
+
+TEST_F(OptimizeCommand, InspectShowsBeforeAndAfter) {
+  const std::string example = (source_dir() / "examples/gesture/").string();
+  ASSERT_EQ(run_program({"quantize", example + "gesture.onnx", "--calib", example + "calib.npz",
+                         "--calib-count", "16", "--out", folder.path("whole")})
+                .exit_code,
+            0);
+  const std::string whole = folder.path("whole/gesture_int8/gesture_int8.espdl");
+  const auto made = run_program({"optimize", whole, "--fit", "ram=160K", "--json", "--out", out});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const auto json = nlohmann::json::parse(made.out);
+  const auto shown = nlohmann::json::parse(
+      run_program({"inspect", out, "--cost", "--before", whole, "--json"}).out);
+  EXPECT_EQ(shown["before"], json["before"]);
+  EXPECT_EQ(shown["after"], json["after"]);
+  // What lies in the chip's own RAM now is read sooner.
+  EXPECT_LT(json["recommended"]["milliseconds"], json["after"]["milliseconds"]);
+  EXPECT_EQ(shown["recommended"], json["recommended"]);
+  const std::string size = std::to_string(json["recommended"]["max_internal_size"].get<int>());
+  const auto internal =
+      nlohmann::json::parse(run_program({"inspect", out, "--json", "--internal-ram", size}).out);
+  EXPECT_EQ(internal["latency"]["milliseconds"], json["recommended"]["milliseconds"]);
+  // Without the other file, as optimize wrote it down.
+  const std::string text = run_program({"inspect", out, "--cost"}).out;
+  EXPECT_NE(text.find("\nrearranged   "), std::string::npos) << text;
+  EXPECT_NE(text.find(" ms, 322560 bytes of activations, "), std::string::npos) << text;
+  expect_one_error(run_program({"inspect", out, "--before", whole}), 2, "--cost");
+  expect_one_error(run_program({"inspect", out, "--cost", "--before", folder.path("none.espdl")}),
+                   1, "none.espdl");
 }
 
 TEST_F(OptimizeCommand, RefusesWithoutAFile) {

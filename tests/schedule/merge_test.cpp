@@ -83,6 +83,44 @@ TEST_F(Merging, ATableThatCutsNothingThatOccursGoes) {
   EXPECT_EQ(left(model, merge_tables), Ops{"Conv"});
 }
 
+SmallModel pooled_concat(const std::string& pool, const Shape& pooled) {
+  const Shape joined{1, 8, 8, 40};
+  SmallModel small = SmallModel()
+                         .input("x", kMergedImage)
+                         .input("z", {1, 8, 8, 24})
+                         .node("Concat", {"x", "z"}, "joined", joined)
+                         .attribute("axis", std::int64_t{3})
+                         .node(pool, {"joined"}, "y", pooled);
+  if (pool == "MaxPool")
+    small.attribute("kernel_shape", Numbers{2, 2})
+        .attribute("strides", Numbers{2, 2})
+        .attribute("pads", Numbers{0, 0, 0, 0});
+  return small.output("y");
+}
+
+TEST_F(Merging, AConcatOfChannelsRunsBehindThePool) {
+  EXPECT_EQ(left(filled(pooled_concat("GlobalAveragePool", {1, 1, 1, 40})), sink_concats),
+            (Ops{"GlobalAveragePool", "GlobalAveragePool", "Concat"}));
+  EXPECT_EQ(left(filled(pooled_concat("MaxPool", {1, 4, 4, 40})), sink_concats),
+            (Ops{"MaxPool", "MaxPool", "Concat"}));
+}
+
+TEST_F(Merging, AConcatThatOthersReadOrOfRowsStays) {
+  const Shape pooled{1, 1, 1, 40};
+  EXPECT_EQ(left(filled(pooled_concat("GlobalAveragePool", pooled).output("joined")), sink_concats),
+            (Ops{"Concat", "GlobalAveragePool"}));
+  EXPECT_EQ(left(filled(SmallModel()
+                            .input("x", kMergedImage)
+                            .input("z", kMergedImage)
+                            .node("Concat", {"x", "z"}, "joined", {1, 16, 8, 16})
+                            .attribute("axis", std::int64_t{1})
+                            .node("GlobalAveragePool", {"joined"}, "y", {1, 1, 1, 16})
+                            .output("y")),
+                 sink_concats),
+            (Ops{"Concat", "GlobalAveragePool"}))
+      << "rows are joined, not channels";
+}
+
 TEST_F(Merging, TwoTablesBecomeOne) {
   espdl::Model model = filled(SmallModel()
                                   .input("x", kMergedImage)
