@@ -125,6 +125,8 @@ constexpr std::array kPasses = {
          decompose_group_normalization},
     Pass{"decompose_conv_transpose", "ConvTranspose becomes InsertZeros and Conv",
          decompose_conv_transpose},
+    Pass{"split_uneven_rows", "a last layer of channels of very different sizes becomes several",
+         split_uneven_rows},
     Pass{"number_comparisons", "comparisons that the network puts out become 0 and 1",
          number_comparisons, true},
     kFoldConstants,

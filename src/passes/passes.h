@@ -41,6 +41,7 @@ std::int64_t merge_transposes(Graph& graph);
 std::int64_t merge_reshapes(Graph& graph);
 std::int64_t merge_broadcast_axes(Graph& graph);
 std::int64_t embed_by_product(Graph& graph);
+std::int64_t split_uneven_rows(Graph& graph);
 std::int64_t merge_slices(Graph& graph);
 std::int64_t decompose_conv_transpose(Graph& graph);
 std::int64_t remove_quantization(Graph& graph);

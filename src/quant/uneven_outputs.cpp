@@ -6,6 +6,7 @@
 
 #include "base/fixed_point.h"
 #include "ops/op.h"
+#include "ops/shown.h"
 #include "quant/reach.h"
 #include "quant/widths.h"
 
@@ -33,23 +34,6 @@ NodeId maker_of(const Graph& graph, ValueId v) {
     if (id == kNone || !moves(graph.node(id))) return id;
     v = graph.node(id).input(0);
   }
-}
-
-/// By ValueId: whether nothing but moves and Concats reads it, up to the network's outputs.
-std::vector<bool> only_shown(const Graph& graph) {
-  std::vector<bool> shown(graph.value_count(), true);
-  const std::vector<NodeId> order = graph.topological_order();
-  for (auto id = order.rbegin(); id != order.rend(); ++id) {
-    const Node& n = graph.node(*id);
-    const bool shows =
-        (n.op == "Concat" || moves(n)) && std::ranges::all_of(n.outputs, [&](ValueId out) {
-          return out == kNone || shown[static_cast<std::size_t>(out)];
-        });
-    if (shows) continue;
-    for (ValueId in : n.inputs)
-      if (in != kNone) shown[static_cast<std::size_t>(in)] = false;
-  }
-  return shown;
 }
 
 /// What belongs together of all that a Concat joins.
@@ -148,9 +132,8 @@ bool joins_activations(const Graph& graph, const Node& n) {
 std::int64_t part_uneven_outputs(Graph& graph, const calib::Statistics& statistics) {
   std::int64_t lost = 0;
   std::set<NodeId> seen;
-  const std::vector<bool> shown = only_shown(graph);
   const auto takes = [&](const Node& n) {
-    return joins_activations(graph, n) && shown[static_cast<std::size_t>(n.outputs[0])];
+    return joins_activations(graph, n) && ops::is_only_shown(graph, n.outputs[0]);
   };
   // Outer ones before those inside of them.
   const std::vector<NodeId> order = graph.topological_order();

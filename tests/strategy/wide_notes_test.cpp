@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "measure/simulate.h"
+#include "passes/pass_manager.h"
 #include "strategy/quantize_model.h"
 #include "tests/quant/detector.h"
 
@@ -74,6 +75,21 @@ TEST(WideNotes, NoHitIsLostThatAnotherMethodKeeps) {
   for (const auto method : {quant::Method::Mse, quant::Method::Sqnr, quant::Method::MinMax,
                             quant::Method::Percentile, quant::Method::Entropy})
     EXPECT_GE(20 * by_default.kept, 19 * kept_by(method).kept) << static_cast<int>(method);
+}
+
+TEST(WideNotes, ChannelsOfOneLayerAreHeldApartToo) {
+  test::Network net;
+  const ValueId x = net.input("x", {1, 8});
+  const ValueId hidden = net.node("Relu", {net.node("Gemm", {x, net.random({8, 16})})});
+  // A box and an angle.
+  Tensor weights = test::random_tensor({16, 5}, 3);
+  for (std::size_t i = 0; i < 16 * 5; ++i)
+    if (i % 5 < 4) weights.mutable_data<float>()[i] *= 300;
+  const Graph network =
+      passes::simplify(net.finish({net.node("Gemm", {hidden, net.constant(std::move(weights))})}));
+  const QuantizedModel result = quantize_detector(network, quant::Method::Auto);
+  EXPECT_EQ(result.noise.output.groups().size(), 2U);
+  EXPECT_LT(result.noise.output.ratio(), 0.01);
 }
 
 TEST(WideNotes, NothingIsSaidOfOrdinaryOutputsAndOf16Bits) {
