@@ -15,7 +15,7 @@ bool is_only_shown(const Graph& graph, ValueId v) {
     open.pop_back();
     for (const NodeId id : graph.value(next).consumers) {
       const Node& n = graph.node(id);
-      if (n.op != "Concat" && !follows(n, QuantRule::PassThrough)) return false;
+      if (n.op != "Concat" && n.op != "Relu" && !follows(n, QuantRule::PassThrough)) return false;
       for (const ValueId out : n.outputs)
         if (out != kNone && seen.insert(out).second) open.push_back(out);
     }

@@ -4,7 +4,7 @@
 
 namespace espquant::ops {
 
-/// Whether nothing reads `v` but nodes that move data, and Concats, up to the network's outputs.
+/// Whether nothing reads `v` but nodes that move data, Concat and Relu, up to the network's outputs.
 bool is_only_shown(const Graph& graph, ValueId v);
 
 }  // namespace espquant::ops

@@ -7,9 +7,10 @@
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
-/// ESP-DL broadcasts up to four dimensions. Of more, neighbours that both operands have, or that
-/// the same one of them repeats, are as one: a head's (1,anchors,rows,columns,numbers) times
-/// (1,anchors,1,1,numbers) is (anchors,rows*columns,numbers) times (anchors,1,numbers).
+/// ESP-DL broadcasts, and multiplies matrices of, up to four dimensions. Of more, neighbours that
+/// both operands have, or that the same one of them repeats, are as one: a head's
+/// (1,anchors,rows,columns,numbers) times (1,anchors,1,1,numbers) is (anchors,rows*columns,numbers)
+/// times (anchors,1,numbers). Matrices of the same batches are as many in one row.
 namespace espquant::passes {
 namespace {
 
@@ -45,8 +46,28 @@ MergedShapes merged(Shape first, Shape second) {
   return shapes;
 }
 
+bool merge_batches(Graph& graph, NodeId id) {
+  const Node node = graph.node(id);
+  const Shape a = shape_of(graph, node.inputs[0]), b = shape_of(graph, node.inputs[1]);
+  const Shape out = shape_of(graph, node.outputs[0]);
+  if (out.size() <= kMostAxes || a.size() != b.size() ||
+      !std::equal(a.begin(), a.end() - 2, b.begin()))
+    return false;
+  const auto in_a_row = [](const Shape& s) {
+    const std::int64_t matrix = s.end()[-2] * s.end()[-1];
+    return Shape{element_count(s) / std::max<std::int64_t>(matrix, 1), s.end()[-2], s.end()[-1]};
+  };
+  const ValueId first = insert_reshape(graph, node.name + "_first", node.inputs[0], in_a_row(a));
+  const ValueId second = insert_reshape(graph, node.name + "_second", node.inputs[1], in_a_row(b));
+  const ValueId product =
+      insert_node(graph, "MatMul", node.name, {first, second}, DType::Float32, in_a_row(out));
+  become(graph, id, "Reshape", {product, add_ints(graph, node.name + "_shape", out)});
+  return true;
+}
+
 bool merge_axes(Graph& graph, NodeId id) {
   const Node node = graph.node(id);
+  if (node.op == "MatMul") return merge_batches(graph, id);
   if (!takes_two(node.op) || node.inputs.size() != 2) return false;
   const Shape out = shape_of(graph, node.outputs[0]);
   if (out.size() <= kMostAxes || graph.value(node.outputs[0]).dtype != DType::Float32) return false;

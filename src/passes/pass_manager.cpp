@@ -31,6 +31,9 @@ constexpr Pass kFuseLpNormalization{"fuse_lp_normalization", "x / norm(x) become
                                     fuse_lp_normalization};
 constexpr Pass kFuseRmsNormalization{"fuse_rms_normalization", "its parts become RMSNormalization",
                                      fuse_rms_normalization};
+constexpr Pass kMergeBroadcastAxes{"merge_broadcast_axes",
+                                   "Add, Mul, MatMul of more than four axes get fewer",
+                                   merge_broadcast_axes};
 constexpr Pass kFuseSoftmax{"fuse_softmax", "exp(x) / sum(exp(x)) becomes Softmax", fuse_softmax};
 
 constexpr std::array kPasses = {
@@ -93,8 +96,7 @@ constexpr std::array kPasses = {
     Pass{"scatter_by_position", "Scatter with constant indices becomes slices and Concat",
          scatter_by_position},
     Pass{"merge_transposes", "moves Transposes together and cancels them", merge_transposes},
-    Pass{"merge_broadcast_axes", "Add, Mul and their like of more than four axes get fewer",
-         merge_broadcast_axes},
+    kMergeBroadcastAxes,
     Pass{"merge_reshapes", "Reshape, Flatten, Squeeze and Unsqueeze in a row become one",
          merge_reshapes},
     Pass{"merge_slices", "Slices in a row over different axes become one", merge_slices},
@@ -113,6 +115,7 @@ constexpr std::array kPasses = {
     Pass{"shape_prelu", "PRelu of any rank becomes one of N,C,H,W", shape_prelu},
     Pass{"reduce_extremes", "Max and Min of two activations become ReduceMax and ReduceMin",
          reduce_extremes},
+    kMergeBroadcastAxes,
     Pass{"order_depth_space", "DepthToSpace and SpaceToDepth in ESP-DL's order of channels",
          order_depth_space},
     Pass{"merge_pads", "Pad into the pads of the window operator behind it", merge_pads},

@@ -25,7 +25,8 @@ constexpr double kOtherSize = 100;
 constexpr std::size_t kMostParts = 64;
 constexpr int kMostNested = 8;
 
-bool moves(const Node& n) { return ops::follows(n, ops::QuantRule::PassThrough); }
+/// What shows the result of a Concat: moves, and a Relu, which shares the exponent.
+bool moves(const Node& n) { return n.op == "Relu" || ops::follows(n, ops::QuantRule::PassThrough); }
 
 /// The node that computes what `v` moves; kNone for an input of the network and a constant.
 NodeId maker_of(const Graph& graph, ValueId v) {

@@ -79,6 +79,14 @@ TEST(MergeBroadcastAxes, BothOperandsAreReshapedWhereBothAreComputed) {
   EXPECT_EQ(operators_of(graph), (Operators{"Reshape", "Reshape", "Mul", "Reshape"}));
 }
 
+TEST(MergeBroadcastAxes, MatricesOfTheSameBatchesStandInARow) {
+  Network n;
+  const ValueId a = n.input("a", {1, 2, 3, 4, 5}), b = n.input("b", {1, 2, 3, 5, 2});
+  const Graph graph = after_pass(merge_broadcast_axes, n.finish({n.node("MatMul", {a, b})}));
+  EXPECT_EQ(operators_of(graph), (Operators{"Reshape", "Reshape", "MatMul", "Reshape"}));
+  EXPECT_EQ(*graph.value(the_node(graph, "MatMul").outputs[0]).shape, (Shape{6, 4, 2}));
+}
+
 TEST(MergeBroadcastAxes, FewerAxesAndMoreGroupsStay) {
   Network few;
   const ValueId x = few.input("x", {3, 4, 5, 2});

@@ -78,18 +78,28 @@ TEST(UnevenOutputs, OnlyWhatNoLayerReads) {
   Graph graph = shown.net.finish({shown.joined});
   EXPECT_EQ(part(graph), 1);
   // There the small part may be scaled (quant/even_concats).
-  graph = read.net.finish({read.net.node("Relu", {read.joined})});
+  graph = read.net.finish({read.net.node("Sigmoid", {read.joined})});
   EXPECT_EQ(part(graph), 0);
-  const ValueId also = both.net.node("Sigmoid", {both.joined});
+  const ValueId also = both.net.node("Tanh", {both.joined});
   graph = both.net.finish({both.joined, also});
   EXPECT_EQ(part(graph), 0);
+}
+
+TEST(UnevenOutputs, AReluShowsThemToo) {
+  TwoOfSize parts(1000);
+  const ValueId y = parts.net.node("Relu", {parts.joined});
+  Graph graph = parts.net.finish({y});
+  EXPECT_EQ(part(graph), 1);
+  const ValueSets exponents = exponent_groups(graph);
+  EXPECT_EQ(exponents.find(y), exponents.find(parts.joined));
+  EXPECT_NE(exponents.find(parts.one), exponents.find(parts.joined));
 }
 
 TEST(UnevenOutputs, ConstantsAreParts) {
   TwoOfSize parts(1);
   const ValueId anchors = parts.net.random({1, 1, 3, 3}, -5000, 5000);
-  Graph graph = parts.net.finish(
-      {parts.net.node("Concat", {parts.one, anchors}, TwoOfSize::kChannels)});
+  Graph graph =
+      parts.net.finish({parts.net.node("Concat", {parts.one, anchors}, TwoOfSize::kChannels)});
   EXPECT_EQ(part(graph), 1);
 }
 
