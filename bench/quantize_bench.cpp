@@ -2,6 +2,7 @@
 // built program is started afresh for each run, and the system says what it took.
 //
 //   quantize_bench [--program ESPQUANT] [--runs N] [--only TEXT] [--stages]
+//   quantize_bench --write FOLDER    only makes the networks and data, for other measurements
 //
 // Medians of N runs (5). "cpu/2" is what two cores of their own would take at best: on a machine
 // that others use too, look there. --stages splits the last run. docs/performance.md has figures.
@@ -40,6 +41,8 @@ struct Settings {
   int runs = 5;
   std::string only;
   bool stages = false;
+  /// Where inputs are to be written, and nothing measured.
+  fs::path write;
 };
 
 /// The program of the same build as this one.
@@ -67,10 +70,12 @@ Settings parse(int argc, char** argv) {
       settings.only = value();
     else if (argument == "--stages")
       settings.stages = true;
+    else if (argument == "--write")
+      settings.write = value();
     else
       throw Error(ErrorCode::Usage, "unknown option " + argument);
   }
-  if (settings.program.empty()) settings.program = program_beside();
+  if (settings.program.empty() && settings.write.empty()) settings.program = program_beside();
   return settings;
 }
 
@@ -88,6 +93,7 @@ class TemporaryFolder {
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const fs::path& path() const { return path_; }
   fs::path operator/(const char* name) const { return path_ / name; }
 
  private:
@@ -207,7 +213,7 @@ struct Case {
 
 const fs::path kExample = fs::path(ESPQUANT_SOURCE_DIR) / "examples/gesture";
 
-void make_inputs(const TemporaryFolder& folder) {
+void make_inputs(const fs::path& folder) {
   const Tensor images = data::Npz::open(kExample / "calib.npz").read("images");
   write(folder / "jittered.npz", data::write_npz({{"images", jittered(images, 1600)}}));
   write(folder / "mobilenet_v2.onnx", onnx::export_model(bench::MobileNetV2().build()));
@@ -277,8 +283,13 @@ std::string stages_of(const fs::path& json) {
 }
 
 void run(const Settings& settings) {
+  if (!settings.write.empty()) {
+    fs::create_directories(settings.write);
+    make_inputs(settings.write);
+    return;
+  }
   const TemporaryFolder folder;
-  run_in_a_process_of_its_own([&] { make_inputs(folder); });
+  run_in_a_process_of_its_own([&] { make_inputs(folder.path()); });
   fmt::print("{}, load average {:.1f} before\n", settings.program.string(), load_average());
   using enum report::Table::Align;
   report::Table table({{"command", Left},

@@ -17,10 +17,12 @@
 #include "cli/validators.h"
 #include "job/bank_report.h"
 #include "job/data_doubts.h"
+#include "job/model_facts.h"
 #include "job/outline.h"
 #include "job/port_metadata.h"
 #include "job/saturation_report.h"
 #include "measure/bank_programs.h"
+#include "page/file_pages.h"
 #include "report/json_text.h"
 
 namespace espquant::cli {
@@ -93,12 +95,31 @@ std::vector<BankSaturation> saturations_of(const measure::BankPrograms& programs
   return saturations;
 }
 
+/// What is in the file, what becomes of the inputs, and which nodes' sums clip.
+void write_saturation_page(const AnalyzeCommand& command, const measure::BankPrograms& programs,
+                           const Graph& network, const ops::Executor* reference, job::Data data,
+                           const std::vector<BankSaturation>& saturations, const Context& context) {
+  const sim::Program& program = programs.own();
+  report::FileFacts facts = job::facts_of(read_file(command.file.path), command.file);
+  facts.target = program.target().name;
+  const report::Cost cost = report::cost_of(program.model(), program.target());
+  job::Evaluated evaluated;
+  evaluated.result = measure::evaluate_chosen(
+      programs.all(), [&](std::span<const Tensor> inputs) { return programs.choose(inputs); },
+      network, reference, data.source(), data.labels());
+  evaluated.data = std::move(data);
+  std::vector<measure::SaturationReport> reports;
+  for (const BankSaturation& one : saturations) reports.push_back(one.report);
+  OutputFiles output;
+  add_pages(output, command.report,
+            page::page_of_saturation(
+                {"analyze", command.file.path.filename().string(), context.command_line},
+                {program.model(), facts, program.target(), &cost}, evaluated, reports));
+  output.commit();
+}
+
 /// Saturation of a finished model: needs no recipe, only inputs.
 void analyze_espdl(const AnalyzeCommand& command, Context& context) {
-  if (command.report.wanted())
-    throw Error(ErrorCode::Usage, "--report of analyze is for .onnx networks")
-        .file(command.file.path.string())
-        .remedy("espquant inspect --report shows an .espdl");
   if (command.data.path.empty())
     throw Error(ErrorCode::Usage, "saturation is measured on inputs")
         .file(command.file.path.string())
@@ -117,8 +138,7 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
         std::make_unique<ops::Executor>(network, ops::Executor::Options{.observe_all = false});
   job::DataOptions options = command.data;
   if (options.count == 0) options.count = kFileSamples;
-  const job::Data data =
-      job::open_data(options, network, print_note, job::preprocess_settings(model));
+  job::Data data = job::open_data(options, network, print_note, job::preprocess_settings(model));
   job::question_data(data, options, network);
   job::question_ranges(data, model);
   const espdl::Banks banks = command.file.load_banks(model);
@@ -138,12 +158,16 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
     files.add(command.csv, job::saturation_csv(saturations.front().report));
     files.commit();
   }
+  if (command.report.wanted())
+    write_saturation_page(command, programs, network, reference.get(), std::move(data), saturations,
+                          context);
   if (banks.banks.empty()) {
     const measure::SaturationReport& report = saturations.front().report;
     if (command.json)
       fmt::print("{}", job::saturation_json(report, target, file));
     else if (!context.quiet)
       fmt::print("{}", job::saturation_text(report, target, command.view.rows));
+    if (!command.json && !context.quiet) print_pages(command.report);
     return;
   }
   if (command.json) {
@@ -164,6 +188,7 @@ void analyze_espdl(const AnalyzeCommand& command, Context& context) {
         one.bank == banks.banks.size() ? "the model's own bank" : fmt::format("bank {}", one.bank),
         job::saturation_text(one.report, target, command.view.rows));
   fmt::print("Ranges, by bank of exponents:\n{}", job::following_text(model, banks));
+  print_pages(command.report);
 }
 
 void run_analyze(const AnalyzeCommand& command, Context& context) {

@@ -139,7 +139,14 @@ void print_notes_of(const std::vector<strategy::Compared>& results) {
 
 void run_compare(const CompareCommand& command, Context& context) {
   const bool quiet = context.quiet || command.json;
-  const job::Comparison comparison = job::compare(job_of(command), print_note, show_stages(quiet));
+  job::CompareJob job = job_of(command);
+  std::vector<ordered_json> layers;
+  if (command.report.wanted())
+    job.visit = [&](const strategy::QuantizedModel& made, const Target& target,
+                    const calib::SampleSource& calibration) {
+      layers.push_back(page::layers_of(made, target, calibration));
+    };
+  const job::Comparison comparison = job::compare(job, print_note, show_stages(quiet));
   const std::vector<strategy::Compared>& results = comparison.results;
 
   OutputFiles output;
@@ -152,7 +159,7 @@ void run_compare(const CompareCommand& command, Context& context) {
     add_pages(output, command.report,
               page::page_of_comparison(
                   {"compare", command.job.model.filename().string(), context.command_line},
-                  comparison, files));
+                  comparison, files, layers));
   output.commit();
 
   print_notes_of(results);

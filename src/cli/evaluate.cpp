@@ -13,8 +13,11 @@
 #include "cli/network_options.h"
 #include "cli/notes.h"
 #include "cli/progress.h"
+#include "cli/report_options.h"
+#include "job/model_facts.h"
 #include "job/noise_report.h"
 #include "measure/planned_memory.h"
+#include "page/file_pages.h"
 #include "report/json_text.h"
 
 namespace espquant::cli {
@@ -26,8 +29,24 @@ struct EvaluateCommand {
   job::DataOptions data;
   std::filesystem::path reference;
   sim::Options simulation;
+  ReportOptions report;
   bool json = false;
 };
+
+/// The page of the file, and of what became of it.
+void write_evaluation_page(const EvaluateCommand& command, const espdl::Model& model,
+                           const Target& target, const job::Evaluated& evaluated,
+                           const Context& context) {
+  report::FileFacts facts = job::facts_of(read_file(command.file.path), command.file);
+  facts.target = target.name;
+  const report::Cost cost = report::cost_of(model, target);
+  OutputFiles output;
+  add_pages(output, command.report,
+            page::page_of_evaluated(
+                {"evaluate", command.file.path.filename().string(), context.command_line},
+                {model, facts, target, &cost}, evaluated));
+  output.commit();
+}
 
 void run_evaluate(const EvaluateCommand& command, Context& context) {
   const espdl::Model model = command.file.load();
@@ -43,6 +62,8 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
                       if (!bar) bar.emplace("evaluate", total, context.quiet || command.json);
                       bar->update(done);
                     });
+  if (command.report.wanted())
+    write_evaluation_page(command, model, program.target(), evaluated, context);
   if (command.json) {
     fmt::print("{}", report::json_text(job::json_of(evaluated)));
     return;
@@ -58,9 +79,9 @@ void run_evaluate(const EvaluateCommand& command, Context& context) {
   if (result.reference_accuracy)
     fmt::print("Float accuracy   {:.2f} %\n", 100 * *result.reference_accuracy);
   if (result.agreement) fmt::print("Agreement        {:.2f} %\n", 100 * *result.agreement);
-  if (!result.noise) return;
-  const std::string by_output = job::noise_by_output(*result.noise);
+  const std::string by_output = result.noise ? job::noise_by_output(*result.noise) : "";
   if (!by_output.empty()) fmt::print("\n{}", by_output);
+  if (!context.quiet) print_pages(command.report);
 }
 
 }  // namespace
@@ -82,9 +103,13 @@ void add_evaluate(CLI::App& app, Context& context) {
   add_target(*sub, command->file);
   add_banks(*sub, command->file);
   add_simulation(*sub, command->simulation);
+  add_report(*sub, command->report);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(preprocess_help() +
-              "Example:\n  espquant evaluate model.espdl --data test.npz --reference model.onnx\n");
+              "Examples:\n"
+              "  espquant evaluate model.espdl --data test.npz --reference model.onnx\n"
+              "  espquant evaluate model.espdl --data test.npz --reference model.onnx --report "
+              "page.html\n");
   sub->callback([command, &context] { run_evaluate(*command, context); });
 }
 

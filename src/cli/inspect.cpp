@@ -18,8 +18,7 @@
 #include "job/bank_report.h"
 #include "job/model_facts.h"
 #include "ops/op.h"
-#include "page/model_part.h"
-#include "page/page.h"
+#include "page/file_pages.h"
 #include "passes/pass_manager.h"
 #include "report/cost_comparison.h"
 #include "report/json_text.h"
@@ -118,11 +117,11 @@ void inspect_espdl(const InspectCommand& command, const std::string& command_lin
     after = report::FileCost{*cost, bytes.size(), model.nodes.size()};
   }
   if (command.report.wanted()) {
-    auto page = page::page_of({"inspect", command.file.path.filename().string(), command_line});
-    page["models"].push_back(
-        page::model_part(model, facts, command.file.target_for(model), cost ? &*cost : nullptr));
     OutputFiles output;
-    add_pages(output, command.report, page);
+    add_pages(output, command.report,
+              page::page_of_file(
+                  {"inspect", command.file.path.filename().string(), command_line},
+                  {model, facts, command.file.target_for(model), cost ? &*cost : nullptr}));
     output.commit();
   }
   const espdl::Banks banks = command.file.load_banks(model);

@@ -15,9 +15,11 @@
 #include "cli/notes.h"
 #include "cli/quantized_files.h"
 #include "cli/recipe_options.h"
+#include "cli/report_options.h"
 #include "cli/validators.h"
 #include "job/noise_report.h"
 #include "job/quantized_files.h"
+#include "page/search_pages.h"
 #include "report/json_text.h"
 #include "report/table.h"
 
@@ -31,6 +33,7 @@ struct ShrinkCommand {
   fs::path data, out = ".", resume;
   std::string name;
   bool compile_request = true, by_magnitude = false, json = false;
+  ReportOptions report;
 
   std::string files_name() const {
     return (name.empty() ? job.quantize.model.stem().string() : name) + "_small";
@@ -146,6 +149,11 @@ void run_shrink(const ShrinkCommand& command, const Context& context) {
            output, made.quantized, job::stem_of(command.out, name, made.quantized.made.recipe.name),
            command.compile_request))
     files.push_back(file);
+  if (command.report.wanted())
+    add_pages(output, command.report,
+              page::page_of_shrunk(
+                  {"shrink", command.job.quantize.model.filename().string(), context.command_line},
+                  made, files));
   output.commit();
   std::error_code none_left;
   fs::remove(job::checkpoint_state(command.out, name), none_left);
@@ -166,6 +174,7 @@ void run_shrink(const ShrinkCommand& command, const Context& context) {
   print_result(made);
   fmt::print("Time: {:.1f} s\n", made.seconds);
   for (const fs::path& file : files) fmt::print("Wrote {}\n", file.string());
+  print_pages(command.report);
 }
 
 }  // namespace
@@ -248,6 +257,7 @@ void add_shrink(CLI::App& app, Context& context) {
   add_recipe_changes(sub, how.recipe);
   add_board(sub, how.board);
   add_compile_request_flag(sub, command->compile_request);
+  add_report(sub, command->report);
   sub.add_flag("--json", command->json, "Print the result as JSON");
   sub.footer(preprocess_help() +
              "Examples:\n"

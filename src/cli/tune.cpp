@@ -19,7 +19,9 @@
 #include "cli/notes.h"
 #include "cli/progress.h"
 #include "cli/quantized_files.h"
+#include "cli/report_options.h"
 #include "cli/validators.h"
+#include "page/search_pages.h"
 #include "report/json_text.h"
 #include "report/table.h"
 
@@ -36,6 +38,7 @@ struct TuneCommand {
   std::int64_t count = 0;
   std::vector<std::string> goals;
   std::string minimize, order = "best", time, show;
+  ReportOptions report;
   bool list = false, print_space = false, json = false;
 };
 
@@ -235,6 +238,21 @@ void write_tuned(const job::Tuned& tuned, const job::TuneJob& job) {
   fmt::print("Wrote {}\n", (job.out / "tune.json").string());
 }
 
+/// Of a zoo, {name} in their paths tells them apart.
+ReportOptions report_of(const TuneCommand& command, const job::TuneJob& job) {
+  ReportOptions report = command.report;
+  const std::string stem = job.model.stem().string();
+  for (fs::path* path : {&report.html, &report.json, &report.node_data}) {
+    const fs::path named = named_path(*path, stem);
+    if (!path->empty() && command.models.size() > 1 && named == *path)
+      throw Error(ErrorCode::Usage, "the pages of several networks would be one file")
+          .file(path->string())
+          .remedy("Write {name} in the path: it stands for the name of the network");
+    *path = named;
+  }
+  return report;
+}
+
 /// Words of a command line, and the folder where it was typed, as one text.
 std::string command_text(const std::vector<std::string>& words) {
   return ordered_json{{"words", words}, {"folder", fs::current_path().string()}}.dump();
@@ -251,6 +269,8 @@ void tune_all(const TuneCommand& command, Context& context, search::Ranks* ranks
   const std::optional<double> seconds = jobs.front().seconds;
   const Clock::time_point begin = Clock::now();
   const bool leads = ranks == nullptr || ranks->rank() == 0;
+  if (leads)
+    for (const job::TuneJob& job : jobs) report_of(command, job);
   ordered_json all = ordered_json::array();
   std::size_t refused = 0;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
@@ -268,6 +288,14 @@ void tune_all(const TuneCommand& command, Context& context, search::Ranks* ranks
     try {
       const job::Tuned tuned =
           job::tune(job, print_note, show_progress(job, context.quiet || command.json));
+      const ReportOptions report = report_of(command, job);
+      if (report.wanted()) {
+        OutputFiles output;
+        add_pages(output, report,
+                  page::page_of_tuned({"tune", job.model.filename().string(), context.command_line},
+                                      tuned, job));
+        output.commit();
+      }
       if (command.json) {
         ordered_json json = job::json_of(tuned, job);
         json["seconds"] = tuned.seconds;
@@ -276,6 +304,7 @@ void tune_all(const TuneCommand& command, Context& context, search::Ranks* ranks
       } else if (!context.quiet) {
         if (i > 0) fmt::print("\n");
         write_tuned(tuned, job);
+        print_pages(report);
       }
     } catch (const Error& error) {
       // Of a zoo, the others may be searched; under mpirun, the other ranks wait for this one.
@@ -393,6 +422,7 @@ std::shared_ptr<TuneCommand> add_tune_command(CLI::App& app, Context& context) {
   add_classes(*sub, job.calib);
   add_board(*sub, job.board);
   add_compile_request_flag(*sub, job.compile_request);
+  add_report(*sub, command->report);
   sub->add_flag("--json", command->json, "Print the result as JSON");
   sub->footer(
       preprocess_help() +

@@ -108,4 +108,21 @@ class PngDecoder {
 
 Tensor decode_png(std::span<const std::byte> file) { return PngDecoder(file).decode(); }
 
+std::vector<std::byte> encode_png(const Tensor& pixels) {
+  ESPQUANT_ASSERT(pixels.shape().size() == 3 && (pixels.shape()[2] == 1 || pixels.shape()[2] == 3),
+                  "a picture is (H,W,1) or (H,W,3)");
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.height = static_cast<png_uint_32>(pixels.shape()[0]);
+  image.width = static_cast<png_uint_32>(pixels.shape()[1]);
+  image.format = pixels.shape()[2] == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  std::vector<std::byte> file(PNG_IMAGE_PNG_SIZE_MAX(image));
+  png_alloc_size_t size = file.size();
+  if (png_image_write_to_memory(&image, file.data(), &size, 0, pixels.data<std::uint8_t>().data(),
+                                0, nullptr) == 0)
+    throw Error(ErrorCode::Internal, "a picture is not written: " + std::string(image.message));
+  file.resize(size);
+  return file;
+}
+
 }  // namespace espquant::data

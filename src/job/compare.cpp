@@ -138,19 +138,22 @@ Comparison compare(const CompareJob& job, const Tell& tell,
   std::deque<CalibrationGroup> groups;
   const std::vector<strategy::Contender> contenders =
       contenders_of(job, tell, std::move(recipes), target, imported, groups);
-  Data test;
-  if (job.test) {
-    test = open_data(*job.test, imported, tell);
-    question_data(test, *job.test, imported);
-  }
-  const Data& measured = job.test ? test : groups.front().data;
   Comparison comparison;
+  if (job.test) {
+    comparison.test = open_data(*job.test, imported, tell);
+    question_data(*comparison.test, *job.test, imported);
+  }
+  const Data& measured = comparison.test ? *comparison.test : groups.front().data;
+  strategy::CompareVisitor visit;
+  if (job.visit)
+    visit = [&](std::size_t i, const strategy::QuantizedModel& made) {
+      job.visit(made, target, contenders[i].shared->source());
+    };
   comparison.results =
-      strategy::compare_recipes(contenders, measured.source(), measured.labels(), progress);
+      strategy::compare_recipes(contenders, measured.source(), measured.labels(), progress, visit);
   refuse_if_nothing_is_left(comparison.results, job.model);
   comparison.target = &target;
   comparison.calibration = std::move(groups.front().data);
-  comparison.on_test_data = job.test.has_value();
   return comparison;
 }
 
@@ -175,7 +178,7 @@ ordered_json json_of(const Comparison& comparison, const std::string& name,
   ordered_json j{{"network", name},
                  {"target", comparison.target->name},
                  {"espdl", comparison.target->release.version},
-                 {"measured_on", comparison.on_test_data ? "test" : "calibration"}};
+                 {"measured_on", comparison.test ? "test" : "calibration"}};
   for (const strategy::Compared& r : comparison.results) {
     if (!r.refusal.empty()) continue;
     j["samples"] = r.evaluation.samples;

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -28,13 +29,19 @@ struct CompareJob {
   BoardOptions board;
   /// What the files are rearranged for, the integers staying as they are.
   std::optional<schedule::Goal> fit;
+  /// Sees each recipe's network, float and quantized, before it is gone; in the recipes' order,
+  /// those that are refused left out.
+  std::function<void(const strategy::QuantizedModel& made, const Target& target,
+                     const calib::SampleSource& calibration)>
+      visit;
 };
 
 struct Comparison {
   const Target* target = nullptr;
   /// Of the first recipe.
   Data calibration;
-  bool on_test_data = false;
+  /// On which it was measured, where not on that.
+  std::optional<Data> test;
   /// In the order of the recipes.
   std::vector<strategy::Compared> results;
 };

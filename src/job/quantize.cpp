@@ -14,10 +14,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// Warns where much is lost.
-measure::Evaluation evaluate_on(const DataOptions& options, strategy::QuantizedModel& made,
-                                const Target& target, const Tell& tell) {
-  const Data data = open_data(options, made.network, tell);
-  question_data(data, options, made.network);
+measure::Evaluation evaluate_on(const Data& data, strategy::QuantizedModel& made,
+                                const Target& target) {
   const sim::Program program(made.model, target);
   const ops::Executor reference(made.network, {.observe_all = false});
   measure::Evaluation result =
@@ -95,9 +93,12 @@ Quantized quantize(const QuantizeJob& job, Prepared prepared, const Tell& tell,
   }
   progress = {};
   std::optional<measure::Evaluation> test;
+  std::optional<Data> test_data;
   if (job.test) {
     const auto begin = Clock::now();
-    test = evaluate_on(*job.test, made, target, tell);
+    test_data = open_data(*job.test, made.network, tell);
+    question_data(*test_data, *job.test, made.network);
+    test = evaluate_on(*test_data, made, target);
     made.stages.push_back({"evaluate", seconds_since(begin)});
   }
   if (job.fit) {
@@ -110,10 +111,15 @@ Quantized quantize(const QuantizeJob& job, Prepared prepared, const Tell& tell,
   made.stages.push_back({"check", seconds_since(begin)});
   const espdl::SizeByKind size = espdl::size_by_kind(made.model, file.bytes().size());
   report::Cost cost = report::cost_of(made.model, target, {}, options.latency);
-  return {&target,         std::move(prepared.calibration),
-          std::move(made), std::move(test),
-          std::move(file), size,
-          std::move(cost), std::move(banks)};
+  return {&target,
+          std::move(prepared.calibration),
+          std::move(made),
+          std::move(test),
+          std::move(test_data),
+          std::move(file),
+          size,
+          std::move(cost),
+          std::move(banks)};
 }
 
 std::vector<std::filesystem::path> add_files(OutputFiles& output, const Quantized& quantized,

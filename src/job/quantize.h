@@ -66,8 +66,9 @@ struct Quantized {
   const Target* target = nullptr;
   Data calibration;
   strategy::QuantizedModel made;
-  /// On QuantizeJob::test.
+  /// On QuantizeJob::test, and these data.
   std::optional<measure::Evaluation> test;
+  std::optional<Data> test_data;
   strategy::SoundFile file;
   espdl::SizeByKind size;
   report::Cost cost;

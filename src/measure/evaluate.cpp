@@ -22,36 +22,51 @@ bool is_class_scores(const Shape& shape) {
 }
 
 struct EvaluateWorker {
-  EvaluateWorker(std::span<const sim::Program* const> programs, const ops::Executor* reference) {
+  EvaluateWorker(std::span<const sim::Program* const> programs, const ops::Executor* reference,
+                 const std::vector<OutputErrors>& no_errors)
+      : errors(programs.size(), no_errors) {
     for (const sim::Program* program : programs) frames.emplace_back(*program);
     if (reference != nullptr) workspace = std::make_unique<ops::Executor::Workspace>(*reference);
   }
   std::deque<sim::Program::Frame> frames;
   std::unique_ptr<ops::Executor::Workspace> workspace;
+  /// By program.
+  std::vector<std::vector<OutputErrors>> errors;
 };
 
 struct Outcome {
   OutputNoise noise;
-  std::int64_t predicted = -1;
+  ClassAnswer answer;
 };
 
 /// What all programs, and the float network, make of one sample.
 struct SampleOutcomes {
   std::vector<Outcome> programs;
-  std::int64_t expected = -1;
+  ClassAnswer expected;
 };
 
-Evaluation summary_of(std::size_t program, const std::vector<SampleOutcomes>& samples,
+/// Of every sample, and the errors of all of them by program.
+struct Outcomes {
+  std::vector<SampleOutcomes> samples;
+  std::vector<std::vector<OutputErrors>> errors;
+};
+
+Evaluation summary_of(std::size_t program, const Outcomes& outcomes,
                       std::span<const std::int64_t> labels, bool referenced, bool scores) {
+  const std::vector<SampleOutcomes>& samples = outcomes.samples;
   OutputNoise noise;
+  std::vector<SampleAnswer> answers;
   std::int64_t right = 0, reference_right = 0, lost = 0, agreed = 0;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const Outcome& outcome = samples[i].programs[program];
+    const ClassAnswer& expected = samples[i].expected;
     noise.add(outcome.noise);
-    agreed += outcome.predicted == samples[i].expected ? 1 : 0;
+    answers.push_back(
+        {outcome.answer, expected, outcome.noise.ratio(), labels.empty() ? -1 : labels[i]});
+    agreed += outcome.answer.best == expected.best ? 1 : 0;
     if (labels.empty()) continue;
-    const bool is_right = outcome.predicted == labels[i];
-    const bool reference_is_right = samples[i].expected == labels[i];
+    const bool is_right = outcome.answer.best == labels[i];
+    const bool reference_is_right = expected.best == labels[i];
     right += is_right ? 1 : 0;
     reference_right += reference_is_right ? 1 : 0;
     lost += reference_is_right && !is_right ? 1 : 0;
@@ -70,6 +85,8 @@ Evaluation summary_of(std::size_t program, const std::vector<SampleOutcomes>& sa
     }
   }
   if (scores && !labels.empty()) result.accuracy = share(right);
+  result.answers = std::move(answers);
+  if (referenced) result.errors = outcomes.errors[program];
   return result;
 }
 
@@ -77,35 +94,39 @@ bool scores_of(const Graph& network) {
   return is_class_scores(*network.value(network.outputs().front()).shape);
 }
 
-/// Of every sample: of all programs or, where there is a choice, of the one that it takes.
-std::vector<SampleOutcomes> outcomes_of(std::span<const sim::Program* const> programs,
-                                        const Choice& choice, const Graph& network,
-                                        const ops::Executor* reference,
-                                        const calib::SampleSource& source,
-                                        const calib::Progress& progress) {
+/// Of all programs or, where there is a choice, of the one that it takes for a sample; its errors
+/// then count for the first.
+Outcomes outcomes_of(std::span<const sim::Program* const> programs, const Choice& choice,
+                     const Graph& network, const ops::Executor* reference,
+                     const calib::SampleSource& source, const calib::Progress& progress) {
   std::vector<SimulatedNetwork> simulated;
   const OutputComparison comparison(network);
+  const bool scores = scores_of(network);
+  const std::vector<OutputErrors> no_errors = comparison.no_errors();
   for (const sim::Program* program : programs) simulated.emplace_back(*program, network);
-  PerWorker<EvaluateWorker> workers(programs, reference);
-  std::vector<SampleOutcomes> samples(static_cast<std::size_t>(source.count));
+  PerWorker<EvaluateWorker> workers(programs, reference, no_errors);
+  Outcomes outcomes;
+  outcomes.samples.resize(static_cast<std::size_t>(source.count));
   std::atomic<std::int64_t> done = 0;
   std::mutex progress_mutex;
   parallel_for(source.count, [&](std::int64_t i) {
     EvaluateWorker& worker = workers.mine();
-    SampleOutcomes& mine = samples[static_cast<std::size_t>(i)];
+    SampleOutcomes& mine = outcomes.samples[static_cast<std::size_t>(i)];
     const std::vector<Tensor> inputs = source.sample(i);
     std::vector<Tensor> expected;
     if (reference != nullptr) {
       expected = as_the_chip_gives(reference->run(inputs, *worker.workspace));
-      mine.expected = best_class(expected.front());
+      if (scores) mine.expected = answer_of(expected.front());
     }
     const std::size_t first = choice ? choice(inputs) : 0;
     const std::size_t last = choice ? first + 1 : programs.size();
     for (std::size_t p = first; p < last; ++p) {
       Outcome& outcome = mine.programs.emplace_back();
       const std::vector<Tensor> actual = simulated[p].run(inputs, worker.frames[p]);
-      outcome.predicted = best_class(actual.front());
-      if (reference != nullptr) outcome.noise = comparison.of(actual, expected);
+      if (scores) outcome.answer = answer_of(actual.front());
+      if (reference == nullptr) continue;
+      outcome.noise = comparison.of(actual, expected);
+      comparison.add_errors(actual, expected, worker.errors[p - first]);
     }
     const std::int64_t finished = ++done;
     if (progress) {
@@ -113,15 +134,16 @@ std::vector<SampleOutcomes> outcomes_of(std::span<const sim::Program* const> pro
       progress(finished, source.count);
     }
   });
-  return samples;
+  outcomes.errors.assign(programs.size(), no_errors);
+  workers.for_each([&](const EvaluateWorker& worker) {
+    for (std::size_t p = 0; p < programs.size(); ++p)
+      for (std::size_t part = 0; part < no_errors.size(); ++part)
+        outcomes.errors[p][part].histogram.add(worker.errors[p][part].histogram);
+  });
+  return outcomes;
 }
 
 }  // namespace
-
-std::int64_t best_class(const Tensor& scores) {
-  const auto data = scores.data<float>();
-  return std::max_element(data.begin(), data.end()) - data.begin();
-}
 
 std::vector<Tensor> as_the_chip_gives(std::vector<Tensor> outputs) {
   for (Tensor& output : outputs)
@@ -140,10 +162,10 @@ std::vector<Evaluation> evaluate_all(std::span<const sim::Program* const> progra
                                      const calib::SampleSource& source,
                                      std::span<const std::int64_t> labels,
                                      const calib::Progress& progress) {
-  const auto samples = outcomes_of(programs, {}, network, reference, source, progress);
+  const Outcomes outcomes = outcomes_of(programs, {}, network, reference, source, progress);
   std::vector<Evaluation> results;
   for (std::size_t p = 0; p < programs.size(); ++p)
-    results.push_back(summary_of(p, samples, labels, reference != nullptr, scores_of(network)));
+    results.push_back(summary_of(p, outcomes, labels, reference != nullptr, scores_of(network)));
   return results;
 }
 
@@ -151,8 +173,8 @@ Evaluation evaluate_chosen(std::span<const sim::Program* const> programs, const 
                            const Graph& network, const ops::Executor* reference,
                            const calib::SampleSource& source, std::span<const std::int64_t> labels,
                            const calib::Progress& progress) {
-  const auto samples = outcomes_of(programs, choice, network, reference, source, progress);
-  return summary_of(0, samples, labels, reference != nullptr, scores_of(network));
+  const Outcomes outcomes = outcomes_of(programs, choice, network, reference, source, progress);
+  return summary_of(0, outcomes, labels, reference != nullptr, scores_of(network));
 }
 
 Evaluation evaluate(const sim::Program& program, const Graph& network,

@@ -5,14 +5,12 @@
 #include <vector>
 
 #include "calib/calibrate.h"
+#include "measure/answers.h"
 #include "measure/output_noise.h"
 #include "ops/executor.h"
 #include "sim/program.h"
 
 namespace espquant::measure {
-
-/// The place of the largest element, the first of equals. `scores`: Float32.
-std::int64_t best_class(const Tensor& scores);
 
 /// The float network's outputs, truths as the numbers that the chip's are read as.
 std::vector<Tensor> as_the_chip_gives(std::vector<Tensor> outputs);
@@ -31,6 +29,11 @@ struct Evaluation {
   std::optional<double> lost;
   /// Share of samples in which both networks have their largest score at the same class.
   std::optional<double> agreement;
+  /// By sample, in their order.
+  std::vector<SampleAnswer> answers;
+  /// What the simulated network puts out less what the float one does, by output and part; none
+  /// without a float network.
+  std::vector<OutputErrors> errors;
 };
 
 /// `network` gives names and shapes of inputs and outputs; `reference` (float, of that network) may

@@ -95,6 +95,25 @@ void OutputComparison::add(std::span<const Tensor> actual, std::span<const Tenso
   }
 }
 
+void OutputComparison::add_errors(std::span<const Tensor> actual, std::span<const Tensor> expected,
+                                  std::span<OutputErrors> into) const {
+  for (std::size_t o = 0; o < actual.size(); ++o) {
+    const Output& output = outputs_[o];
+    const auto a = actual[o].data<float>(), e = expected[o].data<float>();
+    const auto& part_of = output.parts.of_element;
+    for (std::size_t i = 0; i < e.size(); ++i)
+      into[output.first_part + (output.parts.names.empty() ? 0 : part_of[i])].histogram.add(
+          static_cast<double>(a[i]) - static_cast<double>(e[i]));
+  }
+}
+
+std::vector<OutputErrors> OutputComparison::no_errors() const {
+  std::vector<OutputErrors> errors;
+  for (const OutputNoise::Part& part : nothing_.parts())
+    errors.push_back({part.output_name, part.name, {}});
+  return errors;
+}
+
 OutputNoise OutputComparison::of(std::span<const Tensor> actual,
                                  std::span<const Tensor> expected) const {
   OutputNoise noise = nothing_;

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "measure/answers.h"
 #include "measure/output_noise.h"
 #include "measure/output_parts.h"
 
@@ -24,6 +25,12 @@ class OutputComparison {
            OutputNoise& into) const;
   /// The same of one sample.
   OutputNoise of(std::span<const Tensor> actual, std::span<const Tensor> expected) const;
+  /// One sample's differences, actual less expected, of the values as they are: into as many as
+  /// nothing() has parts.
+  void add_errors(std::span<const Tensor> actual, std::span<const Tensor> expected,
+                  std::span<OutputErrors> into) const;
+  /// Of no sample yet.
+  std::vector<OutputErrors> no_errors() const;
   /// Of all samples, in order.
   OutputNoise of_all(std::span<const std::vector<Tensor>> actual,
                      std::span<const std::vector<Tensor>> expected) const;

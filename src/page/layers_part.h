@@ -18,9 +18,16 @@ nlohmann::ordered_json page_of_quantized(const Origin& origin, const job::Quanti
 /// The same of what was analyzed and not written.
 nlohmann::ordered_json page_of_analyzed(const Origin& origin, const job::Analyzed& analyzed);
 
-/// Recipes beside each other, without single layers' noise; `files` as of job::add_files.
+/// What each layer of a network loses and why, with its values' distribution, on as many of
+/// `samples` as are measured without being asked for more: models[].layers of a page.
+nlohmann::ordered_json layers_of(const strategy::QuantizedModel& made, const Target& target,
+                                 const calib::SampleSource& samples);
+
+/// Recipes beside each other; `files` as of job::add_files, `layers` of those that are not refused,
+/// as of layers_of().
 nlohmann::ordered_json page_of_comparison(
     const Origin& origin, const job::Comparison& comparison,
-    const std::vector<std::vector<std::filesystem::path>>& files);
+    const std::vector<std::vector<std::filesystem::path>>& files,
+    std::span<const nlohmann::ordered_json> layers);
 
 }  // namespace espquant::page

@@ -43,7 +43,8 @@ void count_layers(const espdl::Model& model, Compared& result) {
   }
 }
 
-void quantize(const Contender& contender, const StageProgress& progress, Compared& result) {
+QuantizedModel quantize(const Contender& contender, const StageProgress& progress,
+                        Compared& result) {
   const Target& target = *contender.options.target;
   QuantizeOptions options = contender.options;
   if (options.fit) require_no_banks(options.recipe);
@@ -52,15 +53,15 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   if (quantized.recipe.dynamic.enabled)
     result.banks = find_banks(quantized, target, contender.shared->source(),
                               bank_options_of(quantized.recipe.dynamic), progress);
-  result.recipe = std::move(quantized.recipe);
-  result.faults = std::move(quantized.faults);
-  result.unread_inputs = std::move(quantized.unread_inputs);
-  result.notes = std::move(quantized.notes);
-  result.warnings = std::move(quantized.warnings);
+  result.recipe = quantized.recipe;
+  result.faults = quantized.faults;
+  result.unread_inputs = quantized.unread_inputs;
+  result.notes = quantized.notes;
+  result.warnings = quantized.warnings;
   count_layers(quantized.model, result);
   if (options.fit) fit_schedule(quantized.model, target, options.latency, *options.fit);
   result.file = pass_last_gate(quantized, target);
-  result.model = std::move(quantized.model);
+  result.model = quantized.model;
   if (result.banks && !result.banks->banks.is_empty())
     result.banks_bytes =
         espdl::write_banks(result.banks->banks, result.model, result.file->bytes(), target).size();
@@ -68,6 +69,7 @@ void quantize(const Contender& contender, const StageProgress& progress, Compare
   result.merits.activation_bytes = cost::plan_memory(result.model, target).activation_bytes();
   result.merits.milliseconds =
       cost::estimate_latency(result.model, target, contender.options.latency).milliseconds;
+  return quantized;
 }
 
 /// Those that are not refused, all at once.
@@ -118,7 +120,7 @@ std::vector<bool> unbeaten(std::span<const Merits> all) {
 std::vector<Compared> compare_recipes(std::span<const Contender> contenders,
                                       const calib::SampleSource& test,
                                       std::span<const std::int64_t> labels,
-                                      const StageProgress& progress) {
+                                      const StageProgress& progress, const CompareVisitor& visit) {
   std::vector<Compared> results;
   for (const Contender& contender : contenders) {
     Compared& result = results.emplace_back();
@@ -128,13 +130,15 @@ std::vector<Compared> compare_recipes(std::span<const Contender> contenders,
       if (progress) progress(fmt::format("{}: {}", name, stage), done, total);
     };
     const auto begin = std::chrono::steady_clock::now();
+    std::optional<QuantizedModel> made;
     try {
-      quantize(contender, named, result);
+      made = quantize(contender, named, result);
     } catch (const Error& error) {
       if (error.code() == ErrorCode::Internal || error.code() == ErrorCode::Cancelled) throw;
       result.refusal = error.what();
     }
     result.seconds = seconds_since(begin);
+    if (made && visit) visit(results.size() - 1, *made);
   }
 
   measure(contenders, test, labels, progress, results);

@@ -63,13 +63,17 @@ struct Compared {
   double seconds = 0;
 };
 
+/// Sees what a recipe made, by its place among the contenders.
+using CompareVisitor = std::function<void(std::size_t recipe, const QuantizedModel& made)>;
+
 /// Runs all recipes on one network, in their order, and measures the results on `test` (with
 /// `labels`, or none) against the float network as it was imported and simplified. An Error that a
 /// recipe meets becomes its refusal, but for an Error(Internal), which is thrown. The reports of
-/// single layers are left out.
+/// single layers are left out; `visit`, where given, sees each network before it is gone.
 std::vector<Compared> compare_recipes(std::span<const Contender> contenders,
                                       const calib::SampleSource& test,
                                       std::span<const std::int64_t> labels,
-                                      const StageProgress& progress = {});
+                                      const StageProgress& progress = {},
+                                      const CompareVisitor& visit = {});
 
 }  // namespace espquant::strategy

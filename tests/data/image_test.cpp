@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "data/png.h"
 #include "tests/data/image_fixtures.h"
 #include "tests/data/patterns.h"
 
@@ -55,6 +56,19 @@ TEST(Image, ResolvesPalettesAndSingleBits) {
   expect_pixels(decode_image(file(fixtures::kPngPalette)), {2, 3, 3}, colours);
   const std::vector<std::uint8_t> bits = {0, 255, 0, 255, 255, 0};
   expect_pixels(decode_image(file(fixtures::kPngOneBit)), {2, 3, 1}, bits);
+}
+
+TEST(Image, WritesPngsThatDecodeToTheSamePixels) {
+  for (const std::int64_t channels : {1, 3}) {
+    Tensor pixels(DType::UInt8, {5, 7, channels});
+    auto values = pixels.mutable_data<std::uint8_t>();
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::uint8_t>(37 * i);
+    const std::vector<std::byte> written = encode_png(pixels);
+    const Tensor back = decode_png(written);
+    EXPECT_EQ(back.shape(), pixels.shape());
+    EXPECT_TRUE(std::ranges::equal(back.bytes(), pixels.bytes()));
+    EXPECT_EQ(encode_png(pixels), written);
+  }
 }
 
 TEST(Image, RefusesOtherFormatsAndColours) {

@@ -1,5 +1,5 @@
 import { s } from './dom';
-import { significant } from './format';
+import { shortened, significant } from './format';
 import type { Channels, Histogram, Layer } from './data';
 
 const WIDTH = 420;
@@ -127,4 +127,28 @@ export function countsPicture(low: number, high: number, counts: number[], label
     ...counts.map((n, i) => s('rect', {
       class: 'chip', x: 12 + i * wide, y: 100 - (n / most) * 90, width: Math.max(0.5, wide - 0.5), height: (n / most) * 90,
     })), axis(low, high, x, 101));
+}
+
+export interface Ranked {
+  name: string;
+  value: number;
+  text: string;
+  detail?: string;
+}
+
+/** A bar for each, with its name and value: negative ones to the left of a common line. */
+export function rankedBars(rows: Ranked[], label: string): SVGSVGElement {
+  const [wide, tall, letters] = [760, 20, 56];
+  const shown = rows.map((r) => shortened(r.name, letters));
+  const names = Math.max(120, ...shown.map((name) => name.length * 6.1));
+  const least = Math.min(0, ...rows.map((r) => r.value));
+  const most = Math.max(0, ...rows.map((r) => r.value));
+  const room = wide - names - 175;
+  const x = (v: number): number => names + 8 + ((v - least) / (most - least || 1)) * room;
+  return s('svg', { class: 'picture ranked', viewBox: `0 0 ${wide} ${rows.length * tall + 4}`, role: 'img', 'aria-label': `${label}: ${rows.map((r) => `${r.name} ${r.text}`).join('; ')}` },
+    ...rows.map((r, i) => s('g', {}, s('title', {}, `${r.name}: ${r.text}${r.detail ? `; ${r.detail}` : ''}`),
+      s('text', { x: names, y: i * tall + 15, 'text-anchor': 'end' }, shown[i]),
+      s('rect', { class: r.value < 0 ? 'better' : 'chip', x: Math.min(x(0), x(r.value)).toFixed(1), y: i * tall + 4, width: Math.max(1, Math.abs(x(r.value) - x(0))).toFixed(1), height: tall - 7 }),
+      s('text', { x: (Math.max(x(0), x(r.value)) + 6).toFixed(1), y: i * tall + 15 }, r.text))),
+    s('g', { class: 'axis' }, s('line', { x1: x(0), x2: x(0), y1: 0, y2: rows.length * tall })));
 }

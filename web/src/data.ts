@@ -27,6 +27,7 @@ export interface NetNode {
   psram_bytes?: number;
   scratch_bytes?: number;
   weights?: Channels;
+  outputs_changed_by_saturation?: number;
 }
 
 export interface Histogram {
@@ -93,6 +94,120 @@ export interface Latency {
   basis: string;
 }
 
+/** Row, column, how many samples. */
+export type Pair = [number, number, number];
+
+export interface Answer {
+  class: number;
+  score: number;
+  second?: number;
+  second_score?: number;
+}
+
+export interface ShownSample {
+  sample: number;
+  why: 'differs' | 'wrong' | 'uncertain' | 'worst';
+  float?: Answer;
+  chip?: Answer;
+  noise?: number;
+}
+
+export interface OutputErrors {
+  output: string;
+  part?: string;
+  range: number;
+  counts: number[];
+  rms_error: number;
+  rms_value: number;
+  largest: number;
+  not_finite?: number;
+}
+
+export interface Answers {
+  on: string;
+  samples: number;
+  class_count?: number;
+  classes_assumed?: boolean;
+  classes?: string[];
+  confusion?: { float?: Pair[]; chip?: Pair[]; change?: Pair[]; left_out?: number };
+  differing?: number;
+  errors?: OutputErrors[];
+  shown: ShownSample[];
+}
+
+export interface Sample {
+  sample: number;
+  name: string;
+  label?: number;
+  picture?: string;
+  curves?: number[][];
+  length?: number;
+  channels?: number;
+}
+
+export interface Measures {
+  noise_to_signal?: number;
+  accuracy?: number;
+  agreement?: number;
+  accuracy_drop?: number;
+}
+
+export interface Trial extends Measures {
+  recipe: string;
+  reason?: string;
+  refused?: string;
+  milliseconds?: number;
+  flash?: number;
+  ram?: number;
+  layers_16bit?: number;
+  layers_w8a16?: number;
+}
+
+export interface Search {
+  goals: string[];
+  minimized: string;
+  goals_met: boolean;
+  goals_confirmed?: boolean;
+  measured_on: string;
+  samples: { calibration: number; deciding: number; confirming: number };
+  trials: number;
+  looks: number;
+  end: string;
+  recommended: string;
+  front: (Trial & { trial: number; confirmed?: Measures })[];
+  history: Trial[];
+  importance: { choice: string; value: string; noise_factor: number; pairs: number }[];
+  layers: { layer: string; noise_to_signal_alone: number }[];
+}
+
+export interface Price {
+  milliseconds: number;
+  file: number;
+  ram: number;
+}
+
+export interface Removed {
+  layers: string[];
+  saved: Price;
+  noise_to_signal: number;
+}
+
+export interface Shrink {
+  met: boolean;
+  before: Price;
+  after: Price;
+  blocks: Removed[];
+  removed: (Removed & { channels_before: number; channels_after: number })[];
+  trials: { blocks: number; channels: number; noise_to_signal_refitted: number; noise_to_signal?: number; chosen: boolean }[];
+  noise_to_signal_refitted: number;
+  training: { steps: number; kept: boolean; noise_to_signal?: number; reason?: string };
+  pruned?: {
+    weights: number; zeros: number; compressed_before: number; compressed_after: number;
+    layers: { name: string; weights: number; zeros: number }[];
+  };
+  accuracy?: { network: number; smaller: number; chip: number };
+}
+
 export interface Model {
   name: string;
   file: string;
@@ -123,6 +238,7 @@ export interface Model {
   wide_nodes?: number;
   warnings?: string[];
   notes?: string[];
+  answers?: Answers;
 }
 
 export interface Page {
@@ -133,6 +249,9 @@ export interface Page {
   command: string;
   models: Model[];
   refused?: { recipe: string; reason: string }[];
+  samples?: Sample[];
+  search?: Search;
+  shrink?: Shrink;
 }
 
 export function read(): Page {

@@ -69,3 +69,26 @@ export function details(title: string, content: () => Node): HTMLDetailsElement 
   });
   return element;
 }
+
+/** Of a picture's parts one is reached by Tab, the others from there by arrow keys, Home and End;
+ * Enter and the space bar are a click. */
+export function rove(picture: SVGElement, selector: string): void {
+  const parts = (): SVGElement[] => [...picture.querySelectorAll<SVGElement>(selector)];
+  parts().forEach((part, i) => part.setAttribute('tabindex', i === 0 ? '0' : '-1'));
+  picture.addEventListener('keydown', (e) => {
+    const all = parts();
+    const at = all.indexOf((e.target as Element).closest<SVGElement>(selector)!);
+    if (at < 0) return;
+    const step: Record<string, number> = {
+      ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: all.length - 1,
+    };
+    if (e.key === 'Enter' || e.key === ' ') all[at].dispatchEvent(new MouseEvent('click', { bubbles: true }));
+    else if (!(e.key in step)) return;
+    e.preventDefault();
+    const next = all[step[e.key]];
+    if (!next) return;
+    all[at].setAttribute('tabindex', '-1');
+    next.setAttribute('tabindex', '0');
+    next.focus();
+  });
+}

@@ -17,6 +17,9 @@ export function significant(n: number): string {
 
 export const percent = (fraction: number): string => `${significant(100 * fraction)} %`;
 
+/** Of samples: two decimals tell networks apart that differ in a sample of thousands. */
+export const share = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;
+
 export const milliseconds = (n: number): string => `${significant(n)} ms`;
 
 export const shape = (extents: number[]): string => (extents.length ? extents.join('×') : 'scalar');

@@ -3,6 +3,8 @@ import { bytes, percent, significant } from './format';
 import type { Item, Net } from './net';
 import { dataTable, type Column } from './table';
 
+const saturationOf = (i: Item): number | null => i.layer?.outputs_changed_by_saturation ?? i.node?.outputs_changed_by_saturation ?? null;
+
 /** Every figure of every node, behind the graph. */
 export function layersTable(net: Net, opened: (item: Item) => void): HTMLElement {
   const all: Column<Item>[] = [
@@ -13,7 +15,7 @@ export function layersTable(net: Net, opened: (item: Item) => void): HTMLElement
     { title: 'alone', value: (i) => i.layer?.alone ?? null, text: (i) => (i.layer ? percent(i.layer.alone) : '') },
     { title: 'accumulated', value: (i) => i.layer?.accumulated ?? null, text: (i) => (i.layer ? percent(i.layer.accumulated) : '') },
     { title: 'beyond range', value: (i) => i.layer?.clipped_share ?? null, text: (i) => (i.layer ? percent(i.layer.clipped_share) : '') },
-    { title: 'saturated', value: (i) => i.layer?.outputs_changed_by_saturation ?? null, text: (i) => (i.layer?.outputs_changed_by_saturation != null ? percent(i.layer.outputs_changed_by_saturation) : '') },
+    { title: 'saturated', value: (i) => saturationOf(i), text: (i) => (saturationOf(i) === null ? '' : percent(saturationOf(i)!)) },
     { title: 'ms', value: (i) => i.node?.milliseconds ?? null, text: (i) => (i.node?.milliseconds !== undefined ? significant(i.node.milliseconds) : '') },
     {
       title: 'RAM', value: (i) => (i.node?.psram_bytes !== undefined ? i.node.internal_bytes! + i.node.psram_bytes + i.node.scratch_bytes! : null),

@@ -1,4 +1,4 @@
-import { details, h, s } from './dom';
+import { details, h, rove, s } from './dom';
 import { bytes, shortened } from './format';
 import type { Memory, Model, Place } from './data';
 import type { Item, Net } from './net';
@@ -33,7 +33,7 @@ function plan(title: string, places: Place[], size: number, model: Model, net: N
   const x = (step: number): number => LEFT + (step / steps) * (WIDTH - LEFT - 8);
   const y = (address: number): number => HEIGHT - FOOT - (address / size) * (HEIGHT - FOOT - 12);
   const picture = s('svg', {
-    class: 'picture plan', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img',
+    class: 'picture plan', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'group',
     'aria-label': `${title}: ${bytes(size)}; most is taken at step ${peak.step}, ${model.nodes[peak.step]?.name}`,
   });
   picture.append(s('g', { class: 'axis' },
@@ -45,7 +45,7 @@ function plan(title: string, places: Place[], size: number, model: Model, net: N
     const end = p.end ?? steps;
     const wide = Math.max(0.7, x(end) - x(p.begin));
     const block = s('rect', {
-      class: 'block', x: x(p.begin).toFixed(1), y: y(p.offset + p.bytes).toFixed(1), width: wide.toFixed(1),
+      class: 'block', role: 'button', 'aria-label': `${p.name}, ${bytes(p.bytes)}, steps ${p.begin} to ${end}`, x: x(p.begin).toFixed(1), y: y(p.offset + p.bytes).toFixed(1), width: wide.toFixed(1),
       height: Math.max(0.7, y(p.offset) - y(p.offset + p.bytes)).toFixed(1), fill: HUES[k % HUES.length],
     }, s('title', {}, `${p.name}\n${bytes(p.bytes)} at ${p.offset}, steps ${p.begin} to ${end}`));
     block.addEventListener('click', () => {
@@ -54,6 +54,7 @@ function plan(title: string, places: Place[], size: number, model: Model, net: N
     });
     picture.append(block);
   });
+  rove(picture, '.block');
   picture.append(s('line', { class: 'peak', x1: x(peak.step + 0.5), x2: x(peak.step + 0.5), y1: 8, y2: HEIGHT - FOOT }),
     s('text', { class: 'peak-label', x: Math.min(x(peak.step + 0.5) + 4, WIDTH - 130), y: 10 }, `peak ${bytes(peak.bytes)}`));
   const most = peak.tensors.slice(0, 4).map((p) => `${shortened(p.name, 48)} (${bytes(p.bytes)})`).join(', ');

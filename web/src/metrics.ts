@@ -9,32 +9,45 @@ export interface Metric {
   text: (value: number) => string;
   /** Of a folded block. */
   join: 'sum' | 'max';
+  /** What the item that has most of it is called. */
+  most: string;
 }
 
 const ALL: Metric[] = [
-  { id: 'at_output', title: 'Noise at the output', value: (i) => i.layer?.at_output ?? null, text: percent, join: 'sum' },
-  { id: 'alone', title: 'Noise of it alone', value: (i) => i.layer?.alone ?? null, text: percent, join: 'max' },
-  { id: 'accumulated', title: 'Noise accumulated', value: (i) => i.layer?.accumulated ?? null, text: percent, join: 'max' },
+  { id: 'at_output', title: 'Noise at the output', value: (i) => i.layer?.at_output ?? null, text: percent, join: 'sum', most: 'This makes the most noise at the output' },
+  { id: 'alone', title: 'Noise of it alone', value: (i) => i.layer?.alone ?? null, text: percent, join: 'max', most: 'This makes the most noise alone' },
+  { id: 'accumulated', title: 'Noise accumulated', value: (i) => i.layer?.accumulated ?? null, text: percent, join: 'max', most: 'Most noise has gathered here' },
   {
     id: 'saturation', title: 'Saturation',
-    value: (i) => i.layer ? Math.max(i.layer.clipped_share, i.layer.outputs_changed_by_saturation ?? 0) : null,
-    text: percent, join: 'max',
+    value: (i) => i.layer ? Math.max(i.layer.clipped_share, i.layer.outputs_changed_by_saturation ?? 0)
+      : i.node?.outputs_changed_by_saturation ?? null,
+    text: percent, join: 'max', most: 'This saturates most',
   },
-  { id: 'time', title: 'Time', value: (i) => i.node?.milliseconds ?? null, text: milliseconds, join: 'sum' },
+  { id: 'time', title: 'Time', value: (i) => i.node?.milliseconds ?? null, text: milliseconds, join: 'sum', most: 'This takes the most time' },
   {
     id: 'ram', title: 'RAM while it runs',
     value: (i) => i.node?.internal_bytes === undefined ? null
       : i.node.internal_bytes + i.node.psram_bytes! + i.node.scratch_bytes!,
-    text: bytes, join: 'max',
+    text: bytes, join: 'max', most: 'This takes the most RAM',
   },
-  { id: 'bits', title: 'Bits', value: (i) => i.bits, text: (v) => `${v} bits`, join: 'max' },
-  { id: 'file', title: 'Bytes in the file', value: (i) => i.node?.file_bytes ?? null, text: bytes, join: 'sum' },
-  { id: 'macs', title: 'Multiplications', value: (i) => i.node?.macs ?? null, text: significant, join: 'sum' },
+  { id: 'bits', title: 'Bits', value: (i) => i.bits, text: (v) => `${v} bits`, join: 'max', most: 'This has the most bits' },
+  { id: 'file', title: 'Bytes in the file', value: (i) => i.node?.file_bytes ?? null, text: bytes, join: 'sum', most: 'This is largest in the file' },
+  { id: 'macs', title: 'Multiplications', value: (i) => i.node?.macs ?? null, text: significant, join: 'sum', most: 'This multiplies most' },
 ];
 
 /** Those of which the page knows anything, what one asks first in front. */
 export function metricsOf(net: Net): Metric[] {
   return ALL.filter((m) => net.items.some((item) => m.value(item) !== null));
+}
+
+/** The first of those that have most. */
+export function largestOf(metric: Metric, net: Net): Item | null {
+  let best: Item | null = null;
+  for (const item of net.items) {
+    const value = metric.value(item);
+    if (value !== null && (best === null || value > metric.value(best)!)) best = item;
+  }
+  return best;
 }
 
 export function joined(metric: Metric, items: Item[]): number | null {

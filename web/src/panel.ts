@@ -1,5 +1,5 @@
 import { barsPicture, channelsPicture, coveringExponent, histogramPicture, rangeOf } from './charts';
-import { h, type Child } from './dom';
+import { details, h, type Child } from './dom';
 import { bytes, exponents, integer, milliseconds, percent, shape, significant } from './format';
 import type { Tensor } from './data';
 import type { Item } from './net';
@@ -17,7 +17,7 @@ function figures(rows: [string, Child][]): HTMLElement {
   return list;
 }
 
-function figure(title: string, picture: Node, note: Child = null): HTMLElement {
+function figure(title: Child, picture: Node, note: Child = null): HTMLElement {
   return h('figure', {}, h('figcaption', {}, title), picture, note && h('p', { class: 'note' }, note));
 }
 
@@ -30,6 +30,7 @@ export function panelOf(item: Item): HTMLElement {
       layer.reason && h('b', {}, layer.reason), h('p', {}, layer.explanation),
       layer.remedy && h('p', {}, h('b', {}, 'Try '), layer.remedy)));
   const waiting = node?.waiting_milliseconds ?? 0;
+  const saturation = layer?.outputs_changed_by_saturation ?? node?.outputs_changed_by_saturation;
   panel.append(figures([
     ['Noise at the output', layer && percent(layer.at_output)],
     ['Noise of it alone', layer && percent(layer.alone)],
@@ -37,7 +38,7 @@ export function panelOf(item: Item): HTMLElement {
     ['Values', layer && `${significant(layer.min)} to ${significant(layer.max)}; 99.9 % within ±${significant(layer.magnitude_99_9)}`],
     ['Beyond the range', layer && percent(layer.clipped_share)],
     ['Dead channels', layer && layer.dead_channels > 0 ? `${layer.dead_channels} of ${layer.channels}` : null],
-    ['Outputs changed by saturation', typeof layer?.outputs_changed_by_saturation === 'number' ? percent(layer.outputs_changed_by_saturation) : null],
+    ['Outputs changed by saturation', saturation === undefined ? null : percent(saturation)],
     ['Time', node?.milliseconds !== undefined
       ? `${milliseconds(node.milliseconds)}${waiting > 0 && node.milliseconds > 0 ? `, ${percent(waiting / node.milliseconds)} of it waiting for memory` : ''}` : null],
     ['Multiplications', node?.macs ? integer(node.macs) : null],
@@ -48,10 +49,18 @@ export function panelOf(item: Item): HTMLElement {
   if (layer?.histogram) {
     const [low, high] = rangeOf(layer.bits, layer.exponent);
     const covering = coveringExponent(layer);
-    panel.append(figure('Values: float network and chip', histogramPicture(layer, layer.histogram),
+    panel.append(figure(h('span', { class: 'legend' }, 'Values: ', h('span', { class: 'swatch float' }), 'float network', h('span', { class: 'swatch chip' }), 'chip'), histogramPicture(layer, layer.histogram),
       `Range ${significant(low)} to ${significant(high)} in steps of 2^${layer.exponent}. ` + (covering === layer.exponent
         ? 'It covers every value seen.'
-        : `Before calibration, covering every value, the steps would be 2^${covering} (dashed).`) + ' Heights are logarithms.'));
+        : `Before calibration, covering every value, the steps would be 2^${covering} (dashed).`) + ' Heights are logarithms.'),
+      details('Values as a table', () => {
+        const { low: from, high: to, float, chip } = layer.histogram!;
+        const each = (to - from) / float.length;
+        return dataTable(float.map((n, i) => ({ from: from + i * each, to: from + (i + 1) * each, n, chip: chip[i] })), [
+          { title: 'from', value: (b) => b.from, text: (b) => significant(b.from) }, { title: 'to', value: (b) => b.to, text: (b) => significant(b.to) },
+          { title: 'float', value: (b) => b.n }, { title: 'chip', value: (b) => b.chip },
+        ], { caption: 'Values' });
+      }));
   }
   if (node?.weights) {
     const w = node.weights;
@@ -67,14 +76,18 @@ export function panelOf(item: Item): HTMLElement {
     if (attributes.length)
       panel.append(h('details', {}, h('summary', {}, 'Attributes'),
         figures(attributes.map(([name, value]) => [name, value]))));
-    if (node.weights) {
-      const w = node.weights;
-      panel.append(h('details', {}, h('summary', {}, 'Channels as a table'), dataTable(w.min.map((_, c) => c), [
-        { title: 'channel', value: (c) => c }, { title: 'min', value: (c) => w.min[c] }, { title: 'max', value: (c) => w.max[c] },
-        { title: 'rms', value: (c) => w.rms[c] },
-        ...(layer?.channel_noise?.length === w.min.length ? [{ title: 'noise', value: (c: number) => layer.channel_noise![c] }] : []),
-      ], { caption: 'Weights by channel' })));
-    }
   }
+  const weights = node?.weights;
+  const noise = layer?.channel_noise ?? [];
+  const channels = Math.max(weights?.min.length ?? 0, noise.length);
+  if (channels > 0)
+    panel.append(details('Channels as a table', () => dataTable(Array.from({ length: channels }, (_, c) => c), [
+      { title: 'channel', value: (c) => c },
+      ...(weights ? [
+        { title: 'min', value: (c: number) => weights.min[c] ?? null }, { title: 'max', value: (c: number) => weights.max[c] ?? null },
+        { title: 'rms', value: (c: number) => weights.rms[c] ?? null },
+      ] : []),
+      ...(noise.length ? [{ title: 'noise', value: (c: number) => noise[c] ?? null, text: (c: number) => (noise[c] === undefined ? '' : percent(noise[c])) }] : []),
+    ], { caption: 'Channels' })));
   return panel;
 }

@@ -1,4 +1,4 @@
-import { details, h, s } from './dom';
+import { details, h, rove, s } from './dom';
 import { integer, milliseconds, percent } from './format';
 import type { Latency } from './data';
 import type { Item, Net } from './net';
@@ -15,7 +15,7 @@ export function timeSection(latency: Latency, net: Net, opened: (item: Item) => 
   const each = (WIDTH - LEFT - 8) / items.length;
   const tall = (ms: number): number => (ms / most) * (HEIGHT - 40);
   const picture = s('svg', {
-    class: 'picture time', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': `Milliseconds of ${items.length} nodes, at most ${milliseconds(most)}`,
+    class: 'picture time', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'group', 'aria-label': `Milliseconds of ${items.length} nodes, at most ${milliseconds(most)}`,
   });
   const base = HEIGHT - 20;
   picture.append(s('g', { class: 'axis' }, s('line', { x1: LEFT, x2: WIDTH - 8, y1: base, y2: base }),
@@ -25,13 +25,14 @@ export function timeSection(latency: Latency, net: Net, opened: (item: Item) => 
     const { milliseconds: all = 0, waiting_milliseconds: waiting = 0 } = item.node!;
     const x = (LEFT + k * each).toFixed(2);
     const width = Math.max(0.6, each * 0.85).toFixed(2);
-    const g = s('g', { class: 'bar' },
+    const g = s('g', { class: 'bar', role: 'button', 'aria-label': `${item.name}, ${item.type}, ${milliseconds(all)}` },
       s('title', {}, `${item.name} (${item.type})\n${milliseconds(all)}, ${milliseconds(waiting)} of them waiting`),
       s('rect', { class: 'compute', x, width, y: base - tall(all - waiting), height: tall(all - waiting) }),
       s('rect', { class: 'wait', x, width, y: base - tall(all), height: tall(waiting) }));
     g.addEventListener('click', () => opened(item));
     picture.append(g);
   });
+  rove(picture, '.bar');
   return h('section', { id: 'time' }, h('h2', {}, 'Time'),
     h('p', {}, `${milliseconds(latency.milliseconds)} in all, expected within ${milliseconds(latency.least)} to ${milliseconds(latency.most)}, ` +
       `on ${latency.cores === 2 ? 'two cores' : 'one core'} at ${latency.clock_mhz} MHz.`),

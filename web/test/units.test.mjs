@@ -85,6 +85,73 @@ describe('blocks', { skip: missing }, () => {
   });
 });
 
+describe('the layout', { skip: missing }, () => {
+  let layout;
+  before(async () => { layout = await load('layout'); });
+  const leaf = (item) => ({ kind: 'leaf', item });
+  const block = (first, last) => ({
+    kind: 'block', id: `${first}-${last}`, title: 'b', first, last, children: Array.from({ length: last - first + 1 }, (_, i) => leaf(first + i)),
+  });
+  const check = (tree, edges, open) => {
+    const made = layout.layoutOf(tree, edges, new Set(open));
+    const inside = (a, b) => a !== b && b.open && a.x >= b.x && a.x + a.width <= b.x + b.width && a.y >= b.y && a.y + a.height <= b.y + b.height;
+    for (const a of made.boxes)
+      for (const b of made.boxes) {
+        const apart = a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
+        assert.ok(a === b || apart || inside(a, b) || inside(b, a));
+      }
+    for (const line of made.lines) for (let i = 1; i < line.length; ++i) assert.ok(line[i].y >= line[i - 1].y - 1e-9);
+    for (const b of made.boxes) assert.ok(b.x >= -1e-9 && b.y >= -1e-9 && b.x + b.width <= made.width + 1e-9 && b.y + b.height <= made.height + 1e-9);
+    return made;
+  };
+  test('puts a chain in one column, blocks or not', () => {
+    const edges = Array.from({ length: 9 }, (_, i) => ({ from: i, to: i + 1 }));
+    const made = check([leaf(0), block(1, 4), block(5, 8), leaf(9)], edges, ['1-4']);
+    assert.equal(made.boxes.length, 4 + 4);
+    assert.equal(new Set(made.boxes.map((b) => Math.round(b.x + b.width / 2))).size, 1);
+    // Three between boxes, three inside, and one at either end of what is open.
+    assert.equal(made.lines.length, 3 + 3 + 2);
+  });
+  test('puts branches beside each other', () => {
+    const made = check([leaf(0), leaf(1), leaf(2), leaf(3)], [[0, 1], [0, 2], [1, 3], [2, 3]].map(([from, to]) => ({ from, to })), []);
+    assert.equal(made.boxes[1].y, made.boxes[2].y);
+    assert.ok(made.boxes[3].y > made.boxes[1].y);
+  });
+  test('takes an edge past a block around it', () => {
+    check([leaf(0), block(1, 3), leaf(4)], [[0, 1], [1, 2], [2, 3], [3, 4], [0, 4]].map(([from, to]) => ({ from, to })), ['1-3']);
+  });
+});
+
+describe('answers', { skip: missing }, () => {
+  test('of many classes show those that are confused most', async () => {
+    const { shownClasses } = await load('confusion');
+    assert.deepEqual(shownClasses(3, []), [0, 1, 2]);
+    const shown = shownClasses(1000, [[[7, 900, 5], [7, 7, 100], [20, 21, 1]], [[7, 901, 2]]]);
+    assert.deepEqual(shown, [7, 20, 21, 900, 901]);
+  });
+  test('of values say within what most errors are', async () => {
+    const { quantileOf } = await load('answers');
+    const errors = { range: 4, largest: 3.5, counts: [1, 0, 0, 2, 3, 3, 0, 1] };
+    assert.equal(quantileOf(errors, 0.5), 1);
+    assert.equal(quantileOf(errors, 0.8), 2);
+    assert.equal(quantileOf(errors, 1), 3.5);
+  });
+});
+
+describe('scales', { skip: missing }, () => {
+  test('are logarithmic where values are orders of magnitude apart', async () => {
+    const { scaleOf } = await load('scatter');
+    const wide = scaleOf([0.001, 1]);
+    assert.ok(wide.log);
+    assert.ok(wide.place(0.001) >= 0 && wide.place(1) <= 1);
+    assert.ok(Math.abs(wide.place(0.1) - wide.place(0.01) - (wide.place(1) - wide.place(0.1))) < 1e-12);
+    const near = scaleOf([10, 30]);
+    assert.ok(!near.log);
+    assert.equal(near.place(0), 0);
+    assert.ok(scaleOf([0, 0]).place(0) === 0);
+  });
+});
+
 describe('pictures', { skip: missing }, () => {
   let charts, memory;
   before(async () => { [charts, memory] = [await load('charts'), await load('memory')]; });
@@ -109,7 +176,7 @@ describe('pictures', { skip: missing }, () => {
 
 describe('the front', { skip: missing }, () => {
   test('has what is beaten in nothing', async () => {
-    const { frontOf } = await load('comparison');
+    const { frontOf } = await load('scatter');
     assert.deepEqual(frontOf([[3, 1], [1, 3], [2, 4], [2, 2], [4, 1]]), [[1, 3], [2, 2], [3, 1]]);
   });
 });
