@@ -178,7 +178,7 @@ std::vector<Bytes> journals() {
 std::vector<Bytes> frames() {
   Bytes frame(firmware::kHeaderBytes + firmware::kChecksumBytes);
   auto* bytes = reinterpret_cast<std::uint8_t*>(frame.data());
-  firmware::put_header(bytes, firmware::FrameType::Hello, 1, 0);
+  firmware::put_header(bytes, firmware::FrameType::Hello, 0, 1, 0);
   firmware::put_number(bytes + firmware::kHeaderBytes, firmware::checksum(bytes, 0), 4);
   Bytes twice = frame;
   twice.insert(twice.end(), frame.begin(), frame.end());

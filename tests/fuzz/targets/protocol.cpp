@@ -27,7 +27,7 @@ void feed(firmware::FrameReader& reader, std::span<const std::uint8_t> bytes, Se
 
 std::vector<std::uint8_t> frame_of(std::span<const std::uint8_t> payload) {
   std::vector<std::uint8_t> frame(firmware::kHeaderBytes);
-  firmware::put_header(frame.data(), firmware::FrameType::Inputs, 7,
+  firmware::put_header(frame.data(), firmware::FrameType::Inputs, 0, 7,
                        static_cast<std::uint32_t>(payload.size()));
   frame.insert(frame.end(), payload.begin(), payload.end());
   frame.resize(frame.size() + firmware::kChecksumBytes);
