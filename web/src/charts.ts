@@ -136,19 +136,20 @@ export interface Ranked {
   detail?: string;
 }
 
-/** A bar for each, with its name and value: negative ones to the left of a common line. */
-export function rankedBars(rows: Ranked[], label: string): SVGSVGElement {
+/** A bar for each, with its name and value: negative ones to the left of a common line. Where values
+ * stand on both sides of what is usual, there is room for `reach` on both at least. */
+export function rankedBars(rows: Ranked[], label: string, reach = 0): SVGSVGElement {
   const [wide, tall, letters] = [760, 20, 56];
   const shown = rows.map((r) => shortened(r.name, letters));
   const names = Math.max(120, ...shown.map((name) => name.length * 6.1));
-  const least = Math.min(0, ...rows.map((r) => r.value));
-  const most = Math.max(0, ...rows.map((r) => r.value));
+  const least = Math.min(-reach, ...rows.map((r) => r.value));
+  const most = Math.max(reach, ...rows.map((r) => r.value));
   const room = wide - names - 175;
   const x = (v: number): number => names + 8 + ((v - least) / (most - least || 1)) * room;
   return s('svg', { class: 'picture ranked', viewBox: `0 0 ${wide} ${rows.length * tall + 4}`, role: 'img', 'aria-label': `${label}: ${rows.map((r) => `${r.name} ${r.text}`).join('; ')}` },
     ...rows.map((r, i) => s('g', {}, s('title', {}, `${r.name}: ${r.text}${r.detail ? `; ${r.detail}` : ''}`),
       s('text', { x: names, y: i * tall + 15, 'text-anchor': 'end' }, shown[i]),
       s('rect', { class: r.value < 0 ? 'better' : 'chip', x: Math.min(x(0), x(r.value)).toFixed(1), y: i * tall + 4, width: Math.max(1, Math.abs(x(r.value) - x(0))).toFixed(1), height: tall - 7 }),
-      s('text', { x: (Math.max(x(0), x(r.value)) + 6).toFixed(1), y: i * tall + 15 }, r.text))),
+      s('text', { x: ((r.value < 0 ? x(0) : x(r.value)) + 6).toFixed(1), y: i * tall + 15 }, r.text))),
     s('g', { class: 'axis' }, s('line', { x1: x(0), x2: x(0), y1: 0, y2: rows.length * tall })));
 }

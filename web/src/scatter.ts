@@ -24,6 +24,8 @@ export interface ScatterOptions<Row> {
   open?: (row: Row) => void;
   /** What can be opened. */
   opens?: (row: Row) => boolean;
+  /** Behind the name of the axis of costs. */
+  note?: string;
 }
 
 /** Points of which none is beaten in both, from left to right. */
@@ -68,7 +70,7 @@ export function scatterPicture<Row>(rows: Row[], cost: Axis<Row>, loss: Axis<Row
     ...up.marks.map((v) => s('text', { x: LEFT - 6, y: y(v) + 4, 'text-anchor': 'end' }, loss.text(v))),
     ...up.marks.map((v) => s('line', { class: 'grid', x1: LEFT, x2: WIDTH - RIGHT + 16, y1: y(v), y2: y(v) })),
     s('text', { x: LEFT + 6, y: 12 }, `${loss.title}${up.log ? ', logarithmic' : ''}`),
-    s('text', { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 6, 'text-anchor': 'middle' }, `${cost.title}; further left and down is better`)),
+    s('text', { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 6, 'text-anchor': 'middle' }, `${cost.title}; ${options.note ?? 'further left and down is better'}`)),
   s('polyline', { class: 'front-line', points: frontOf(points.map((p) => [p.x, p.y])).map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(' ') }));
   const labels: { x: number; y: number }[] = [];
   const order = [...points].sort((a, b) => Number(options.marked(a.row)) - Number(options.marked(b.row)));

@@ -80,6 +80,12 @@ export function searchSection(search: Search, models: Model[], choose: (model: M
     ], { caption: 'The front', open }),
     h('p', { class: 'note' }, `Measured on ${integer(search.samples.deciding)} ${search.measured_on} samples` +
       (search.samples.confirming > 0 ? `; confirmed on ${integer(search.samples.confirming)} others, which decided nothing.` : '.')),
+    h('h3', {}, 'Trial by trial'),
+    scatterView(history, [{ title: 'Trial', value: (t) => t.trial, text: (n) => integer(n) }],
+      LOSSES.map((l): Axis<(typeof history)[number]> => ({ title: l.title, value: (t) => l.value(t.row), text: l.text })), {
+        name: (t) => `${t.row.recipe}, tried because: ${t.row.reason ?? ''}`, marked: () => false, filled: (t) => front.has(t.row.recipe),
+        open: (t) => open(t.row), opens: (t) => modelOf(t.row) !== undefined, note: 'the line is the least so far',
+      }),
     details('All trials, in their order', () => dataTable(history, [
       { title: 'trial', value: (t) => t.trial }, { title: 'recipe', value: (t) => t.row.recipe }, { title: 'tried because', value: (t) => t.row.reason ?? null },
       ...filled(measureColumns<Trial>(), search.history).map((c): Column<(typeof history)[number]> => ({
@@ -94,7 +100,7 @@ export function searchSection(search: Search, models: Model[], choose: (model: M
       h('p', { class: 'note' }, 'With all else equal, against the first value of the choice: below 1 there is less noise.'),
       rankedBars(rows.slice(0, 24).map((r) => ({
         name: `${r.choice} = ${r.value}`, value: Math.log(r.noise_factor), text: `× ${significant(r.noise_factor)}`, detail: `${r.pairs} pairs`,
-      })), 'Factor of the noise by choice'),
+      })), 'Factor of the noise by choice', Math.log(2)),
       details('Choices as a table', () => dataTable(rows, [
         { title: 'choice', value: (r) => r.choice }, { title: 'value', value: (r) => r.value },
         { title: 'noise factor', value: (r) => r.noise_factor, text: (r) => significant(r.noise_factor) }, { title: 'pairs', value: (r) => r.pairs },
