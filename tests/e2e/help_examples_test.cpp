@@ -70,7 +70,7 @@ class HelpExamples : public testing::TestWithParam<std::string> {
         shell("espquant quantize model.onnx --calib calib.npz --quiet --name model --out made")
             .exit_code,
         0);
-    for (const char* name : {"model.espdl", "cat.espdl", "dog.espdl"})
+    for (const char* name : {"model.espdl", "faster.espdl", "cat.espdl", "dog.espdl"})
       fs::copy(folder.path("made/model_int8/model_int8.espdl"), folder.path(name));
     EXPECT_EQ(shell("espquant package pack cat.espdl dog.espdl --out models.pdl").exit_code, 0);
     EXPECT_EQ(
