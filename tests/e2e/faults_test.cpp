@@ -75,8 +75,9 @@ class Faults : public ::testing::Test {
     }
   }
 
-  /// Each of the command's write-related calls fails in turn, in each of three ways.
-  void expect_old_or_new(const std::string& command, const Files& old) {
+  /// Each of the command's write-related calls fails in turn, in each of three ways; of many, about
+  /// forty. A set that lies in folders of its own is cleaned up by the command itself, done again.
+  void expect_old_or_new(const std::string& command, const Files& old, bool again = false) {
     command_ = command;
     start_with(old);
     ASSERT_EQ(run("count:0", folder_.path("calls")).exit_code, 0);
@@ -85,7 +86,7 @@ class Faults : public ::testing::Test {
     const int calls = std::stoi(content_of(folder_.path("calls")));
     ASSERT_GT(calls, 8);
     for (const std::string way : {"fail", "full", "kill"})
-      for (int n = 1; n <= calls; ++n) {
+      for (int n = 1; n <= calls; n += 1 + calls / 40) {
         SCOPED_TRACE(way + ":" + std::to_string(n));
         start_with(old);
         const Outcome outcome = run(way + ":" + std::to_string(n));
@@ -107,11 +108,12 @@ class Faults : public ::testing::Test {
         if (way == "fail") {
           EXPECT_TRUE(left == old || left == made);
         }
-        const Outcome next = run_shell("'" ESPQUANT_PROGRAM "' " + next_command());
+        const Outcome next =
+            run_shell("'" ESPQUANT_PROGRAM "' " + (again ? command_ : next_command()));
         EXPECT_EQ(next.exit_code, 0) << next.err;
         Files after = files_in(out());
-        EXPECT_EQ(after.erase("next.espdl"), 1U);
-        EXPECT_TRUE(after == old || after == made);
+        EXPECT_EQ(after.erase("next.espdl"), again ? 0U : 1U);
+        EXPECT_TRUE(after == made || (!again && after == old));
       }
   }
 
@@ -172,19 +174,20 @@ TEST_F(NetworkFaults, AModelItsBanksAndItsReportAppearTogether) {
   expect_old_or_new(on_network("quantize", "--recipe dynamic"),
                     {{"n_dynamic/n_dynamic.espdl", "old model"},
                      {"n_dynamic/n_dynamic.banks", "old banks"},
-                     {"mine", "kept"}});
+                     {"mine", "kept"}},
+                    true);
 }
 
 TEST_F(NetworkFaults, ModelsThatAreComparedAppearTogether) {
   expect_old_or_new(on_network("compare", "--recipe int8,int16"),
-                    {{"n_int8/n_int8.espdl", "old model"}, {"mine", "kept"}});
+                    {{"n_int8/n_int8.espdl", "old model"}, {"mine", "kept"}}, true);
 }
 
 TEST_F(NetworkFaults, ARewrittenModelReplacesTheOldOne) {
   ASSERT_EQ(
       run_shell("'" ESPQUANT_PROGRAM "' " + on_network("quantize", "--recipe int8")).exit_code, 0);
   fs::copy_file(out() / "n_int8/n_int8.espdl", folder_.path("made.espdl"));
-  expect_old_or_new("optimize '" + folder_.path("made.espdl") + "' --goal latency --out '" +
+  expect_old_or_new("optimize '" + folder_.path("made.espdl") + "' --fit latency --out '" +
                         (out() / "fast.espdl").string() + "'",
                     {{"fast.espdl", "old model"}});
 }
@@ -192,7 +195,7 @@ TEST_F(NetworkFaults, ARewrittenModelReplacesTheOldOne) {
 TEST_F(Faults, AProjectAppearsWhole) {
   expect_old_or_new(
       "project '" + folder_.path("relu.espdl") + "' --out '" + (out() / "firmware").string() + "'",
-      {{"mine", "kept"}});
+      {{"mine", "kept"}}, true);
 }
 
 TEST_F(Faults, TwoRunsAtOnceDoNotMixTheirResults) {
