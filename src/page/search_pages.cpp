@@ -27,6 +27,9 @@ void add_point(Json& page, const job::Tuned& tuned, const job::TuneJob& job, std
   const report::Cost cost =
       report::cost_of(model, target, {}, job.board.latency_for(target, job::ignored));
   Json part = model_part(model, facts, target, &cost);
+  // Of a dozen models they would be most of the page.
+  if (p != tuned.recommended)
+    for (Json& node : part["nodes"]) node.erase("weights");
   part["recipe"] = tried.work.recipe.name;
   part["noise"] = tried.outcome.noise;
   part["noise_samples"] = tuned.deciding_samples;
