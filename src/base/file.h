@@ -57,6 +57,10 @@ class OutputFiles {
   bool committed_ = false;
 };
 
+/// Ends what a run that was killed has left in `folder`, as any run does that writes there: for who
+/// looks at the folder before. Throws nothing.
+void finish_interrupted_runs(const std::filesystem::path& folder) noexcept;
+
 /// What this process has written so far.
 std::vector<std::filesystem::path> written_outputs();
 

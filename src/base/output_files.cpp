@@ -171,4 +171,6 @@ void abandon_outputs() noexcept {
   for (OutputFiles* files : unfinished) files->discard();
 }
 
+void finish_interrupted_runs(const fs::path& folder) noexcept { detail::settle_dead_runs(folder); }
+
 }  // namespace espquant

@@ -38,8 +38,18 @@ std::string digest_of(std::string_view content) {
   return sha256_of(std::as_bytes(std::span(content.data(), content.size())));
 }
 
-bool holds_anything(const fs::path& folder) {
-  return fs::exists(folder) && (!fs::is_directory(folder) || !fs::is_empty(folder));
+/// Folders alone are what a run leaves that was killed.
+bool holds_files(const fs::path& folder) {
+  if (!fs::exists(folder)) return false;
+  const fs::recursive_directory_iterator entries(folder);
+  return std::any_of(begin(entries), end(entries),
+                     [](const fs::directory_entry& e) { return !e.is_directory(); });
+}
+
+void finish_interrupted_project(const fs::path& folder, const Project& project) {
+  finish_interrupted_runs(folder);
+  for (const ProjectFile& file : project.files)
+    finish_interrupted_runs((folder / file.path).parent_path());
 }
 
 void refuse(const fs::path& folder, std::string what, const char* remedy) {
@@ -49,7 +59,7 @@ void refuse(const fs::path& folder, std::string what, const char* remedy) {
 using Record = std::map<std::string, std::string>;
 
 void check_folder(const fs::path& folder, const Project& project, const Record& record) {
-  if (!holds_anything(folder)) return;
+  if (!holds_files(folder)) return;
   if (record.empty())
     refuse(folder, "the folder holds files that no espquant project is made of",
            "Give a new folder, or --force to write into this one");
@@ -97,6 +107,7 @@ std::vector<fs::path> left_over(const fs::path& folder, const Project& project,
 void write_project(const fs::path& folder, const Project& project, bool force) {
   if (fs::exists(folder) && !fs::is_directory(folder))
     refuse(folder, "there is a file of that name", "Give a folder");
+  finish_interrupted_project(folder, project);
   const Record before = read_record(folder / kRecord);
   if (!force) check_folder(folder, project, before);
   const std::vector<fs::path> old = left_over(folder, project, before);
