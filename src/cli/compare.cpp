@@ -205,6 +205,9 @@ void add_compare(CLI::App& app, Context& context) {
   add_network_options(*sub, command->job.network);
   add_cut_tail(*sub, command->job.network);
   add_classes(*sub, command->job.calib);
+  add_time(
+      *sub, [command](double seconds) { command->job.search_seconds = seconds; },
+      "Time for the search of mixed");
   add_board(*sub, command->job.board);
   add_fit(*sub, command->job.fit);
   add_compile_request_flag(*sub, command->compile_request);

@@ -7,7 +7,7 @@
 
 namespace espquant::cli {
 
-/// A bar on stderr: "calibrating [=====>    ] 120/512". Silent when stderr is not a terminal, or
+/// A bar on stderr: "calibrating [=====>    ] 120/512, about 8 s left". Silent when stderr is not a terminal, or
 /// when told so. Not for use by two threads at once.
 class Progress {
  public:
@@ -24,7 +24,7 @@ class Progress {
   std::string label_;
   std::int64_t total_;
   bool visible_;
-  std::chrono::steady_clock::time_point drawn_{};
+  std::chrono::steady_clock::time_point drawn_{}, begun_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace espquant::cli

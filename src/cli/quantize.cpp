@@ -265,6 +265,9 @@ void add_quantize(CLI::App& app, Context& context) {
   add_cut_tail(*sub, command->job.network);
   add_classes(*sub, command->job.calib);
   add_recipe_options(*sub, command->job.recipe);
+  add_time(
+      *sub, [command](double seconds) { command->job.search_seconds = seconds; },
+      "Time for the search of mixed");
   add_board(*sub, command->job.board);
   add_fit(*sub, command->job.fit);
   sub->add_flag_callback(

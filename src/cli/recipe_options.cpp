@@ -1,5 +1,6 @@
 #include "cli/recipe_options.h"
 
+#include "base/quantities.h"
 #include "cli/validators.h"
 
 namespace espquant::cli {
@@ -82,6 +83,14 @@ void add_recipe_changes(CLI::App& app, job::RecipeOptions& options) {
   app.add_flag("--no-weight-rounding", options.no_weight_rounding,
                "Round every weight to nearest instead of all of a filter together")
       ->group(kGroup);
+}
+
+void add_time(CLI::App& app, const std::function<void(double)>& take, const std::string& text) {
+  app.add_option_function<std::string>(
+         "--time", [take](const std::string& given) { take(parse_seconds(given).value()); },
+         text + ", as 90s, 5m or 2h; results then depend on the machine")
+      ->check(span_of_time())
+      ->type_name("TIME");
 }
 
 }  // namespace espquant::cli

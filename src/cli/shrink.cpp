@@ -225,12 +225,9 @@ void add_shrink(CLI::App& app, Context& context) {
                  "Batches to train on afterwards; 0: none (default: as many as take a few minutes)")
       ->check(whole_number(0))
       ->type_name("N");
-  sub.add_option_function<std::string>(
-         "--time",
-         [command](const std::string& text) { command->job.seconds = parse_seconds(text); },
-         "Time for choosing and training, as 90s, 5m or 2h; results then depend on the machine")
-      ->check(span_of_time())
-      ->type_name("TIME");
+  add_time(
+      sub, [command](double seconds) { command->job.seconds = seconds; },
+      "Time for choosing and training");
   sub.add_option(
          "--resume", command->resume,
          "Go on from what a run that was stopped has left in this folder; the other options "

@@ -84,6 +84,7 @@ std::vector<strategy::Contender> contenders_of(const CompareJob& job, const Tell
     contender.options.target = &target;
     contender.options.latency = latency;
     contender.options.fit = job.fit;
+    contender.options.search_seconds = job.search_seconds;
     contender.options.metadata = metadata_of(group.data.preprocess, recipe, classes);
     recipe.target = std::string(target.name);
     recipe.espdl = std::string(target.release.version);

@@ -34,6 +34,8 @@ struct CompareJob {
   std::function<void(const strategy::QuantizedModel& made, const Target& target,
                      const calib::SampleSource& calibration)>
       visit;
+  /// Of each recipe, see strategy::QuantizeOptions.
+  double search_seconds = 0;
 };
 
 struct Comparison {

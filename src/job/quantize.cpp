@@ -77,6 +77,7 @@ Quantized quantize(const QuantizeJob& job, Prepared prepared, const Tell& tell,
   strategy::QuantizeOptions options;
   options.latency = job.board.latency_for(target, tell);
   options.report_samples = job.report_samples;
+  options.search_seconds = job.search_seconds;
   options.test_values = job.test_values;
   options.metadata = metadata_of(data.preprocess, prepared.recipe, class_names(job.calib));
   options.metadata.insert(options.metadata.end(), job.metadata.begin(), job.metadata.end());

@@ -35,6 +35,7 @@ struct QuantizeJob {
   std::optional<schedule::Goal> fit;
   /// See strategy::QuantizeOptions.
   std::int64_t report_samples = 32;
+  double search_seconds = 0;
   /// Written into the model beside its own.
   std::vector<std::pair<std::string, std::string>> metadata;
 };

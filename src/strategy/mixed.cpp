@@ -18,6 +18,8 @@ namespace {
 constexpr std::int64_t kLookSamples = 16;
 // Layers that might take the place of the last that was chosen, and of the one before it.
 constexpr std::array<std::size_t, 2> kRivals = {3, 1};
+// Side by side, between looks at the clock.
+constexpr std::size_t kTimedTrials = 8;
 // A layer that makes a smaller share of the noise is not worth its cost; one of a list is idle.
 constexpr double kMixedWorthwhile = 0.005;
 
@@ -33,14 +35,15 @@ using Steps = std::vector<Step>;
 class Search {
  public:
   Search(Workbench& bench, const recipe::Recipe::Mixed& mixed, const quant::Settings& settings,
-         Means means, bool offer_w8a16, const StageProgress& progress)
+         Means means, bool offer_w8a16, const StageProgress& progress, const Deadline& deadline)
       : bench_(bench),
         mixed_(mixed),
         settings_(settings),
         means_(means),
         offer_w8a16_(offer_w8a16 && settings.target->release.has(Feature::W8A16) &&
                      (mixed.budget_kb || mixed.budget_ms)),
-        progress_(progress) {
+        progress_(progress),
+        deadline_(deadline) {
     bench.hold_out();
   }
 
@@ -63,6 +66,7 @@ class Search {
 
     const Steps chosen = settled(has_goals() ? enough_for_goals() : best_of_rivals());
     result.goals_met = goals_met_;
+    result.looked_at = looked_at_;
     result.settings = with(chosen);
     Steps before;
     for (const Step& step : chosen) {
@@ -151,14 +155,24 @@ class Search {
     return once;
   }
 
-  /// Quickest where `all` are in the order of the layers in which they differ from the base.
+  /// Quickest where `all` are in the order of the layers in which they differ from the base. Fewer
+  /// where the time is over before.
   std::vector<double> noises_of(Trials& trials, std::span<const quant::Settings> all) const {
     std::vector<double> noises;
-    trials.make_each(all, [&](std::size_t, const Candidate& candidate) {
-      noises.push_back(candidate.noise.mean_ratio());
-      report(noises.size(), all.size());
-    });
+    for (std::span<const quant::Settings> left = all; !left.empty() && !deadline_.is_over();) {
+      const auto some = left.first(pieces_of(left.size()));
+      trials.make_each(some, [&](std::size_t, const Candidate& candidate) {
+        noises.push_back(candidate.noise.mean_ratio());
+        report(noises.size(), all.size());
+      });
+      left = left.subspan(some.size());
+    }
     return noises;
+  }
+
+  /// How many to try before the clock is looked at: all where there is no end.
+  std::size_t pieces_of(std::size_t count) const {
+    return deadline_.seconds() > 0 ? std::min(count, kTimedTrials) : count;
   }
 
   double noise_of(const quant::Settings& settings) const {
@@ -196,22 +210,33 @@ class Search {
     const quant::Settings all_wide = with(every(LayerWidth::Wide));
     const auto trials = [&] { return Trials(bench_, all_wide, means_, part); };
 
-    std::vector<quant::Settings> one_narrow(layers_.size() + 1, all_wide);
+    std::vector<quant::Settings> one_narrow(layers_.size(), all_wide);
     for (std::size_t i = 0; i < layers_.size(); ++i)
       one_narrow[i].layer_bits.erase(layers_[i].name);
     Trials of_layers = trials();
     alone_ = noises_of(of_layers, one_narrow);
-    const double none = alone_.back();
-    alone_.pop_back();
+    const double none = of_layers.make(all_wide).noise.mean_ratio();
+    looked_at_ = alone_.size();
     for (double& noise : alone_) noise = std::max(noise - none, 0.0);
+    alone_.resize(layers_.size(), 0.0);
     look_for_weights(trials(), all_wide, none);
+    look_for_tensors(trials(), all_wide, none);
+  }
 
-    std::vector<NoiseSource> sources;
+  /// Of what layers share; those that were not looked at in time make none.
+  void look_for_tensors(Trials trials, const quant::Settings& all_wide, double none) {
     const std::vector<SharedTensor> tensors = shared_tensors(bench_, layers_);
-    const std::vector<measure::OutputNoise> noises =
-        trials().narrow_each(narrowings_of(bench_, tensors, settings_, all_wide));
-    for (std::size_t i = 0; i < tensors.size(); ++i)
-      sources.push_back({std::max(noises[i].mean_ratio() - none, 0.0), tensors[i].layers});
+    const std::vector<Trials::Narrowing> narrowings =
+        narrowings_of(bench_, tensors, settings_, all_wide);
+    std::vector<NoiseSource> sources;
+    for (std::span<const Trials::Narrowing> left = narrowings;
+         !left.empty() && !deadline_.is_over();) {
+      const auto some = left.first(pieces_of(left.size()));
+      for (const measure::OutputNoise& noise : trials.narrow_each(some))
+        sources.push_back(
+            {std::max(noise.mean_ratio() - none, 0.0), tensors[sources.size()].layers});
+      left = left.subspan(some.size());
+    }
     sources_.emplace(alone_, std::move(sources), weights_alone_);
   }
 
@@ -225,7 +250,7 @@ class Search {
       for (const std::string& name : layers_[steps[k].layer].narrow_weights)
         one_narrow[k].layer_weight_bits[name] = 8;
     const std::vector<double> noises = noises_of(trials, one_narrow);
-    for (std::size_t k = 0; k < steps.size(); ++k)
+    for (std::size_t k = 0; k < noises.size(); ++k)
       weights_alone_[steps[k].layer] = std::max(noises[k] - none, 0.0);
   }
 
@@ -285,7 +310,7 @@ class Search {
   /// what came next.
   Steps best_of_rivals() {
     const Steps chosen = greedy();
-    if (chosen.empty()) return chosen;
+    if (chosen.empty() || deadline_.is_over()) return chosen;
     std::vector<Steps> sets{chosen};
     if (offer_w8a16_) {
       // The cheapest steps may take the budget from a better one.
@@ -323,14 +348,14 @@ class Search {
     Steps chosen;
     while (!meets_goals(with(chosen))) {
       const Steps open = candidates_beside(chosen);
-      if (open.empty()) {
+      if (open.empty() || deadline_.is_over()) {
         goals_met_ = false;
         return chosen;
       }
       chosen.push_back(open.front());
     }
     // Others may have made a layer superfluous; the least noisy first.
-    for (std::size_t i = chosen.size(); i-- > 1;) {
+    for (std::size_t i = chosen.size(); i-- > 1 && !deadline_.is_over();) {
       Steps without = chosen;
       without.erase(without.begin() + static_cast<std::ptrdiff_t>(i - 1));
       if (meets_goals(with(without))) chosen = std::move(without);
@@ -380,6 +405,8 @@ class Search {
   /// False while sets without W8A16 are looked for.
   bool use_w8a16_ = true;
   const StageProgress& progress_;
+  const Deadline& deadline_;
+  std::size_t looked_at_ = 0;
   /// In the order of execution.
   std::vector<MovableLayer> layers_;
   /// Of each layer: noise to signal that it makes alone at 8 bits.
@@ -396,8 +423,9 @@ class Search {
 
 MixedResult choose_wide_layers(Workbench& bench, const recipe::Recipe::Mixed& mixed,
                                const quant::Settings& settings, Means means, bool offer_w8a16,
-                               bool find_idle, const StageProgress& progress) {
-  Search search(bench, mixed, settings, means, offer_w8a16, progress);
+                               bool find_idle, const StageProgress& progress,
+                               const Deadline& deadline) {
+  Search search(bench, mixed, settings, means, offer_w8a16, progress, deadline);
   MixedResult result;
   if (mixed.layers.empty()) {
     result = search.run();

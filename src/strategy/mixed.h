@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "strategy/deadline.h"
 #include "strategy/workbench.h"
 
 namespace espquant::strategy {
@@ -39,6 +40,8 @@ struct MixedResult {
   std::vector<std::string> idle;
   /// False where all that is left takes nothing away, or a limit stands before the goals.
   bool goals_met = true;
+  /// Of the layers that may have 16 bits, those whose noise was measured before the time was over.
+  std::size_t looked_at = 0;
 };
 
 /// Chooses layers for 16 bits, with weights of 8 or 16. Each layer's noise is measured on the
@@ -52,9 +55,12 @@ struct MixedResult {
 /// goal the last choices are then compared with what came next; with one, candidates are made until
 /// it is met, and layers that were not needed after all are dropped. Without labels, agreement with
 /// the float network stands in for accuracy. Throws Error(Usage) where there are no class scores to
-/// compare. Of a hand-written list the idle layers are found if `find_idle` says so.
+/// compare. Of a hand-written list the idle layers are found if `find_idle` says so. Once `deadline`
+/// is over, layers and tensors that were not looked at stay as they are, and no more candidates are
+/// made than one.
 MixedResult choose_wide_layers(Workbench& bench, const recipe::Recipe::Mixed& mixed,
                                const quant::Settings& settings, Means means, bool offer_w8a16,
-                               bool find_idle, const StageProgress& progress = {});
+                               bool find_idle, const StageProgress& progress = {},
+                               const Deadline& deadline = Deadline());
 
 }  // namespace espquant::strategy

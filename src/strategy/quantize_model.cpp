@@ -71,9 +71,14 @@ Candidate make_candidate(Workbench& bench, quant::Settings settings, const Quant
   const bool has_goals = recipe.mixed.noise_target || recipe.mixed.accuracy_within;
   if (recipe.quantization.refine_exponents && has_goals) refine();
   if (recipe.mixed.enabled) {
+    const Deadline deadline(options.search_seconds);
     MixedResult mixed =
         choose_wide_layers(bench, recipe.mixed, settings, means, !recipe.quantization.weight_bits,
-                           options.find_idle_layers, progress);
+                           options.find_idle_layers, progress, deadline);
+    if (deadline.is_over() && mixed.looked_at < mixed.effects.size())
+      result.notes.push_back(fmt::format(
+          "the search for layers of 16 bits ended after {:g} s: {} of {} layers were looked at",
+          deadline.seconds(), mixed.looked_at, mixed.effects.size()));
     result.layer_effects = std::move(mixed.effects);
     result.wide_layers = std::move(mixed.chosen);
     result.idle_layers = std::move(mixed.idle);

@@ -32,6 +32,8 @@ struct QuantizeOptions {
   /// Of a hand-written list of 16-bit layers, find those that gain nothing: as many trials as there
   /// are layers.
   bool find_idle_layers = true;
+  /// For the search of a mixed section; 0: as long as it takes.
+  double search_seconds = 0;
 };
 
 struct QuantizedModel {

@@ -47,6 +47,22 @@ TEST(Mixed, TakesNoMoreLayersThanAllowed) {
   }
 }
 
+TEST(Mixed, WhatIsNotLookedAtInTimeStays) {
+  recipe::Recipe::Mixed mixed;
+  mixed.max_16bit = 2;
+  Workbench& bench = mixed_small_bench();
+  const auto within = [&](double seconds) {
+    return choose_wide_layers(bench, mixed, bench.settings(), Means::AsTheyAre, false, true, {},
+                              Deadline(seconds));
+  };
+  const MixedResult at_once = within(1e-9), at_leisure = within(1e9);
+  EXPECT_EQ(at_once.looked_at, 0U);
+  EXPECT_TRUE(at_once.chosen.empty());
+  EXPECT_EQ(at_once.settings, bench.settings());
+  EXPECT_EQ(at_leisure.looked_at, at_leisure.effects.size());
+  EXPECT_EQ(at_leisure.settings, choose(mixed).settings);
+}
+
 TEST(Mixed, ALayersNoiseIsThatOfItAloneAt8Bits) {
   recipe::Recipe::Mixed mixed;
   mixed.max_16bit = 1;
