@@ -29,8 +29,8 @@ const shots = [
   { name: 'page-memory-time', page: 'quantized', width: 1200, height: 880, at: '#memory' },
   { name: 'page-phone', page: 'quantized', width: 390, height: 844, mobile: true },
   { name: 'page-compare', page: 'compared', width: 1200, height: 700 },
-  { name: 'page-tune', page: 'tuned', width: 1200, height: 1000 },
-  { name: 'page-shrink', page: 'shrunk', width: 1200, height: 700 },
+  { name: 'page-tune', page: 'tuned', width: 1200, height: 760 },
+  { name: 'page-shrink', page: 'shrunk', width: 1200, height: 640 },
 ];
 
 try {
@@ -38,7 +38,7 @@ try {
   const pages = {
     quantized: () => make('quantized.html', 'quantize', ...network),
     compared: () => make('compared.html', 'compare', ...network, '--recipe', 'int8,w8a16,mixed,balanced,int16'),
-    tuned: () => make('tuned.html', 'tune', ...network, '--goal', 'accuracy-drop<=0.5', '--trials', '24'),
+    tuned: () => make('tuned.html', 'tune', ...network, '--goal', 'accuracy-drop<=0.5', '--trials', '20'),
     shrunk: () => make('shrunk.html', 'shrink', ...network, '--latency', '-40%', '--steps', '60'),
   };
   const only = option('--only', '');
@@ -47,9 +47,10 @@ try {
   for (const shot of shots.filter((s) => s.name.includes(only))) {
     const page = (made[shot.page] ??= pages[shot.page]());
     const tab = await browser.open(page, shot);
-    if (shot.open) await tab.click(shot.open);
     // What is fixed in the page stays where it is; the rest is brought to its top.
     await tab.run(`(() => { const e = document.querySelector(${JSON.stringify(shot.at ?? 'body')}); scrollTo(0, e.getBoundingClientRect().top + scrollY - ${shot.at ? 8 : 0}); })()`);
+    await tab.run('(() => { for (const i of document.images) i.loading = "eager"; })()');
+    await tab.until('[...document.images].every((i) => i.complete)');
     await tab.run('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))');
     const file = join(to, `${shot.name}.png`);
     const png = await tab.screenshot();
