@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::string_view kFormat = ESPQUANT_FUZZ_FORMAT;
 
-void libfuzzer_mutation(Bytes& bytes) {
+[[maybe_unused]] void libfuzzer_mutation(Bytes& bytes) {
   constexpr std::size_t kMostGrowth = 256;
   const std::size_t size = bytes.size();
   bytes.resize(size + kMostGrowth);
