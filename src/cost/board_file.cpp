@@ -45,7 +45,7 @@ void read_cycles(const toml::node& node, NodeWork& cycles) {
   if (table == nullptr) throw Error(ErrorCode::Malformed, "[cycles] of a board must be a table");
   for (const auto& [key, value] : *table) {
     const auto kind = std::find_if(kWorkKinds.begin(), kWorkKinds.end(),
-                                   [&](const WorkKind& k) { return k.key == key.str(); });
+                                   [name = key.str()](const WorkKind& k) { return k.key == name; });
     if (kind == kWorkKinds.end())
       throw Error(ErrorCode::Malformed, fmt::format("[cycles] has no '{}'", key.str()))
           .remedy("docs/your-board.md lists the keys");
@@ -69,8 +69,9 @@ BoardFile read_board(const toml::table& table) {
   file.board = board_of(target);
   for (const auto& [key, value] : table) {
     if (key == "target" || key == "espdl") continue;
-    const auto known = std::find_if(kBoardKeys.begin(), kBoardKeys.end(),
-                                    [&](const BoardKey& k) { return k.key == key.str(); });
+    const auto known =
+        std::find_if(kBoardKeys.begin(), kBoardKeys.end(),
+                     [name = key.str()](const BoardKey& k) { return k.key == name; });
     if (key == "name")
       file.board.name = board_string(value, "name");
     else if (key == "cycles")

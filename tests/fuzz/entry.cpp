@@ -2,7 +2,6 @@
 // "onnx", "espdl", "png", or "" for bytes.
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 #include "base/parallel.h"
@@ -28,7 +27,7 @@ constexpr std::string_view kFormat = ESPQUANT_FUZZ_FORMAT;
 /// Nothing where the result is too large.
 std::size_t put(const Bytes& bytes, std::uint8_t* data, std::size_t most) {
   if (bytes.size() > most) return 0;
-  std::memcpy(data, bytes.data(), bytes.size());
+  std::copy_n(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), data);
   return bytes.size();
 }
 

@@ -9,7 +9,7 @@ class LUT : public Module {
   LUT(char* called, TensorBase* of) : Module(called), table(of) {}
 
  private:
-  TensorBase* table;
+  [[maybe_unused]] TensorBase* table;
 };
 
 }  // namespace dl::module
