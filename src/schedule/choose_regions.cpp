@@ -58,8 +58,8 @@ std::optional<RegionChoice> RegionChooser::choose(std::size_t limit) {
     }
   }
   if (best[count] == kNoWay) {
-    const auto reached = std::find_if(best.rbegin(), best.rend(),
-                                      [](double ms) { return ms != kNoWay; });
+    const auto reached =
+        std::find_if(best.rbegin(), best.rend(), [](double ms) { return ms != kNoWay; });
     const std::size_t node = static_cast<std::size_t>(best.rend() - reached) - 1;
     obstacle_ = {node, bytes_[node]};
     return std::nullopt;

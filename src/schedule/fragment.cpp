@@ -84,17 +84,27 @@ void remove_unused(espdl::Model& model) {
   std::erase_if(model.values, [&](const auto& v) { return !named.contains(v.name); });
 }
 
-std::unordered_map<std::string_view, int> count_readers(const espdl::Model& model) {
-  std::unordered_map<std::string_view, int> counts;
-  for (const auto& node : model.nodes)
-    for (const auto& name : node.inputs) ++counts[name];
-  return counts;
-}
-
 Visible::Visible(const espdl::Model& model) {
   names_.insert(model.inputs.begin(), model.inputs.end());
   names_.insert(model.outputs.begin(), model.outputs.end());
   for (const auto& test : model.test_outputs) names_.insert(test.name);
+}
+
+SoleMakers::SoleMakers(const espdl::Model& model) {
+  const Visible visible(model);
+  std::unordered_map<std::string_view, int> readers;
+  for (const auto& node : model.nodes)
+    for (const auto& name : node.inputs) ++readers[name];
+  for (std::size_t n = 0; n < model.nodes.size(); ++n)
+    for (const auto& name : model.nodes[n].outputs)
+      if (const auto read = readers.find(name);
+          read != readers.end() && read->second == 1 && !visible.contains(name))
+        makers_.emplace(name, n);
+}
+
+std::optional<std::size_t> SoleMakers::maker_of(std::string_view tensor) const {
+  const auto at = makers_.find(tensor);
+  return at == makers_.end() ? std::nullopt : std::optional(at->second);
 }
 
 espdl::Node concat_node(std::string name, std::vector<std::string> parts,
@@ -111,8 +121,7 @@ espdl::Node concat_node(std::string name, std::vector<std::string> parts,
 
 espdl::Constant list_constant(std::string name, const std::vector<std::int64_t>& numbers) {
   return {std::move(name),
-          Tensor::of<std::int64_t>({static_cast<std::int64_t>(numbers.size())},
-                                   std::span(numbers)),
+          Tensor::of<std::int64_t>({static_cast<std::int64_t>(numbers.size())}, std::span(numbers)),
           {0},
           ""};
 }

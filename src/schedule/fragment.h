@@ -70,9 +70,6 @@ std::int64_t change_one_by_one(espdl::Model& model, const ChangeOne& change_one)
   return changes;
 }
 
-/// For each activation, how often nodes read it.
-std::unordered_map<std::string_view, int> count_readers(const espdl::Model& model);
-
 /// Whether applications or the file's test values see the tensor: name, shape and exponent stay.
 class Visible {
  public:
@@ -81,6 +78,17 @@ class Visible {
 
  private:
   std::set<std::string, std::less<>> names_;
+};
+
+/// Who makes what a single node reads. Refers to the model, and to it as it was.
+class SoleMakers {
+ public:
+  explicit SoleMakers(const espdl::Model& model);
+  /// The node that makes the tensor, where one node reads it, once, and nobody else sees it.
+  std::optional<std::size_t> maker_of(std::string_view tensor) const;
+
+ private:
+  std::unordered_map<std::string_view, std::size_t> makers_;
 };
 
 /// A Concat of `parts` along `axis` that makes `output`.

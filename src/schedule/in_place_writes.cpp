@@ -134,7 +134,7 @@ class Remedies {
       change.values.push_back(std::move(value));
     }
     change.nodes.insert(change.nodes.begin() + static_cast<std::ptrdiff_t>(last) + 1,
-                         std::move(again));
+                        std::move(again));
     if (!is_read) change.nodes.erase(change.nodes.begin() + static_cast<std::ptrdiff_t>(at));
     return change;
   }
@@ -202,7 +202,7 @@ class Remedies {
       change.values.push_back(std::move(value));
     }
     change.nodes.insert(change.nodes.begin() + static_cast<std::ptrdiff_t>(writer_),
-                         std::move(node));
+                        std::move(node));
     return change;
   }
 
@@ -263,7 +263,7 @@ Price price_of(espdl::Model& model, const Target& target, const cost::LatencyOpt
 
 /// The best of what leaves fewer losses; else what always gets on.
 Change choose(espdl::Model& model, const Target& target, const cost::LatencyOptions& latency,
-               const cost::MemoryPlan& plan) {
+              const cost::MemoryPlan& plan) {
   Remedies remedies(model, plan, plan.overwrites.front());
   std::optional<Change> best;
   Price least{.losses = plan.overwrites.size()};

@@ -14,10 +14,7 @@ namespace {
 class MoveMerger {
  public:
   explicit MoveMerger(espdl::Model& model)
-      : model_(model), index_(model), readers_(count_readers(model)), visible_(model) {
-    for (std::size_t n = 0; n < model.nodes.size(); ++n)
-      for (const auto& name : model.nodes[n].outputs) makers_.emplace(name, n);
-  }
+      : model_(model), index_(model), sole_makers_(model), visible_(model) {}
 
   bool change_one() {
     for (std::size_t n = 0; n < model_.nodes.size(); ++n) {
@@ -32,9 +29,8 @@ class MoveMerger {
  private:
   /// The node that makes the tensor, where nobody else reads or sees it.
   espdl::Node* only_maker_of(const std::string& tensor) {
-    const auto at = makers_.find(tensor);
-    if (at == makers_.end() || visible_.contains(tensor) || readers_[tensor] != 1) return nullptr;
-    return &model_.nodes[at->second];
+    const auto maker = sole_makers_.maker_of(tensor);
+    return maker ? &model_.nodes[*maker] : nullptr;
   }
   void erase(const espdl::Node* node) {
     model_.nodes.erase(model_.nodes.begin() + (node - model_.nodes.data()));
@@ -138,9 +134,8 @@ class MoveMerger {
 
   espdl::Model& model_;
   const espdl::ModelIndex index_;
-  std::unordered_map<std::string_view, int> readers_;
+  const SoleMakers sole_makers_;
   const Visible visible_;
-  std::unordered_map<std::string_view, std::size_t> makers_;
 };
 
 }  // namespace

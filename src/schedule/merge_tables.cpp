@@ -20,23 +20,17 @@ class TableMerger {
         conditions_(conditions),
         index_(model),
         ranges_(model, index_, conditions.target),
-        readers_(count_readers(model)),
-        visible_(model) {
-    for (std::size_t n = 0; n < model.nodes.size(); ++n)
-      for (const auto& name : model.nodes[n].outputs) makers_.emplace(name, n);
-  }
+        sole_makers_(model) {}
 
   bool change_one() {
     for (std::size_t n = 0; n < model_.nodes.size(); ++n) {
       const espdl::Node& node = model_.nodes[n];
-      const auto maker = node.inputs.empty() ? makers_.end() : makers_.find(node.inputs[0]);
-      if (maker == makers_.end() || visible_.contains(node.inputs[0]) ||
-          readers_[node.inputs[0]] != 1)
-        continue;
-      if (node.op == "MaxPool" && move_behind(maker->second, n)) return true;
+      if (node.inputs.empty()) continue;
+      const auto maker = sole_makers_.maker_of(node.inputs[0]);
+      if (!maker) continue;
+      if (node.op == "MaxPool" && move_behind(*maker, n)) return true;
       const auto values = int8_values_of(node, index_, conditions_.target);
-      if (values && (fold(maker->second, n, *values) || join(maker->second, n, *values)))
-        return true;
+      if (values && (fold(*maker, n, *values) || join(*maker, n, *values))) return true;
     }
     return false;
   }
@@ -124,9 +118,7 @@ class TableMerger {
   const Conditions& conditions_;
   const espdl::ModelIndex index_;
   const ValueRanges ranges_;
-  std::unordered_map<std::string_view, int> readers_;
-  const Visible visible_;
-  std::unordered_map<std::string_view, std::size_t> makers_;
+  const SoleMakers sole_makers_;
 };
 
 }  // namespace

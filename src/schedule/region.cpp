@@ -145,8 +145,7 @@ double Regions::node_milliseconds(std::size_t node, const Rows& output, const Ne
   if (const auto at = of_nodes_.find(key); at != of_nodes_.end()) return at->second;
   const FlowNode& flow = flow_.nodes()[node];
   Fragment fragment{{flow_.model().nodes[node]}, {}, {}};
-  if (flow.rule->has_pads())
-    set_row_pads(fragment.nodes[0], needed.pad_before, needed.pad_after);
+  if (flow.rule->has_pads()) set_row_pads(fragment.nodes[0], needed.pad_before, needed.pad_after);
   for (std::size_t i = 0; i < flow.inputs.size(); ++i)
     if (flow.inputs[i] != kNoTensor && flow.rule->operands[i] == Operand::Rows)
       fragment.values.push_back(
@@ -185,8 +184,8 @@ std::optional<Regions::Frame> Regions::frame_of(std::size_t first, std::size_t e
                                                 std::size_t limit) const {
   auto outputs = outputs_of(first, end);
   if (!outputs) return std::nullopt;
-  Frame frame{first, end, std::move(*outputs), 0, flow_.bytes_between(first),
-              flow_.bytes_between(end)};
+  Frame frame{
+      first, end, std::move(*outputs), 0, flow_.bytes_between(first), flow_.bytes_between(end)};
   std::size_t there = 0;
   for (const std::size_t t : frame.outputs) {
     const FlowTensor& tensor = flow_.tensors()[t];

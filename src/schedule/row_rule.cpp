@@ -12,13 +12,28 @@ using std::string_view_literals::operator""sv;
 using Operand = RowRule::Operand;
 
 /// One element out of those at the same place.
-constexpr std::array kElementwise = {
-    "Add"sv,     "Clip"sv,      "DequantizeLinear"sv, "Elu"sv,
-    "Exp"sv,     "Gelu"sv,      "HardSigmoid"sv,      "HardSwish"sv,
-    "LUT"sv,     "LeakyRelu"sv, "Log"sv,              "Mul"sv,
-    "Neg"sv,     "PRelu"sv,     "QuantizeLinear"sv,   "Relu"sv,
-    "Sigmoid"sv, "Sqrt"sv,      "RequantizeLinear"sv, "Sub"sv,
-    "Swish"sv,   "Tanh"sv};
+constexpr std::array kElementwise = {"Add"sv,
+                                     "Clip"sv,
+                                     "DequantizeLinear"sv,
+                                     "Elu"sv,
+                                     "Exp"sv,
+                                     "Gelu"sv,
+                                     "HardSigmoid"sv,
+                                     "HardSwish"sv,
+                                     "LUT"sv,
+                                     "LeakyRelu"sv,
+                                     "Log"sv,
+                                     "Mul"sv,
+                                     "Neg"sv,
+                                     "PRelu"sv,
+                                     "QuantizeLinear"sv,
+                                     "Relu"sv,
+                                     "Sigmoid"sv,
+                                     "Sqrt"sv,
+                                     "RequantizeLinear"sv,
+                                     "Sub"sv,
+                                     "Swish"sv,
+                                     "Tanh"sv};
 
 /// Vectors of the element-wise kernels: fewer elements take other paths.
 constexpr std::int64_t kLeastElements = 64;
@@ -86,8 +101,9 @@ std::optional<RowRule> elementwise_rule(const espdl::Node& node, const espdl::Mo
       any = true;
       continue;
     }
-    const Shape* other =
-        constant != nullptr ? &constant->data.shape() : value != nullptr ? &value->shape : nullptr;
+    const Shape* other = constant != nullptr ? &constant->data.shape()
+                         : value != nullptr  ? &value->shape
+                                             : nullptr;
     // PRelu has a slope for each channel, however its axes are written (ESP-DL 3.12).
     const bool is_slope = node.op == "PRelu" && constant != nullptr;
     if (!is_slope && (other == nullptr ? !name.empty() : !spans_no_rows(*other, shape.size())))
@@ -171,8 +187,8 @@ NeededRows rows_needed(const RowRule& rule, const Rows& output, std::int64_t ext
   if (rule.grows > 1)
     return {{output.first / rule.grows, (output.end + rule.grows - 1) / rule.grows}, 0, 0};
   const std::int64_t first = output.first * rule.stride - rule.pad_before;
-  const std::int64_t end = (output.end - 1) * rule.stride - rule.pad_before +
-                           rule.dilation * (rule.kernel - 1) + 1;
+  const std::int64_t end =
+      (output.end - 1) * rule.stride - rule.pad_before + rule.dilation * (rule.kernel - 1) + 1;
   return {{std::max<std::int64_t>(first, 0), std::min(end, extent)},
           std::max<std::int64_t>(-first, 0),
           std::max<std::int64_t>(end - extent, 0)};
@@ -184,8 +200,8 @@ bool stays_inside(const RowRule& rule, const NeededRows& needed, std::int64_t ou
   const std::int64_t rows = needed.rows.count();
   if (rows < 1 || needed.pad_before >= reach || needed.pad_after >= reach) return false;
   const std::int64_t head = (needed.pad_before + rule.stride - 1) / rule.stride;
-  const std::int64_t body = std::max<std::int64_t>(
-      (rows + needed.pad_before - reach) / rule.stride + 1 - head, 0);
+  const std::int64_t body =
+      std::max<std::int64_t>((rows + needed.pad_before - reach) / rule.stride + 1 - head, 0);
   return head + body <= outputs &&
          (body == 0 || (head + body - 1) * rule.stride - needed.pad_before + reach <= rows);
 }
@@ -197,9 +213,8 @@ bool same_on_fewer(const espdl::Node& node, const espdl::ModelIndex& index, std:
   if (node.op != "RequantizeLinear") return true;
   const auto* in = index.value(node.inputs[0]);
   const auto* out = index.value(node.outputs[0]);
-  return !sim::assign_leaves_tail_unwritten(in->dtype, out->dtype,
-                                            out->exponent() - in->exponent(), elements,
-                                            target.family);
+  return !sim::assign_leaves_tail_unwritten(in->dtype, out->dtype, out->exponent() - in->exponent(),
+                                            elements, target.family);
 }
 
 void set_row_pads(espdl::Node& node, std::int64_t before, std::int64_t after) {

@@ -17,30 +17,22 @@ bool is_pool(std::string_view op) {
 class ConcatSinker {
  public:
   ConcatSinker(espdl::Model& model, const Conditions& conditions)
-      : model_(model),
-        conditions_(conditions),
-        index_(model),
-        readers_(count_readers(model)),
-        visible_(model) {
-    for (std::size_t n = 0; n < model.nodes.size(); ++n)
-      for (const auto& name : model.nodes[n].outputs) makers_.emplace(name, n);
-  }
+      : model_(model), conditions_(conditions), index_(model), sole_makers_(model) {}
 
   bool change_one() {
     for (std::size_t n = 0; n < model_.nodes.size(); ++n) {
       const espdl::Node& pool = model_.nodes[n];
       if (!is_pool(pool.op) || pool.inputs.size() != 1 || pool.outputs.size() != 1) continue;
-      const auto maker = makers_.find(pool.inputs[0]);
-      if (maker == makers_.end() || !joins_channels(model_.nodes[maker->second])) continue;
-      Fragment sunk = behind(model_.nodes[maker->second], pool);
+      const auto maker = sole_makers_.maker_of(pool.inputs[0]);
+      if (!maker || !joins_channels(model_.nodes[*maker])) continue;
+      const espdl::Node& concat = model_.nodes[*maker];
+      Fragment sunk = behind(concat, pool);
       if (milliseconds_of(sunk, index_, conditions_) >=
-          milliseconds_of(model_.nodes[maker->second], index_, conditions_) +
-              milliseconds_of(pool, index_, conditions_))
+          milliseconds_of(concat, index_, conditions_) + milliseconds_of(pool, index_, conditions_))
         continue;
-      const std::size_t concat = maker->second;
       Replacements replacements;
       replacements.emplace(n, std::move(sunk));
-      replacements.emplace(concat, Fragment{});
+      replacements.emplace(*maker, Fragment{});
       replace_nodes(model_, std::move(replacements));
       return true;
     }
@@ -48,12 +40,10 @@ class ConcatSinker {
   }
 
  private:
-  /// Of activations with the Concat's own exponent, which only the pool reads.
+  /// Of activations with the Concat's own exponent.
   bool joins_channels(const espdl::Node& concat) const {
     const auto* joined = index_.value(concat.outputs[0]);
-    if (concat.op != "Concat" || joined == nullptr || joined->shape.size() < 3 ||
-        readers_.at(joined->name) != 1 || visible_.contains(joined->name))
-      return false;
+    if (concat.op != "Concat" || joined == nullptr || joined->shape.size() < 3) return false;
     const auto rank = static_cast<std::int64_t>(joined->shape.size());
     const std::int64_t axis = concat.get_int("axis", 0);
     if (axis != rank - 1 && axis != -1) return false;
@@ -90,9 +80,7 @@ class ConcatSinker {
   espdl::Model& model_;
   const Conditions& conditions_;
   const espdl::ModelIndex index_;
-  std::unordered_map<std::string_view, int> readers_;
-  const Visible visible_;
-  std::unordered_map<std::string_view, std::size_t> makers_;
+  const SoleMakers sole_makers_;
 };
 
 }  // namespace

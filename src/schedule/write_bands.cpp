@@ -64,8 +64,8 @@ class BandWriter {
     made_.nodes.push_back(std::move(node));
   }
 
-  /// The S3 packs a bias in place when its node runs for the first time (ESP-DL 4.3): of a bias that
-  /// two nodes read, nothing would be left.
+  /// The S3 packs a bias in place when its node runs for the first time (ESP-DL 4.3): of a bias
+  /// that two nodes read, nothing would be left.
   std::string own_bias(const std::string& name, std::int64_t band) {
     const auto* bias = flow_.index().initializer(name);
     if (bias == nullptr) return name;
@@ -84,12 +84,11 @@ class BandWriter {
     const bool inside = producer && *producer >= region_.first && *producer < region_.end;
     const Rows from = inside ? band_.computed[t] : Rows{0, value.shape[1]};
     if (from == rows) return inside ? parts_.at(key) : value.name;
-    const std::string source =
-        inside ? parts_.at({t, from.first, from.end}) : value.name;
+    const std::string source = inside ? parts_.at({t, from.first, from.end}) : value.name;
     const std::string name = add_value(t, rows, band);
-    made_.nodes.push_back(row_slice(names_.unique(name + "_slice"), source,
-                                    made_.values.back(), number(rows.first - from.first),
-                                    number(rows.end - from.first), number(1), number(1)));
+    made_.nodes.push_back(row_slice(names_.unique(name + "_slice"), source, made_.values.back(),
+                                    number(rows.first - from.first), number(rows.end - from.first),
+                                    number(1), number(1)));
     // One Slice for each reader: what is read again is copied again, and does not lie around.
     return name;
   }
