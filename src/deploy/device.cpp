@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "deploy/serial_frame.h"
 #include "deploy/templates/main/preprocess.hpp"
 
 namespace espquant::deploy {
@@ -57,14 +58,7 @@ bool Device::receive(FrameReader& reader, std::uint16_t sequence) {
 std::vector<std::uint8_t> Device::ask(FrameType request, FrameType answer,
                                       std::vector<std::uint8_t> payload) {
   const std::uint16_t sequence = ++sequence_;
-  std::vector<std::uint8_t> frame(firmware::kHeaderBytes);
-  firmware::put_header(frame.data(), request, model_, sequence,
-                       static_cast<std::uint32_t>(payload.size()));
-  frame.insert(frame.end(), payload.begin(), payload.end());
-  frame.resize(frame.size() + firmware::kChecksumBytes);
-  firmware::put_number(frame.data() + frame.size() - firmware::kChecksumBytes,
-                       firmware::checksum(payload.data(), payload.size()),
-                       firmware::kChecksumBytes);
+  const std::vector<std::uint8_t> frame = serial_frame(request, model_, sequence, payload);
   for (int attempt = 0; attempt < kTries; ++attempt) {
     FrameReader reader(answer_.data(), answer_.size());
     line_.write(frame);

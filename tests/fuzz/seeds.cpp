@@ -9,7 +9,7 @@
 #include "data/npy.h"
 #include "data/npz.h"
 #include "data/preprocess.h"
-#include "deploy/templates/main/protocol.hpp"
+#include "deploy/serial_frame.h"
 #include "espdl/banks.h"
 #include "espdl/package.h"
 #include "espdl/writer.h"
@@ -176,10 +176,9 @@ std::vector<Bytes> journals() {
 }
 
 std::vector<Bytes> frames() {
-  Bytes frame(firmware::kHeaderBytes + firmware::kChecksumBytes);
-  auto* bytes = reinterpret_cast<std::uint8_t*>(frame.data());
-  firmware::put_header(bytes, firmware::FrameType::Hello, 0, 1, 0);
-  firmware::put_number(bytes + firmware::kHeaderBytes, firmware::checksum(bytes, 0), 4);
+  const auto hello = deploy::serial_frame(firmware::FrameType::Hello, 0, 1, {});
+  const auto bytes = std::as_bytes(std::span(hello));
+  const Bytes frame(bytes.begin(), bytes.end());
   Bytes twice = frame;
   twice.insert(twice.end(), frame.begin(), frame.end());
   return {frame, twice};

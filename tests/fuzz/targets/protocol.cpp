@@ -1,8 +1,7 @@
-#include "deploy/templates/main/protocol.hpp"
-
 #include <algorithm>
 #include <vector>
 
+#include "deploy/serial_frame.h"
 #include "tests/fuzz/targets/targets.h"
 
 namespace espquant::test {
@@ -25,18 +24,6 @@ void feed(firmware::FrameReader& reader, std::span<const std::uint8_t> bytes, Se
   }
 }
 
-std::vector<std::uint8_t> frame_of(std::span<const std::uint8_t> payload) {
-  std::vector<std::uint8_t> frame(firmware::kHeaderBytes);
-  firmware::put_header(frame.data(), firmware::FrameType::Inputs, 0, 7,
-                       static_cast<std::uint32_t>(payload.size()));
-  frame.insert(frame.end(), payload.begin(), payload.end());
-  frame.resize(frame.size() + firmware::kChecksumBytes);
-  firmware::put_number(frame.data() + frame.size() - firmware::kChecksumBytes,
-                       firmware::checksum(payload.data(), payload.size()),
-                       firmware::kChecksumBytes);
-  return frame;
-}
-
 }  // namespace
 
 void fuzz_protocol(FuzzInput bytes) {
@@ -51,7 +38,7 @@ void fuzz_protocol(FuzzInput bytes) {
   std::vector<std::uint8_t> fresh_room(kRoom);
   firmware::FrameReader fresh(fresh_room.data(), fresh_room.size());
   Seen framed;
-  feed(fresh, frame_of(payload), framed);
+  feed(fresh, deploy::serial_frame(firmware::FrameType::Inputs, 0, 7, payload), framed);
   promised(framed.frames == 1 && std::ranges::equal(framed.payload, payload),
            "a frame does not arrive as it was sent");
 }
