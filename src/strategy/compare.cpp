@@ -53,23 +53,27 @@ QuantizedModel quantize(const Contender& contender, const StageProgress& progres
   if (quantized.recipe.dynamic.enabled)
     result.banks = find_banks(quantized, target, contender.shared->source(),
                               bank_options_of(quantized.recipe.dynamic), progress);
-  result.recipe = quantized.recipe;
-  result.faults = quantized.faults;
-  result.unread_inputs = quantized.unread_inputs;
-  result.notes = quantized.notes;
-  result.warnings = quantized.warnings;
   count_layers(quantized.model, result);
   if (options.fit) fit_schedule(quantized.model, target, options.latency, *options.fit);
   result.file = pass_last_gate(quantized, target);
-  result.model = quantized.model;
   if (result.banks && !result.banks->banks.is_empty())
     result.banks_bytes =
-        espdl::write_banks(result.banks->banks, result.model, result.file->bytes(), target).size();
-  result.merits.file_bytes = bytes_without_metadata(result.model) + result.banks_bytes;
-  result.merits.activation_bytes = cost::plan_memory(result.model, target).activation_bytes();
+        espdl::write_banks(result.banks->banks, quantized.model, result.file->bytes(), target)
+            .size();
+  result.merits.file_bytes = bytes_without_metadata(quantized.model) + result.banks_bytes;
+  result.merits.activation_bytes = cost::plan_memory(quantized.model, target).activation_bytes();
   result.merits.milliseconds =
-      cost::estimate_latency(result.model, target, contender.options.latency).milliseconds;
+      cost::estimate_latency(quantized.model, target, contender.options.latency).milliseconds;
   return quantized;
+}
+
+void keep(QuantizedModel made, Compared& result) {
+  result.recipe = std::move(made.recipe);
+  result.model = std::move(made.model);
+  result.faults = std::move(made.faults);
+  result.unread_inputs = std::move(made.unread_inputs);
+  result.notes = std::move(made.notes);
+  result.warnings = std::move(made.warnings);
 }
 
 /// Those that are not refused, all at once.
@@ -138,7 +142,9 @@ std::vector<Compared> compare_recipes(std::span<const Contender> contenders,
       result.refusal = error.what();
     }
     result.seconds = seconds_since(begin);
-    if (made && visit) visit(results.size() - 1, *made);
+    if (!made) continue;
+    if (visit) visit(results.size() - 1, *made);
+    keep(std::move(*made), result);
   }
 
   measure(contenders, test, labels, progress, results);
