@@ -159,20 +159,25 @@ class Search {
   /// where the time is over before.
   std::vector<double> noises_of(Trials& trials, std::span<const quant::Settings> all) const {
     std::vector<double> noises;
-    for (std::span<const quant::Settings> left = all; !left.empty() && !deadline_.is_over();) {
-      const auto some = left.first(pieces_of(left.size()));
+    while_there_is_time(all, [&](std::span<const quant::Settings> some) {
       trials.make_each(some, [&](std::size_t, const Candidate& candidate) {
         noises.push_back(candidate.noise.mean_ratio());
         report(noises.size(), all.size());
       });
-      left = left.subspan(some.size());
-    }
+    });
     return noises;
   }
 
-  /// How many to try before the clock is looked at: all where there is no end.
-  std::size_t pieces_of(std::size_t count) const {
-    return deadline_.seconds() > 0 ? std::min(count, kTimedTrials) : count;
+  /// Calls `visit` with all of them at once or, where the search has an end, with some after the
+  /// other until then.
+  template <typename T, typename Visit>
+  void while_there_is_time(std::span<const T> all, const Visit& visit) const {
+    const std::size_t most = deadline_.seconds() > 0 ? kTimedTrials : all.size();
+    while (!all.empty() && !deadline_.is_over()) {
+      const auto some = all.first(std::min(all.size(), most));
+      visit(some);
+      all = all.subspan(some.size());
+    }
   }
 
   double noise_of(const quant::Settings& settings) const {
@@ -229,14 +234,11 @@ class Search {
     const std::vector<Trials::Narrowing> narrowings =
         narrowings_of(bench_, tensors, settings_, all_wide);
     std::vector<NoiseSource> sources;
-    for (std::span<const Trials::Narrowing> left = narrowings;
-         !left.empty() && !deadline_.is_over();) {
-      const auto some = left.first(pieces_of(left.size()));
+    while_there_is_time(std::span(narrowings), [&](std::span<const Trials::Narrowing> some) {
       for (const measure::OutputNoise& noise : trials.narrow_each(some))
         sources.push_back(
             {std::max(noise.mean_ratio() - none, 0.0), tensors[sources.size()].layers});
-      left = left.subspan(some.size());
-    }
+    });
     sources_.emplace(alone_, std::move(sources), weights_alone_);
   }
 
