@@ -65,6 +65,8 @@ void run_optimize(const OptimizeCommand& command, const Context& context) {
   const auto made = schedule::optimize(model, conditions, options);
   schedule::require_same_integers(model, made.model, target);
   const auto file = strategy::pass_last_gate(made.model, target, &model);
+  write_optimized(command, made.model, target, file);
+  if (context.quiet && !command.json) return;
   const auto figures = [&](const espdl::Model& one, std::size_t size) {
     return report::FileCost{report::cost_of(one, target, command.planner, conditions.latency), size,
                             one.nodes.size()};
@@ -73,7 +75,6 @@ void run_optimize(const OptimizeCommand& command, const Context& context) {
   const auto after = figures(made.model, file.bytes().size());
   const auto internal =
       deploy::recommended_internal_ram(made.model, target, command.planner, conditions.latency);
-  write_optimized(command, made.model, target, file);
   if (command.json) {
     nlohmann::ordered_json json{{"file", command.out.string()},
                                 {"target", target.name},
@@ -88,7 +89,6 @@ void run_optimize(const OptimizeCommand& command, const Context& context) {
     fmt::print("{}", report::json_text(json));
     return;
   }
-  if (context.quiet) return;
   fmt::print("{}", report::cost_comparison(before, after));
   if (internal)
     fmt::print("\n{}", report::internal_ram_text(*internal, after.cost.latency.milliseconds));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/digest.h"
 #include "base/error.h"
@@ -47,9 +48,9 @@ bool holds_files(const fs::path& folder) {
 }
 
 void finish_interrupted_project(const fs::path& folder, const Project& project) {
-  finish_interrupted_runs(folder);
-  for (const ProjectFile& file : project.files)
-    finish_interrupted_runs((folder / file.path).parent_path());
+  std::set<fs::path> folders{folder};
+  for (const ProjectFile& file : project.files) folders.insert((folder / file.path).parent_path());
+  for (const fs::path& each : folders) finish_interrupted_runs(each);
 }
 
 void refuse(const fs::path& folder, std::string what, const char* remedy) {

@@ -133,10 +133,11 @@ class DeviceRun {
 /// Turns to the model of the file, of the package that the board may know several of.
 void find_model(const DeviceOptions& options, deploy::Device& device) {
   const std::string& name = options.file.name;
+  const std::string sha256 = sha256_of(read_file(options.file.path));
   std::vector<std::string> known;
   for (std::size_t m = 0, count = 1; m < count; ++m) {
     const deploy::Device::Info info = device.hello(m);
-    if (info.sha256 != sha256_of(read_file(options.file.path)))
+    if (info.sha256 != sha256)
       throw Error(ErrorCode::BadData, "the board runs another model")
           .file(options.port.string())
           .remedy("Give the file that its project was made of");

@@ -22,13 +22,14 @@ constexpr std::size_t kMostGroups = 4;
 
 using Positions = std::vector<std::int64_t>;
 
-/// What is to be split: `weights` and, of a layer, a bias, along their axes.
+/// What is to be split: a result along `axis`, a layer's weights along `weight_axis`, by the sizes
+/// of what makes each index.
 struct Rows {
   std::int64_t axis = 0, weight_axis = 0;
   std::vector<double> sizes;
 };
 
-/// Roots of the sums of squares at each index of an axis.
+/// Adds the squares at each index of an axis; `squares` may be empty.
 void add_squares(const Tensor& t, std::int64_t axis, std::vector<double>& squares) {
   const Shape& shape = t.shape();
   std::int64_t inner = 1;
